@@ -1,0 +1,191 @@
+"""The one source of joint names, limbs, flip pairs, torso and head."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+JointKey = tuple[str, tuple[str, ...]]
+
+_SIDES = {'left': 'left', 'l': 'left', 'right': 'right', 'r': 'right'}
+_OPPOSITE = {'left': 'right', 'right': 'left'}
+_HEAD_WORDS = frozenset(
+    ('beak', 'cheek', 'chin', 'ear', 'earbase', 'eye', 'face', 'forehead', 'head', 'jaw', 'lip')
+    + ('mouth', 'muzzle', 'nose', 'snout')
+)
+_WORDS = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+')
+# Names without a separator; the list keeps 'leg' or 'rib' from being read as a side and a rest.
+_COMPACT = re.compile(
+    r'(left|right|l|r)(shoulder|elbow|wrist|hand|hip|knee|ankle|foot|toe|heel|eye|ear)', re.I
+)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """What the code needs to know of a set of K joints.
+
+    Attributes:
+        keypoint_names: K names, unique, in the order of the keypoint arrays.
+        limbs: Pairs of joint indices, at least one: they are what pose masks and pose scales need.
+        flip_indices: K indices; ``flip_indices[k]`` is the mirrored joint of k, k itself if none.
+        torso: Left shoulder, right shoulder, right hip, left hip (a polygon in order), or empty
+            where the skeleton lacks one of them.
+        head: Joints of the head (nose, eyes, ears, top of the head, face marks), or empty.
+
+    Raises:
+        ValueError: If there is no limb, a name is repeated, an index is out of range, or
+            ``flip_indices`` does not swap joints in pairs.
+    """
+
+    keypoint_names: tuple[str, ...]
+    limbs: tuple[tuple[int, int], ...]
+    flip_indices: tuple[int, ...]
+    torso: tuple[int, ...] = ()
+    head: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        names, joints = self.keypoint_names, range(len(self.keypoint_names))
+        if len(set(names)) != len(names):
+            raise ValueError(f'keypoint names must be unique, got {names}')
+        if not self.limbs:
+            raise ValueError(
+                f'the skeleton of {len(names)} joints has no limbs, which pose masks and pose '
+                "scales need: add links as 'skeleton_info' to the MMPose metainfo, or as "
+                "1-based pairs 'skeleton' to the COCO category"
+            )
+        used = [joint for limb in self.limbs for joint in limb] + [*self.torso, *self.head]
+        outside = [joint for joint in [*used, *self.flip_indices] if joint not in joints]
+        if outside:
+            raise ValueError(f'joint indices {outside} are outside 0..{len(names) - 1}')
+        flip = self.flip_indices
+        if len(flip) != len(names) or any(flip[flip[k]] != k for k in joints):
+            raise ValueError(
+                f'flip_indices must swap {len(names)} joints in pairs, got {self.flip_indices}'
+            )
+
+    @property
+    def num_keypoints(self) -> int:
+        """Number of joints K."""
+        return len(self.keypoint_names)
+
+    @classmethod
+    def from_metainfo(cls, metainfo: Mapping[str, Any]) -> 'Skeleton':
+        """Read MMPose's parsed metainfo (``dataset.metainfo`` or a checkpoint's ``dataset_meta``).
+
+        Raises:
+            ValueError: If a key is missing, or the data set defines no skeleton links.
+        """
+        required = ('keypoint_id2name', 'skeleton_links', 'flip_indices')
+        missing = [key for key in required if key not in metainfo]
+        if missing:
+            raise ValueError(
+                f'metainfo lacks {missing} (it has {sorted(metainfo)}): pass a parsed metainfo, '
+                "a dataset's `metainfo` or the result of mmpose's parse_pose_metainfo"
+            )
+        # A json round trip turns the integer keys into strings.
+        id2name = {int(key): str(name) for key, name in metainfo['keypoint_id2name'].items()}
+        names = tuple(id2name[key] for key in sorted(id2name))
+        limbs = tuple((int(a), int(b)) for a, b in metainfo['skeleton_links'])
+        return _with_parts(names, limbs, tuple(int(k) for k in metainfo['flip_indices']))
+
+    @classmethod
+    def from_coco_category(cls, category: Mapping[str, Any]) -> 'Skeleton':
+        """Read a COCO category: ``keypoints`` (names) and ``skeleton`` (1-based links).
+
+        Flip pairs come from the names: ``left_eye``, ``L_Eye``, ``Eye_Left``, ``eyeL``, ``leye``.
+        A joint whose name has no side (``nose``, but ``face-12`` too) is its own mirror.
+
+        Raises:
+            ValueError: If names or links are missing, or a sided joint has no opposite.
+        """
+        label = category.get('name', category.get('id'))
+        names = tuple(str(name) for name in category.get('keypoints') or ())
+        if not names:
+            raise ValueError(
+                f"category {label!r} has no 'keypoints': it is no keypoint category, or the "
+                'file is no COCO keypoint file'
+            )
+        links = category.get('skeleton') or ()
+        limbs = tuple((int(a) - 1, int(b) - 1) for a, b in links)
+        return _with_parts(names, limbs, _flip_indices(names))
+
+
+def joint_key(name: str) -> JointKey:
+    """Split a joint name into its side and the rest, whatever the spelling.
+
+    Returns:
+        ``(side, words)``: side is 'left', 'right' or ''; words are lower case and sorted, so that
+        ``L_Eye``, ``left eye`` and ``EyeLeft`` are equal, and so are ``head_top`` and ``top_head``.
+    """
+    compact = _COMPACT.fullmatch(name)
+    words = list(compact.groups()) if compact else _WORDS.findall(name)
+    words = [word.lower() for word in words] or [name]
+    side = next((_SIDES[word] for word in words if word in _SIDES), '')
+    return side, tuple(sorted(word for word in words if word not in _SIDES))
+
+
+def describe_differences(expected: Skeleton, found: Skeleton) -> str:
+    """Name the joints in which two skeletons differ, in their order; empty where they agree.
+
+    Spelling is ignored (see :func:`joint_key`), limbs and colours do not matter.
+    """
+    if expected.num_keypoints != found.num_keypoints:
+        lacking = _names_not_in(expected, found)
+        extra = _names_not_in(found, expected)
+        return (
+            f'{expected.num_keypoints} joints expected, {found.num_keypoints} found '
+            f'(lacking: {lacking or "none"}; not expected: {extra or "none"})'
+        )
+    pairs = zip(expected.keypoint_names, found.keypoint_names, strict=True)
+    return ', '.join(
+        f'joint {k} is {b!r}, not {a!r}'
+        for k, (a, b) in enumerate(pairs)
+        if joint_key(a) != joint_key(b)
+    )
+
+
+def check_same_joints(expected: Skeleton, found: Skeleton, context: str) -> None:
+    """Raise where two skeletons do not have the same joints in the same order.
+
+    Args:
+        expected: The skeleton in use.
+        found: The skeleton of ``context``.
+        context: Names where ``found`` comes from, e.g. ``'pose bank poses.npz'``.
+
+    Raises:
+        ValueError: With ``context`` and every joint that differs.
+    """
+    differences = describe_differences(expected, found)
+    if differences:
+        raise ValueError(f'{context} has another skeleton: {differences}')
+
+
+def _names_not_in(skeleton: Skeleton, other: Skeleton) -> list[str]:
+    keys = {joint_key(name) for name in other.keypoint_names}
+    return [name for name in skeleton.keypoint_names if joint_key(name) not in keys]
+
+
+def _flip_indices(names: tuple[str, ...]) -> tuple[int, ...]:
+    keys = [joint_key(name) for name in names]
+    flip = []
+    for index, (side, words) in enumerate(keys):
+        opposite = (_OPPOSITE.get(side, side), words)
+        if side and keys.count(opposite) != 1:
+            raise ValueError(
+                f'joint {names[index]!r} must have exactly one opposite joint, found '
+                f'{keys.count(opposite)} among {names}: rename the joints of the category, or '
+                'use an MMPose metainfo, which names the pairs'
+            )
+        flip.append(keys.index(opposite) if side else index)
+    return tuple(flip)
+
+
+def _with_parts(
+    names: tuple[str, ...], limbs: tuple[tuple[int, int], ...], flip_indices: tuple[int, ...]
+) -> Skeleton:
+    keys = [joint_key(name) for name in names]
+    corners = [('left', 'shoulder'), ('right', 'shoulder'), ('right', 'hip'), ('left', 'hip')]
+    corner_keys = [(side, (part,)) for side, part in corners]
+    torso = tuple(keys.index(key) for key in corner_keys if key in keys)
+    head = tuple(k for k, (_, words) in enumerate(keys) if _HEAD_WORDS.intersection(words))
+    return Skeleton(names, limbs, flip_indices, torso if len(torso) == 4 else (), head)
