@@ -1,0 +1,242 @@
+"""One person in two poses, from any MMPose dataset with an identity per instance."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from logging import INFO
+from typing import Any
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmengine import fileio
+from mmengine.logging import print_log
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.registry import DATASETS as MMPOSE_DATASETS
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from pg2aug.datasets.crop import (
+    Image,
+    crop_matrix,
+    crop_person,
+    flip_crop,
+    inside_crop,
+    transform_keypoints,
+)
+from pg2aug.datasets.pairing import OrderedPairs, sample_pair_indices
+from pg2aug.registry import DATASETS
+
+Identity = int | str
+
+
+@DATASETS.register_module()
+class PersonPairDataset(Dataset[dict[str, Any]]):
+    """Ordered pairs (condition, target) of different instances of the same identity.
+
+    Item ``i`` depends on ``i`` and the arguments alone, so that a resumed training sees what an
+    uninterrupted one would have seen. Items work with torch's ``default_collate``:
+
+    - ``condition_image``, ``target_image``: ``(3, h, w)`` uint8 tensor, BGR crop.
+    - ``condition_keypoints``, ``target_keypoints``: ``(K, 2)`` float32 tensor in the crop frame.
+    - ``condition_visible``, ``target_visible``: ``(K,)`` float32 tensor, greater than 0 where the
+      joint is labelled and inside the crop; elsewhere the keypoints are 0.
+    - ``person_id``: the identity; ``condition_id``, ``target_id``: the annotations' ids.
+
+    Args:
+        dataset: Config of a top-down MMPose dataset, with or without the prefix ``mmpose.``. Its
+            pipeline is not used.
+        size: ``(width, height)`` of the crops.
+        padding: Factor on the person's box, see :func:`~pg2aug.datasets.crop.crop_matrix`.
+        identity_key: Name of the identity in the raw annotation, else in MMPose's data info.
+        identity_within_folder: Whether the same identity in two image folders is two people, as
+            with PoseTrack's ``track_id``, which starts again with every video.
+        min_visible: Labelled joints that make an instance usable.
+        flip: Whether to append the mirrored copy of every pair (both images and both poses), which
+            doubles the length; the second half is the first half mirrored.
+        num_pairs: Number of pairs to draw, before mirroring; all if None.
+        seed: Seed of that draw.
+        backend_args: Arguments of MMEngine's file backend for the images.
+
+    Raises:
+        ValueError: If the config is no top-down MMPose dataset, an identity is neither an integer
+            nor a string, there is no pair, or ``num_pairs`` exceeds their number.
+    """
+
+    def __init__(
+        self,
+        dataset: dict[str, Any],
+        size: tuple[int, int],
+        padding: float = 1.25,
+        identity_key: str = 'person_id',
+        identity_within_folder: bool = False,
+        min_visible: int = 4,
+        flip: bool = True,
+        num_pairs: int | None = None,
+        seed: int = 0,
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        self.dataset = build_topdown_dataset(dataset)
+        self.size = (int(size[0]), int(size[1]))
+        self.padding = padding
+        self.identity_key = identity_key
+        self.identity_within_folder = identity_within_folder
+        self.min_visible = min_visible
+        self.flip = flip
+        self.backend_args = backend_args
+        self._flip_indices = tuple(self.dataset.metainfo['flip_indices'])
+
+        groups = self._usable_groups()
+        self._identities = list(groups)
+        sizes = [len(members) for members in groups.values()]
+        self._members = np.concatenate([np.array(g, dtype=np.int64) for g in groups.values()])
+        self._identity_of = np.repeat(np.arange(len(sizes)), sizes)
+        self._pairs: Sequence[tuple[int, int]] = OrderedPairs(sizes)
+        self._chosen: NDArray[np.int64] | None = None
+        if num_pairs is not None:
+            self._chosen = sample_pair_indices(len(self._pairs), num_pairs, seed)
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """The wrapped dataset's metainfo, and ``crop`` with the size and padding of the crops.
+
+        MMEngine's Runner stores it in checkpoints as ``dataset_meta``.
+        """
+        crop = {'size': self.size, 'padding': self.padding}
+        return {**self.dataset.metainfo, 'crop': crop}
+
+    def __len__(self) -> int:
+        return self._num_unflipped * (2 if self.flip else 1)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(f'item {index} of a PersonPairDataset of length {len(self)}')
+        flipped, rank = divmod(index, self._num_unflipped)
+        pair = self._pairs[rank if self._chosen is None else int(self._chosen[rank])]
+        item: dict[str, Any] = {'person_id': self._identities[self._identity_of[pair[0]]]}
+        for role, member in zip(('condition', 'target'), pair, strict=True):
+            info = self.dataset.get_data_info(int(self._members[member]))
+            image, keypoints, visible = self._crop(info, bool(flipped))
+            item[f'{role}_image'] = torch.from_numpy(image.transpose(2, 0, 1).copy())
+            item[f'{role}_keypoints'] = torch.from_numpy(keypoints)
+            item[f'{role}_visible'] = torch.from_numpy(visible)
+            item[f'{role}_id'] = info['id']
+        return item
+
+    @property
+    def _num_unflipped(self) -> int:
+        return len(self._pairs) if self._chosen is None else len(self._chosen)
+
+    def _crop(
+        self, info: Mapping[str, Any], flipped: bool
+    ) -> tuple[Image, NDArray[np.float32], NDArray[np.float32]]:
+        matrix = crop_matrix(info['bbox'][0], self.size, self.padding)
+        image = crop_person(load_image(info['img_path'], self.backend_args), matrix, self.size)
+        keypoints = transform_keypoints(info['keypoints'][0], matrix)
+        visible = np.asarray(info['keypoints_visible'][0], dtype=np.float32)
+        if flipped:
+            image, keypoints, visible = flip_crop(image, keypoints, visible, self._flip_indices)
+        shown = (visible > 0) & inside_crop(keypoints, self.size)
+        return image, np.where(shown[:, None], keypoints, 0), np.where(shown, visible, 0)
+
+    def _usable_groups(self) -> dict[Identity, list[int]]:
+        """Dataset indices per identity, in order of appearance; what is left out is logged."""
+        groups: dict[Identity, list[int]] = {}
+        dropped: Counter[str] = Counter()
+        keys: set[str] = set()
+        for index in range(len(self.dataset)):
+            info = self.dataset.get_data_info(index)
+            keys.update(info.get('raw_ann_info', info))
+            identity = self._identity(info)
+            if identity is None:
+                dropped[f'without {self.identity_key!r}'] += 1
+            elif np.count_nonzero(info['keypoints_visible'][0] > 0) < self.min_visible:
+                dropped[f'with fewer than {self.min_visible} labelled joints'] += 1
+            else:
+                groups.setdefault(identity, []).append(index)
+        paired = {name: group for name, group in groups.items() if len(group) > 1}
+        single = len(groups) - len(paired)
+        dropped[f'the only usable one of its identity ({single} identities)'] += single
+        reasons = ', '.join(f'{count} {why}' for why, count in dropped.items() if count) or 'none'
+        if not paired:
+            raise ValueError(self._no_pair_message(reasons, keys))
+        self._log_summary(paired, reasons)
+        return paired
+
+    def _identity(self, info: Mapping[str, Any]) -> Identity | None:
+        raw = info.get('raw_ann_info') or {}
+        value = raw.get(self.identity_key, info.get(self.identity_key))
+        if value is None:
+            return None
+        if not isinstance(value, (int, str, np.integer)) or isinstance(value, bool):
+            raise ValueError(
+                f'annotation {info["id"]} of {self.dataset.ann_file}: {self.identity_key!r} must '
+                f'be an integer or a string, got {value!r}'
+            )
+        if self.identity_within_folder:
+            return f'{os.path.dirname(info["img_path"])}/{value}'
+        return value if isinstance(value, str) else int(value)
+
+    def _log_summary(self, groups: Mapping[Identity, Sequence[int]], reasons: str) -> None:
+        members = [index for group in groups.values() for index in group]
+        images = {self.dataset.get_data_info(index)['img_path'] for index in members}
+        pairs = sum(len(group) * (len(group) - 1) for group in groups.values())
+        print_log(
+            f'PersonPairDataset ({self.dataset.ann_file}): {len(images)} images, '
+            f'{len(groups)} identities, {len(members)} usable instances, {pairs} pairs; '
+            f'instances dropped: {reasons}',
+            logger='current',
+            level=INFO,
+        )
+
+    def _no_pair_message(self, reasons: str, keys: set[str]) -> str:
+        return (
+            f'no identity has two usable instances in {type(self.dataset).__name__} '
+            f'{self.dataset.ann_file!r} ({len(self.dataset)} instances; dropped: {reasons}). The '
+            f'identity was looked for under identity_key={self.identity_key!r}; the annotations '
+            f'have the keys {sorted(keys)}: set identity_key to one of them, or min_visible lower'
+        )
+
+
+def build_topdown_dataset(config: Mapping[str, Any]) -> BaseCocoStyleDataset:
+    """Build an MMPose dataset of single instances, without a pipeline.
+
+    The type is looked up in MMPose's scope whatever the default scope is.
+
+    Raises:
+        ValueError: If the type is unknown or no MMPose dataset of its own (a wrapper, say), or the
+            config asks for bottom-up data or for detected boxes, which carry no identity.
+    """
+    options = {**config, 'pipeline': [], 'lazy_init': False}
+    name = options.pop('type', None)
+    scope = options.pop('_scope_', 'mmpose')
+    with MMPOSE_DATASETS.switch_scope_and_registry(scope) as registry:
+        cls = registry.get(name) if isinstance(name, str) else name
+        if not (isinstance(cls, type) and issubclass(cls, BaseCocoStyleDataset)):
+            raise ValueError(
+                f'dataset type {name!r} is not an MMPose keypoint dataset: give the config of one '
+                'dataset such as CocoDataset, not of a wrapper (RepeatDataset, ConcatDataset, '
+                'CombinedDataset); import your own through custom_imports'
+            )
+        if options.setdefault('data_mode', 'topdown') != 'topdown' or options.get('bbox_file'):
+            raise ValueError(
+                f"{name} needs data_mode='topdown' and no bbox_file to make person pairs, got "
+                f'data_mode={options["data_mode"]!r}, bbox_file={options.get("bbox_file")!r}'
+            )
+        return cls(**options)
+
+
+def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:
+    """Read an image through MMEngine's file backends, as ``(H, W, 3)`` uint8 BGR.
+
+    Raises:
+        ValueError: With the path, if it cannot be read or decoded.
+    """
+    try:
+        image = mmcv.imfrombytes(fileio.get(path, backend_args=backend_args))
+    except (OSError, cv2.error) as error:
+        raise ValueError(f'cannot read image {path!r}: {error}') from error
+    if image is None:
+        raise ValueError(f'cannot decode image {path!r}: the file is damaged or no image')
+    return image
