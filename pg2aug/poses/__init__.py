@@ -1,5 +1,23 @@
 """Poses in pure NumPy: skeletons, the pose bank, fitting a pose to a person."""
 
+from pg2aug.poses.fitting import (
+    fit_pose,
+    inside_image,
+    keypoints_bbox,
+    recover_affine,
+    shift_into_image,
+)
+from pg2aug.poses.pose_bank import PoseBank
 from pg2aug.poses.skeleton import Skeleton, check_same_joints, describe_differences
 
-__all__ = ['Skeleton', 'check_same_joints', 'describe_differences']
+__all__ = [
+    'PoseBank',
+    'Skeleton',
+    'check_same_joints',
+    'describe_differences',
+    'fit_pose',
+    'inside_image',
+    'keypoints_bbox',
+    'recover_affine',
+    'shift_into_image',
+]

@@ -9,9 +9,8 @@ JointKey = tuple[str, tuple[str, ...]]
 
 _SIDES = {'left': 'left', 'l': 'left', 'right': 'right', 'r': 'right'}
 _OPPOSITE = {'left': 'right', 'right': 'left'}
-_HEAD_WORDS = frozenset(
-    ('beak', 'cheek', 'chin', 'ear', 'earbase', 'eye', 'face', 'forehead', 'head', 'jaw', 'lip')
-    + ('mouth', 'muzzle', 'nose', 'snout')
+_HEAD_WORDS = re.compile(
+    'beak|cheek|chin|ear|earbase|eye|face|forehead|head|jaw|lip|mouth|muzzle|nose|snout'
 )
 _WORDS = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+')
 # Names without a separator; the list keeps 'leg' or 'rib' from being read as a side and a rest.
@@ -187,5 +186,5 @@ def _with_parts(
     corners = [('left', 'shoulder'), ('right', 'shoulder'), ('right', 'hip'), ('left', 'hip')]
     corner_keys = [(side, (part,)) for side, part in corners]
     torso = tuple(keys.index(key) for key in corner_keys if key in keys)
-    head = tuple(k for k, (_, words) in enumerate(keys) if _HEAD_WORDS.intersection(words))
+    head = tuple(k for k, (_, words) in enumerate(keys) if any(map(_HEAD_WORDS.fullmatch, words)))
     return Skeleton(names, limbs, flip_indices, torso if len(torso) == 4 else (), head)

@@ -1,0 +1,235 @@
+"""The bank that target poses are drawn from, rare ones more often."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mmengine import fileio
+
+from pg2aug.poses.annotations import read_coco_poses
+from pg2aug.poses.plausibility import plausible_poses
+from pg2aug.poses.rarity import knn_rarity
+from pg2aug.poses.sampling import alias_table, effective_sample_size, rarity_weights
+from pg2aug.poses.scale import body_scales, limb_lengths, normalize_poses, typical_limb_lengths
+from pg2aug.poses.skeleton import Skeleton
+
+_ARRAYS = ('keypoints', 'visible', 'weights', 'rarity')
+_TYPICAL_SAMPLE = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class PoseBank:
+    """N annotated poses and the weights with which they are drawn.
+
+    Attributes:
+        keypoints: ``(N, K, 2)`` float32, pixels of each pose's own image; 0 where unlabelled.
+        visible: ``(N, K)`` bool, True where labelled.
+        weights: ``(N,)`` float64, sum 1; 0 for implausible poses, which are never drawn.
+        rarity: ``(N,)`` float32, k-NN distance in body units; NaN for implausible poses.
+        skeleton: The K joints.
+        counts: What was read and left out, and why.
+    """
+
+    keypoints: npt.NDArray[np.float32]
+    visible: npt.NDArray[np.bool_]
+    weights: npt.NDArray[np.float64]
+    rarity: npt.NDArray[np.float32]
+    skeleton: Skeleton
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_poses(
+        cls,
+        keypoints: npt.NDArray[np.floating[Any]],
+        visible: npt.NDArray[Any],
+        skeleton: Skeleton,
+        *,
+        alpha: float = 2.0,
+        neighbours: int | None = None,
+        seed: int = 0,
+        counts: Mapping[str, int] | None = None,
+    ) -> 'PoseBank':
+        """Weigh poses by their rarity among each other.
+
+        Implausible poses (:func:`pg2aug.poses.plausibility.plausible_poses`) get weight 0 and are
+        counted. The effective sample size of the others is at least N / 10.
+
+        Args:
+            keypoints: ``(N, K, 2)``, N at least 1.
+            visible: ``(N, K)``, greater than 0 where labelled.
+            skeleton: Of K joints.
+            alpha: Weights are ``rarity ** alpha``; 0 draws uniformly.
+            neighbours: k of the k-NN distance; a twentieth of the reference set if None.
+            seed: Of the random reference set.
+            counts: Carried over.
+
+        Raises:
+            ValueError: If shapes disagree, a parameter is out of range, or no pose is plausible.
+        """
+        visible = np.asarray(visible) > 0
+        _check_poses(keypoints, visible, skeleton)
+        if neighbours is not None and neighbours < 1:
+            raise ValueError(f'neighbours must be at least 1, got {neighbours}')
+        finite = np.isfinite(keypoints).all(axis=-1) | ~visible
+        clean = np.where((visible & finite)[..., None], keypoints, 0).astype(np.float32)
+        scales = _scales(clean, visible, skeleton, seed)
+        usable = plausible_poses(clean, visible, scales, skeleton) & finite.all(axis=1)
+        if not usable.any():
+            raise ValueError(f'none of {len(clean)} poses is plausible: check the annotation')
+        poses = normalize_poses(clean[usable], visible[usable], scales[usable])
+        rarity = np.full(len(clean), np.nan, np.float32)
+        rarity[usable] = knn_rarity(poses, visible[usable], neighbours=neighbours, seed=seed)
+        weights = np.zeros(len(clean))
+        weights[usable] = rarity_weights(rarity[usable].astype(np.float64), alpha, len(clean) / 10)
+        counts = {**(counts or {}), 'implausible': int((~usable).sum())}
+        return cls(clean, visible, weights, rarity, skeleton, counts)
+
+    @classmethod
+    def from_annotations(
+        cls,
+        paths: Sequence[str | Path],
+        *,
+        min_visible: int | None = None,
+        skeleton: Skeleton | None = None,
+        alpha: float = 2.0,
+        neighbours: int | None = None,
+        seed: int = 0,
+    ) -> 'PoseBank':
+        """Build a bank from COCO keypoint files.
+
+        See :func:`pg2aug.poses.annotations.read_coco_poses` for the first three parameters and for
+        what is left out, :meth:`from_poses` for the others and for the errors.
+        """
+        keypoints, visible, skeleton, counts = read_coco_poses(
+            paths, min_visible=min_visible, skeleton=skeleton
+        )
+        return cls.from_poses(
+            keypoints,
+            visible,
+            skeleton,
+            alpha=alpha,
+            neighbours=neighbours,
+            seed=seed,
+            counts=counts,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> 'PoseBank':
+        """Load a bank written by :meth:`save`, or build one from a COCO keypoint json.
+
+        Raises:
+            ValueError: If the suffix is neither ``.npz`` nor ``.json``, or the contents are not
+                those of a bank or of a COCO keypoint file.
+        """
+        suffix = Path(path).suffix
+        if suffix == '.json':
+            return cls.from_annotations([path])
+        if suffix != '.npz':
+            raise ValueError(
+                f'pose bank {str(path)!r} must be a .npz written by tools/build_pose_bank.py or a '
+                'COCO keypoint .json'
+            )
+        try:
+            with np.load(io.BytesIO(fileio.get(path)), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in _ARRAYS}
+                meta = json.loads(str(archive['meta']))
+        except (KeyError, ValueError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(
+                f'{path} is no pose bank ({error}): build one with tools/build_pose_bank.py'
+            ) from error
+        fields = {name: _tuples(value) for name, value in meta['skeleton'].items()}
+        bank = cls(**arrays, skeleton=Skeleton(**fields), counts=meta['counts'])
+        _check_poses(bank.keypoints, bank.visible, bank.skeleton)
+        return bank
+
+    def save(self, path: str | Path) -> None:
+        """Write the bank as ``.npz``, without pickle; the same bank gives the same bytes.
+
+        Raises:
+            ValueError: If the suffix is not ``.npz``, under which it could not be loaded again.
+        """
+        if Path(path).suffix != '.npz':
+            raise ValueError(f'a pose bank is saved as .npz, got {str(path)!r}')
+        meta = json.dumps({'skeleton': asdict(self.skeleton), 'counts': dict(self.counts)})
+        buffer = io.BytesIO()
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        np.savez_compressed(buffer, meta=np.array(meta), **arrays)
+        fileio.put(buffer.getvalue(), path)
+
+    def __len__(self) -> int:
+        """Number of poses N, implausible ones included."""
+        return len(self.keypoints)
+
+    @cached_property
+    def _alias_table(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        return alias_table(self.weights)
+
+    def draw(self, uniform: float) -> int:
+        """Index of a pose, drawn by weight in constant time.
+
+        Args:
+            uniform: In [0, 1), drawn by the caller, who so owns the randomness.
+
+        Raises:
+            ValueError: If ``uniform`` is outside [0, 1).
+        """
+        if not 0 <= uniform < 1:
+            raise ValueError(f'uniform must be in [0, 1), got {uniform}')
+        keep, alias = self._alias_table
+        column = min(int(uniform * len(keep)), len(keep) - 1)
+        return column if uniform * len(keep) - column < keep[column] else int(alias[column])
+
+    @property
+    def effective_sample_size(self) -> float:
+        """Of how many equally weighted poses the draws are worth: ``1 / sum(weights ** 2)``."""
+        return effective_sample_size(self.weights)
+
+    def summary(self) -> str:
+        """What the bank holds, in one line an item."""
+        lines = [f'{name}: {count}' for name, count in self.counts.items()]
+        return '\n'.join(
+            [
+                *lines,
+                f'drawable poses: {int((self.weights > 0).sum())}',
+                f'joints: {self.skeleton.num_keypoints}, '
+                f'labelled per pose: {self.visible.sum(axis=1).mean():.1f}',
+                f'effective sample size: {self.effective_sample_size:.0f} of {len(self)}',
+                f'largest weight: {self.weights.max() * len(self):.1f} times uniform',
+            ]
+        )
+
+
+def _scales(
+    keypoints: npt.NDArray[np.float32],
+    visible: npt.NDArray[np.bool_],
+    skeleton: Skeleton,
+    seed: int,
+) -> npt.NDArray[np.floating[Any]]:
+    lengths = limb_lengths(keypoints, visible, skeleton.limbs)
+    sample = np.random.default_rng(seed).permutation(len(lengths))[:_TYPICAL_SAMPLE]
+    return body_scales(lengths, typical_limb_lengths(lengths[sample]))
+
+
+def _check_poses(
+    keypoints: npt.NDArray[Any], visible: npt.NDArray[np.bool_], skeleton: Skeleton
+) -> None:
+    k = skeleton.num_keypoints
+    if keypoints.shape != (len(keypoints), k, 2) or visible.shape != keypoints.shape[:2]:
+        raise ValueError(
+            f'keypoints must be (N, {k}, 2) and visible (N, {k}), got {keypoints.shape} and '
+            f'{visible.shape}'
+        )
+    if not len(keypoints):
+        raise ValueError('a pose bank needs at least one pose')
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,110 @@
+"""How far a pose is from other poses when joints are missing.
+
+Two poses are compared over the joints that both have, each in units of its own body size and
+shifted onto the other, so that no root joint is needed. What the other pose lacks costs as much as
+that joint differs between two random poses; what the pose itself lacks costs nothing. A half body
+is therefore compared as a half body, and is no rarer than the half it shows; and a full pose does
+not look common just because some crop shares its arms.
+"""
+
+import numpy as np
+
+from pg2aug.poses.scale import Array, Mask
+
+REFERENCE_SIZE = 2000
+_MIN_COMMON = 3
+_CHUNK = 1024
+_COST_SAMPLE = 256
+
+
+def pose_distances(
+    poses: Array, visible: Mask, others: Array, others_visible: Mask, missing_cost: Array
+) -> Array:
+    """Root mean square joint distance from every pose to every other.
+
+    Args:
+        poses: ``(A, K, 2)`` in body units, 0 at unlabelled joints.
+        visible: ``(A, K)`` bool.
+        others: ``(B, K, 2)``, likewise.
+        others_visible: ``(B, K)`` bool.
+        missing_cost: ``(K,)`` squared distance charged for a joint that only the first pose has.
+
+    Returns:
+        ``(A, B)`` float32 in body units; infinite where fewer than 3 joints are common.
+    """
+    a, b = visible.astype(np.float32), others_visible.astype(np.float32).T
+    common = a @ b
+    squares, shift = np.zeros_like(common), np.zeros_like(common)
+    for axis in (0, 1):
+        x, y = poses[..., axis].astype(np.float32), others[..., axis].astype(np.float32).T
+        squares = squares + (x * x) @ b + a @ (y * y) - 2 * (x @ y)
+        shift = shift + (x @ b - a @ y) ** 2
+    lacking = (a * missing_cost.astype(np.float32)) @ (1 - b)
+    summed = squares - shift / np.maximum(common, 1) + lacking
+    distances = np.sqrt(np.maximum(summed, 0) / np.maximum(a.sum(axis=1, keepdims=True), 1))
+    return np.where(common >= _MIN_COMMON, distances, np.float32(np.inf))
+
+
+def missing_joint_cost(poses: Array, visible: Mask) -> Array:
+    """Median squared distance of each joint between pairs of poses, over their common joints.
+
+    Args:
+        poses: ``(N, K, 2)`` in body units, 0 at unlabelled joints; all pairs are formed.
+        visible: ``(N, K)`` bool.
+
+    Returns:
+        ``(K,)`` float64; a joint that no pair has gets the median of the others.
+    """
+    common = (visible[:, None] & visible[None])[..., None]
+    difference = np.where(common, poses[:, None] - poses[None], 0.0)
+    shift = difference.sum(axis=2, keepdims=True) / np.maximum(common.sum(2, keepdims=True), 1)
+    usable = common[..., 0] & (common.sum(axis=2) >= _MIN_COMMON)
+    usable[np.arange(len(poses)), np.arange(len(poses))] = False
+    squares = ((difference - shift) ** 2).sum(axis=-1)
+    costs = [np.median(squares[..., k][usable[..., k]]) for k in np.nonzero(usable.any((0, 1)))[0]]
+    filled = np.full(visible.shape[1], np.median(costs) if costs else 0.0)
+    filled[usable.any((0, 1))] = costs
+    return filled
+
+
+def knn_rarity(
+    poses: Array,
+    visible: Mask,
+    *,
+    neighbours: int | None = None,
+    reference_size: int = REFERENCE_SIZE,
+    seed: int = 0,
+) -> Array:
+    """Distance of each pose to its k-th nearest neighbour in a random reference set.
+
+    The cost is linear in N. k is a share of the reference set by default: a family of poses is rare
+    if it has fewer than that share, however alike its members are.
+
+    Args:
+        poses: ``(N, K, 2)`` in body units, 0 at unlabelled joints.
+        visible: ``(N, K)`` bool.
+        neighbours: k; a twentieth of the reference set if None.
+        reference_size: Poses to compare with, at most.
+        seed: Of the choice of the reference set.
+
+    Returns:
+        ``(N,)`` float64 in body units; the median where a pose has fewer than k comparable poses,
+        for what cannot be compared is not known to be rare; 1 if that holds for all.
+    """
+    reference = np.sort(np.random.default_rng(seed).permutation(len(poses))[:reference_size])
+    k = min(neighbours or max(1, round(len(reference) / 20)), len(reference) - 1)
+    if k < 1:
+        return np.ones(len(poses))
+    sample = reference[:: max(1, len(reference) // _COST_SAMPLE)]
+    cost = missing_joint_cost(poses[sample], visible[sample])
+    rarity = np.empty(len(poses))
+    for start in range(0, len(poses), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        distances = pose_distances(
+            poses[part], visible[part], poses[reference], visible[reference], cost
+        )
+        own = np.nonzero((reference >= start) & (reference < start + _CHUNK))[0]
+        distances[reference[own] - start, own] = np.inf
+        rarity[part] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+    known = np.isfinite(rarity)
+    return np.where(known, rarity, np.median(rarity[known]) if known.any() else 1.0)
