@@ -1,1 +1,20 @@
-""""""
+"""PG2's networks, rasterisation and losses."""
+
+from pg2aug.models.discriminator import PairDiscriminator
+from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
+from pg2aug.models.losses import adversarial_loss, masked_l1
+from pg2aug.models.pg2 import PG2
+from pg2aug.models.preprocessor import PG2DataPreprocessor
+from pg2aug.models.rasterize import keypoint_heatmaps, pose_mask
+
+__all__ = [
+    'PG2',
+    'PG2DataPreprocessor',
+    'PairDiscriminator',
+    'PoseIntegrationGenerator',
+    'RefinementGenerator',
+    'adversarial_loss',
+    'keypoint_heatmaps',
+    'masked_l1',
+    'pose_mask',
+]

@@ -1,0 +1,46 @@
+# PG2 on real frames of one man, four cameras (the Pose2Sim demo data), at a size that a CPU trains.
+_base_ = '../_base_/pg2.py'
+
+data_root = '../shared/data/balance4view/'
+stage1_iters = 3000
+stage2_iters = 1000
+
+model = dict(
+    size=(96, 128),
+    num_keypoints=17,
+    generator1=dict(base_channels=32),
+    generator2=dict(base_channels=32),
+    discriminator=dict(channels=(32, 64, 128, 256)))
+
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
+
+dataset = dict(
+    type='PersonPairDataset',
+    size=(96, 128),
+    dataset=dict(
+        type='CocoDataset',
+        data_root=data_root,
+        ann_file='person_keypoints_train.json',
+        data_prefix=dict(img='images/')))
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dataset)
+
+custom_hooks = [
+    dict(
+        type='SampleSheetHook',
+        interval=500,
+        scale=2,
+        dataset=dict(
+            type='PersonPairDataset',
+            size=(96, 128),
+            flip=False,
+            dataset=dict(
+                type='CocoDataset',
+                data_root=data_root,
+                ann_file='person_keypoints_val.json',
+                data_prefix=dict(img='images/'))))
+]

@@ -1,0 +1,72 @@
+"""One optimiser for each network of PG2, in any precision."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
+from mmengine.runner.amp import autocast
+from torch import nn
+
+from pg2aug.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+
+NETWORKS = ('generator1', 'generator2', 'discriminator')
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Mixed precision in bfloat16, on the CPU as well as on a GPU.
+
+    bfloat16 has the exponent range of float32 and needs no loss scaling. For float16, which does,
+    use MMEngine's ``AmpOptimWrapper`` (GPU only).
+
+    Args:
+        **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Run the forward pass in bfloat16 where torch considers that safe."""
+        with super().optim_context(model), autocast(dtype=torch.bfloat16):
+            yield
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class PG2OptimWrapperConstructor:
+    """Build an :class:`OptimWrapperDict` with one wrapper for each network of :class:`PG2`.
+
+    Args:
+        optim_wrapper_cfg: Settings shared by all networks, as for any OptimWrapper; the keys
+            'generator1', 'generator2' and 'discriminator' may hold settings merged over them for
+            one network, such as ``discriminator=dict(optimizer=dict(lr=1e-5))``.
+        paramwise_cfg: As for MMEngine's default constructor.
+    """
+
+    def __init__(
+        self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None
+    ) -> None:
+        shared = Config(dict(optim_wrapper_cfg)).to_dict()
+        self.overrides = {name: shared.pop(name, {}) for name in NETWORKS}
+        self.shared = shared
+        self.paramwise_cfg = paramwise_cfg
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        """Build the wrappers.
+
+        Args:
+            model: A :class:`PG2`, possibly in a distributed wrapper.
+        """
+        model = model.module if is_model_wrapper(model) else model  # type: ignore[assignment]
+        wrappers = {}
+        for name in NETWORKS:
+            settings = Config(self.shared)
+            settings.merge_from_dict(self.overrides[name])
+            constructor = DefaultOptimWrapperConstructor(settings.to_dict(), self.paramwise_cfg)
+            wrappers[name] = constructor(getattr(model, name))
+        return OptimWrapperDict(**wrappers)

@@ -1,0 +1,53 @@
+"""From a PG2 config to a Runner that trains it."""
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper
+from mmengine.runner import Runner
+
+from pg2aug.compat import allow_runner_checkpoints
+
+
+def apply_amp(cfg: Config, dtype: str) -> None:
+    """Make every optimiser of a PG2 config train in mixed precision.
+
+    Args:
+        cfg: Config with an ``optim_wrapper``; changed in place.
+        dtype: 'bfloat16' (any device) or 'float16' (GPU only, with loss scaling).
+
+    Raises:
+        ValueError: For another dtype, or float16 without a GPU.
+    """
+    if dtype == 'bfloat16':
+        cfg.optim_wrapper.type = 'pg2aug.AutocastOptimWrapper'
+    elif dtype == 'float16':
+        if not torch.cuda.is_available():
+            raise ValueError('float16 needs a CUDA device; use --amp bfloat16 here')
+        cfg.optim_wrapper.type = AmpOptimWrapper.__name__
+        cfg.optim_wrapper.dtype = 'float16'
+    else:
+        raise ValueError(f"amp dtype must be 'bfloat16' or 'float16', got {dtype!r}")
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner of a PG2 config.
+
+    ``stage1_iters`` and ``stage2_iters`` of the config become the model's and the loop's, and a
+    machine without a GPU communicates through gloo.
+
+    Args:
+        cfg: A config such as those in ``configs/pg2``; changed in place.
+
+    Raises:
+        ValueError: If the schedule is missing or not positive.
+    """
+    for key in ('stage1_iters', 'stage2_iters'):
+        if not isinstance(cfg.get(key), int) or cfg[key] < 0:
+            raise ValueError(f'{key} must be an integer of at least 0, got {cfg.get(key)!r}')
+    cfg.model.stage1_iters = cfg.stage1_iters
+    cfg.train_cfg = dict(by_epoch=False, max_iters=cfg.stage1_iters + cfg.stage2_iters)
+    if not torch.cuda.is_available():
+        cfg.setdefault('env_cfg', {})
+        cfg.env_cfg.dist_cfg = dict(backend='gloo')
+    allow_runner_checkpoints()
+    return Runner.from_cfg(cfg)

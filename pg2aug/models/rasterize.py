@@ -1,0 +1,146 @@
+"""Keypoints to heatmaps and pose masks: batched torch on whatever device the keypoints are on."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+REFERENCE_HEIGHT = 128
+"""Height of the images (Market-1501) for which the paper's radius of 4 pixels is stated."""
+
+
+def keypoint_heatmaps(
+    keypoints: Tensor,
+    visible: Tensor,
+    shape: tuple[int, int],
+    radius: float = 4.0,
+    background: float = 0.0,
+) -> Tensor:
+    """Draw every joint as a solid disk in a channel of its own (paper, section 3.1).
+
+    The disk is centred on the pixel nearest to the joint: 49 pixels at radius 4.
+
+    Args:
+        keypoints: (N, K, 2) pixel coordinates; those of unlabelled joints are not read.
+        visible: (N, K), greater than 0 where the joint is labelled.
+        shape: (height, width) of the heatmaps.
+        radius: Radius of the disks in pixels.
+        background: Value outside the disks: 0 in the paper, -1 in the authors' code.
+
+    Returns:
+        (N, K, height, width) float32, 1 inside and ``background`` outside.
+    """
+    centre = torch.where((visible > 0)[..., None], keypoints.round(), torch.inf)
+    xs = torch.arange(shape[1], device=keypoints.device, dtype=torch.float32)
+    ys = torch.arange(shape[0], device=keypoints.device, dtype=torch.float32)
+    dx2 = (xs - centre[..., 0, None]).square_()
+    dy2 = (ys - centre[..., 1, None]).square_()
+    inside = dy2[..., :, None] + dx2[..., None, :] <= radius**2
+    heatmaps = inside.to(torch.float32)
+    return heatmaps if background == 0 else heatmaps.mul_(1 - background).add_(background)
+
+
+def pose_mask(
+    keypoints: Tensor,
+    visible: Tensor,
+    shape: tuple[int, int],
+    limbs: Sequence[tuple[int, int]],
+    torso: Sequence[int],
+    radius: float | None = None,
+) -> Tensor:
+    """Mask of the body in a pose: limbs drawn as thick lines, torso filled, holes closed.
+
+    At the paper's 128x64 a limb has a radius of 4 pixels and holes are closed by dilation and
+    erosion with a 5x5 square; both grow with the image height (paper, section 3.1).
+
+    Args:
+        keypoints: (N, K, 2) pixel coordinates; those of unlabelled joints are not read.
+        visible: (N, K), greater than 0 where the joint is labelled.
+        shape: (height, width) of the mask.
+        limbs: Pairs of joint indices; a limb is drawn where both of its joints are labelled.
+        torso: Joints whose convex hull is filled where all are labelled; empty for none.
+        radius: Radius of a limb in pixels; by default 4 at a height of 128, proportionally.
+
+    Returns:
+        (N, 1, height, width) float32, 1 on the body and 0 outside.
+    """
+    scale = shape[0] / REFERENCE_HEIGHT
+    radius = 4.0 * scale if radius is None else radius
+    distance = body_distance(keypoints, visible, shape, limbs, torso)
+    mask = (distance <= radius).to(torch.float32)[:, None]
+    return _close(mask, margin=max(1, round(2 * scale)))
+
+
+def body_distance(
+    keypoints: Tensor,
+    visible: Tensor,
+    shape: tuple[int, int],
+    limbs: Sequence[tuple[int, int]],
+    torso: Sequence[int],
+) -> Tensor:
+    """Distance in pixels from each pixel to the nearest limb segment; 0 inside the torso.
+
+    Args:
+        keypoints: (N, K, 2) pixel coordinates.
+        visible: (N, K), greater than 0 where the joint is labelled.
+        shape: (height, width) of the field.
+        limbs: Pairs of joint indices.
+        torso: Joints whose convex hull is filled where all are labelled; empty for none.
+
+    Returns:
+        (N, height, width) float32, infinite where no limb of a sample is labelled.
+    """
+    labelled = visible > 0
+    keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
+    ys = torch.arange(shape[0], device=keypoints.device, dtype=torch.float32)[:, None]
+    xs = torch.arange(shape[1], device=keypoints.device, dtype=torch.float32)[None, :]
+    nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
+    # One limb at a time: memory stays at a few (N, H, W) fields whatever the skeleton.
+    for a, b in limbs:
+        squared = _segment_distance_squared(keypoints[:, a], keypoints[:, b], xs, ys)
+        both = (labelled[:, a] & labelled[:, b])[:, None, None]
+        nearest = torch.minimum(nearest, torch.where(both, squared, torch.inf))
+    nearest = nearest.sqrt_()
+    if torso:
+        filled = _inside_hull(keypoints[:, list(torso)], xs, ys)
+        filled &= labelled[:, list(torso)].all(dim=1)[:, None, None]
+        nearest = nearest.masked_fill(filled, 0.0)
+    return nearest
+
+
+def _segment_distance_squared(a: Tensor, b: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+    """Squared distance of every pixel to the segments a-b, both (N, 2): (N, H, W)."""
+    d = b - a
+    dx, dy = d[:, 0, None, None], d[:, 1, None, None]
+    px, py = xs - a[:, 0, None, None], ys - a[:, 1, None, None]
+    length2 = (dx * dx + dy * dy).clamp_min(1e-12)
+    t = ((px * dx + py * dy) / length2).clamp_(0, 1)
+    return (px - t * dx).square_() + (py - t * dy).square_()
+
+
+def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+    """Whether each pixel lies in the convex hull of corners (N, C, 2), C of 3 or 4: (N, H, W).
+
+    The hull of four points is the union of the four triangles among them, in whatever order a
+    twisted torso puts its corners.
+    """
+    shape = (len(corners), ys.shape[0], xs.shape[1])
+    inside = torch.zeros(shape, dtype=torch.bool, device=xs.device)
+    for triangle in combinations(corners.unbind(dim=1), 3):
+        sides = [
+            (q[:, 0, None, None] - p[:, 0, None, None]) * (ys - p[:, 1, None, None])
+            - (q[:, 1, None, None] - p[:, 1, None, None]) * (xs - p[:, 0, None, None])
+            for p, q in zip(triangle, (*triangle[1:], triangle[0]), strict=True)
+        ]
+        positive = (sides[0] >= 0) & (sides[1] >= 0) & (sides[2] >= 0)
+        negative = (sides[0] <= 0) & (sides[1] <= 0) & (sides[2] <= 0)
+        inside |= positive | negative
+    return inside
+
+
+def _close(mask: Tensor, margin: int) -> Tensor:
+    """Morphological closing of (N, 1, H, W) with a square of side ``2 * margin + 1``."""
+    kernel = 2 * margin + 1
+    dilated = torch.nn.functional.max_pool2d(mask, kernel, stride=1, padding=margin)
+    return -torch.nn.functional.max_pool2d(-dilated, kernel, stride=1, padding=margin)
