@@ -1,7 +1,6 @@
 """Skeletons and contact sheets, drawn on BGR uint8 images with OpenCV."""
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -136,14 +135,12 @@ def write_png(path: str | os.PathLike[str], image: Image) -> None:
     if not done:
         raise ValueError(f'cannot encode an image of {image.shape} {image.dtype} for {target}')
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f'.{target.name}.')
+    partial = target.with_name(f'.{target.name}.{os.getpid()}')
     try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(encoded.tobytes())
+        partial.write_bytes(encoded.tobytes())
         os.replace(partial, target)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _fixed_point(keypoint: NDArray[np.floating[Any]]) -> tuple[int, int]:

@@ -6,14 +6,9 @@ from collections.abc import Mapping, Sequence
 from logging import INFO
 from typing import Any
 
-import cv2
-import mmcv
 import numpy as np
 import torch
-from mmengine import fileio
 from mmengine.logging import print_log
-from mmpose.datasets.datasets.base import BaseCocoStyleDataset
-from mmpose.registry import DATASETS as MMPOSE_DATASETS
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -26,6 +21,7 @@ from pg2aug.datasets.crop import (
     transform_keypoints,
 )
 from pg2aug.datasets.pairing import OrderedPairs, sample_pair_indices
+from pg2aug.datasets.source import build_topdown_dataset, load_image
 from pg2aug.registry import DATASETS
 
 Identity = int | str
@@ -197,46 +193,3 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             f'identity was looked for under identity_key={self.identity_key!r}; the annotations '
             f'have the keys {sorted(keys)}: set identity_key to one of them, or min_visible lower'
         )
-
-
-def build_topdown_dataset(config: Mapping[str, Any]) -> BaseCocoStyleDataset:
-    """Build an MMPose dataset of single instances, without a pipeline.
-
-    The type is looked up in MMPose's scope whatever the default scope is.
-
-    Raises:
-        ValueError: If the type is unknown or no MMPose dataset of its own (a wrapper, say), or the
-            config asks for bottom-up data or for detected boxes, which carry no identity.
-    """
-    options = {**config, 'pipeline': [], 'lazy_init': False}
-    name = options.pop('type', None)
-    scope = options.pop('_scope_', 'mmpose')
-    with MMPOSE_DATASETS.switch_scope_and_registry(scope) as registry:
-        cls = registry.get(name) if isinstance(name, str) else name
-        if not (isinstance(cls, type) and issubclass(cls, BaseCocoStyleDataset)):
-            raise ValueError(
-                f'dataset type {name!r} is not an MMPose keypoint dataset: give the config of one '
-                'dataset such as CocoDataset, not of a wrapper (RepeatDataset, ConcatDataset, '
-                'CombinedDataset); import your own through custom_imports'
-            )
-        if options.setdefault('data_mode', 'topdown') != 'topdown' or options.get('bbox_file'):
-            raise ValueError(
-                f"{name} needs data_mode='topdown' and no bbox_file to make person pairs, got "
-                f'data_mode={options["data_mode"]!r}, bbox_file={options.get("bbox_file")!r}'
-            )
-        return cls(**options)
-
-
-def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:
-    """Read an image through MMEngine's file backends, as ``(H, W, 3)`` uint8 BGR.
-
-    Raises:
-        ValueError: With the path, if it cannot be read or decoded.
-    """
-    try:
-        image = mmcv.imfrombytes(fileio.get(path, backend_args=backend_args))
-    except (OSError, cv2.error) as error:
-        raise ValueError(f'cannot read image {path!r}: {error}') from error
-    if image is None:
-        raise ValueError(f'cannot decode image {path!r}: the file is damaged or no image')
-    return image
