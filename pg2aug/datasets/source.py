@@ -1,4 +1,4 @@
-"""Where the instances and their images come from: an MMPose dataset, and MMEngine's file backends."""
+"""Where instances and images come from: an MMPose dataset, and MMEngine's file backends."""
 
 from collections.abc import Mapping
 from typing import Any
