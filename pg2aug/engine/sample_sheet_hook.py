@@ -77,7 +77,7 @@ class SampleSheetHook(Hook):
 
 
 def sample_sheet(
-    batch: dict[str, Any], outputs: Any, skeleton: Any, scale: int = 1
+    batch: dict[str, Any], outputs: Any, skeleton: Skeleton, scale: int = 1
 ) -> NDArray[np.uint8]:
     """Draw a sheet of synthesised pairs.
 
