@@ -1,0 +1,32 @@
+# `make demo` and `make test` need Python 3.11 or 3.12 and make; `make PYTHON=/path/to/python3.11` picks one.
+# The environment is made with plain venv and pip from the pinned sets of requirements/, once: the
+# stamp file lets the next run start at once, until a file it was made from changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint clean
+
+demo: $(STAMP)
+	$(BIN)/python tools/demo.py --out demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Leaves .venv, which takes minutes to make again, and work_dirs, which holds trainings.
+clean:
+	rm -rf demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMP): $(wildcard requirements/*) pyproject.toml setup.py
+	test -x $(BIN)/python || { $(PYTHON) requirements/check_python.py && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python requirements/check_python.py
+	$(BIN)/python -m pip install -c requirements/constraints.txt -r requirements/tested.txt -r requirements/dev.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -r requirements/no-deps.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	touch $@
