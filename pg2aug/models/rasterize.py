@@ -135,8 +135,16 @@ def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
         ]
         positive = (sides[0] >= 0) & (sides[1] >= 0) & (sides[2] >= 0)
         negative = (sides[0] <= 0) & (sides[1] <= 0) & (sides[2] <= 0)
-        inside |= positive | negative
+        # Three corners in a line have all of that line inside: the box ends it at the corners.
+        inside |= (positive | negative) & _inside_box(torch.stack(triangle, dim=1), xs, ys)
     return inside
+
+
+def _inside_box(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+    """Whether each pixel lies in the bounding box of corners (N, C, 2): (N, H, W)."""
+    low, high = corners.amin(dim=1)[:, :, None, None], corners.amax(dim=1)[:, :, None, None]
+    across = (xs >= low[:, 0]) & (xs <= high[:, 0])
+    return across & (ys >= low[:, 1]) & (ys <= high[:, 1])
 
 
 def _close(mask: Tensor, margin: int) -> Tensor:
