@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+
+# Small tensors: threads cost more than they bring, and results do not depend on the machine.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> Path:
+    if not SHARED_DATA.is_dir():
+        pytest.skip('needs ../shared/data beside the repository')
+    return SHARED_DATA
