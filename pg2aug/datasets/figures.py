@@ -1,0 +1,18 @@
+"""Procedural people: rendered figures with identities, poses, true keypoints and true masks."""
+
+from pg2aug.datasets.figure_body import JOINT_NAMES
+from pg2aug.datasets.figure_files import figure_rng, make_figures
+from pg2aug.datasets.figure_poses import COMMON_FAMILIES, RARE_FAMILIES, Pose, sample_pose
+from pg2aug.datasets.figure_render import Figure, render_figure
+
+__all__ = [
+    'COMMON_FAMILIES',
+    'JOINT_NAMES',
+    'RARE_FAMILIES',
+    'Figure',
+    'Pose',
+    'figure_rng',
+    'make_figures',
+    'render_figure',
+    'sample_pose',
+]
