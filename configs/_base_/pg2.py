@@ -1,14 +1,14 @@
 # What every PG2 training shares: optimiser, schedule, logging. Leaves give the sizes and the data.
-default_scope = 'pg2aug'
+default_scope = 'mmengine'
 
 # tools/train_pg2.py passes these on to the model and the training loop.
 stage1_iters = 22000
 stage2_iters = 14000
 
 model = dict(
-    type='PG2',
+    type='pg2aug.PG2',
     data_preprocessor=dict(
-        type='PG2DataPreprocessor',
+        type='pg2aug.PG2DataPreprocessor',
         metainfo=dict(from_file='configs/_base_/datasets/coco.py')),
     generator1=dict(num_blocks=5, base_channels=128),
     generator2=dict(num_blocks=3, base_channels=128, skip_full_resolution=False),
@@ -16,9 +16,14 @@ model = dict(
     l1_weight=10)
 
 optim_wrapper = dict(
-    constructor='PG2OptimWrapperConstructor',
+    constructor='pg2aug.PG2OptimWrapperConstructor',
     type='OptimWrapper',
     optimizer=dict(type='Adam', lr=2e-5, betas=(0.5, 0.999)))
+
+train_dataloader = dict(
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'))
 
 # With a fixed seed a resumed run sees the batches that the interrupted one would have seen.
 randomness = dict(seed=0)

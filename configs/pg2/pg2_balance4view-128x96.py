@@ -2,8 +2,8 @@
 _base_ = '../_base_/pg2.py'
 
 data_root = '../shared/data/balance4view/'
-stage1_iters = 3000
-stage2_iters = 1000
+stage1_iters = 4000
+stage2_iters = 1500
 
 model = dict(
     size=(96, 128),
@@ -15,7 +15,7 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
 
 dataset = dict(
-    type='PersonPairDataset',
+    type='pg2aug.PersonPairDataset',
     size=(96, 128),
     dataset=dict(
         type='CocoDataset',
@@ -23,19 +23,17 @@ dataset = dict(
         ann_file='person_keypoints_train.json',
         data_prefix=dict(img='images/')))
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dataset)
 
 custom_hooks = [
     dict(
-        type='SampleSheetHook',
+        type='pg2aug.SampleSheetHook',
         interval=500,
         scale=2,
         dataset=dict(
-            type='PersonPairDataset',
+            type='pg2aug.PersonPairDataset',
             size=(96, 128),
             flip=False,
             dataset=dict(
