@@ -125,8 +125,8 @@ def _add_texture(image: Image, rng: np.random.Generator) -> Image:
         interpolation=cv2.INTER_CUBIC,
     )
     grain = rng.standard_normal((height, width), np.float32) * np.float32(rng.uniform(1, 6))
-    noisy = image + (patches + grain)[..., None]
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    noise = cv2.merge([patches + grain] * 3)
+    return cv2.add(image, noise, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 
 def cast_shadow(image: Image, alpha: NDArray[np.float32], rng: np.random.Generator) -> Image:
@@ -144,5 +144,5 @@ def cast_shadow(image: Image, alpha: NDArray[np.float32], rng: np.random.Generat
     flatten = np.array(((1, -shear, shear * base), (0, squash, (1 - squash) * base)))
     shadow = cv2.warpAffine(alpha, flatten, (image.shape[1], height))
     shadow = cv2.GaussianBlur(shadow, (0, 0), height * float(rng.uniform(0.008, 0.02)))
-    dark = 1 - float(rng.uniform(0.3, 0.65)) * shadow[..., None]
-    return (image * dark).astype(np.uint8)
+    dark = cv2.merge([1 - np.float32(rng.uniform(0.3, 0.65)) * shadow] * 3)
+    return cv2.multiply(image, dark, dtype=cv2.CV_8U).astype(np.uint8, copy=False)

@@ -54,16 +54,15 @@ def shade(
     part = surface.part.take(hits)
     points = np.ones((len(hits), 4), np.float32)
     points[:, 0], points[:, 1], points[:, 2] = columns[xs], rows[ys], surface.depth.take(hits)
-    to_local = scene.to_local[:, :3].astype(np.float32)
-    local = np.einsum('nij,nj->ni', to_local.take(part, axis=0), points)
-    gradients = scene.quadrics[:, :3].astype(np.float32)
-    normals = np.einsum('nij,nj->ni', gradients.take(part, axis=0), points)
+    # Half a quadric's gradient is its own matrix times the point.
+    forms = np.concatenate((scene.to_local[:, :3], scene.quadrics[:, :3]), axis=1, dtype=np.float32)
+    local, normals = np.split(np.einsum('nij,nj->ni', forms.take(part, axis=0), points), 2, axis=1)
     # The inside of a skirt faces the camera too.
     length = np.copysign(np.sqrt(np.einsum('ni,ni->n', normals, normals)) + 1e-9, normals[:, 2])
     lit = 0.56 * np.maximum(normals @ light.astype(np.float32) / length, 0)
     lit += 0.5 + 0.1 * normals[:, 2] / length
     lit *= _contact_shade(surface).take(hits)
-    paint, tone = _paint(identity, solids, part, local, points @ to_local[0].T)
+    paint, tone = _paint(identity, solids, part, local, points @ forms[0, :3].T)
     canvas = np.zeros((*surface.part.shape, 3), np.float32)
     canvas.reshape(-1, 3)[hits] = _palette(identity).take(paint, axis=0) * (lit * tone)[:, None]
     return np.minimum(canvas, 255, out=canvas)
