@@ -175,9 +175,10 @@ def recover_affine(
 def _relative_scale(
     target: _Array, source: _Array, common: npt.NDArray[np.bool_], skeleton: Skeleton
 ) -> float:
-    limbs = [limb for limb in skeleton.limbs if common[list(limb)].all()]
+    limbs = np.array(skeleton.limbs)
+    limbs = limbs[common[limbs].all(axis=1)]
     pairs = np.argwhere(np.triu(np.outer(common, common), 1))
-    for candidates, least in ((np.array(limbs).reshape(-1, 2), _MIN_LIMBS), (pairs, 1)):
+    for candidates, least in ((limbs, _MIN_LIMBS), (pairs, 1)):
         source_px = _lengths(source, candidates)
         target_px = _lengths(target, candidates)
         usable = (source_px > 0) & (target_px > 0)

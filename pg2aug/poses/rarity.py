@@ -13,7 +13,7 @@ from pg2aug.poses.scale import Array, Mask
 
 REFERENCE_SIZE = 2000
 _MIN_COMMON = 3
-_CHUNK = 1024
+_CHUNK = 256
 _COST_SAMPLE = 256
 
 
@@ -32,17 +32,27 @@ def pose_distances(
     Returns:
         ``(A, B)`` float32 in body units; infinite where fewer than 3 joints are common.
     """
-    a, b = visible.astype(np.float32), others_visible.astype(np.float32).T
-    common = a @ b
-    squares, shift = np.zeros_like(common), np.zeros_like(common)
-    for axis in (0, 1):
-        x, y = poses[..., axis].astype(np.float32), others[..., axis].astype(np.float32).T
-        squares = squares + (x * x) @ b + a @ (y * y) - 2 * (x @ y)
-        shift = shift + (x @ b - a @ y) ** 2
-    lacking = (a * missing_cost.astype(np.float32)) @ (1 - b)
-    summed = squares - shift / np.maximum(common, 1) + lacking
-    distances = np.sqrt(np.maximum(summed, 0) / np.maximum(a.sum(axis=1, keepdims=True), 1))
-    return np.where(common >= _MIN_COMMON, distances, np.float32(np.inf))
+    a, b = visible.astype(np.float32), others_visible.astype(np.float32)
+    x, y = poses[..., 0].astype(np.float32), poses[..., 1].astype(np.float32)
+    u, v = others[..., 0].astype(np.float32), others[..., 1].astype(np.float32)
+    cost = a * missing_cost.astype(np.float32)
+    # Sums over the common joints are matrix products, for coordinates and masks are 0 elsewhere.
+    common = a @ b.T
+    left = np.hstack([x * x + y * y - cost, a, -2 * x, -2 * y])
+    summed = left @ np.hstack([b, u * u + v * v, u, v]).T
+    summed += cost.sum(axis=1, keepdims=True)
+    comparable = common >= _MIN_COMMON
+    np.maximum(common, 1, out=common)
+    for mine, theirs in ((x, u), (y, v)):
+        shift = np.hstack([mine, -a]) @ np.hstack([b, theirs]).T
+        shift *= shift
+        shift /= common
+        summed -= shift
+    np.maximum(summed, 0, out=summed)
+    summed /= np.maximum(a.sum(axis=1, keepdims=True), 1)
+    np.sqrt(summed, out=summed)
+    summed[~comparable] = np.inf
+    return summed
 
 
 def missing_joint_cost(poses: Array, visible: Mask) -> Array:
