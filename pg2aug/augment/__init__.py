@@ -1,1 +1,22 @@
-""""""
+"""Augmentation: the transform that decides, the synthesizer that does, the hook between them."""
+
+from pg2aug.augment.label_check import AppearanceCheck, LabelCheck, Synthesis
+from pg2aug.augment.pg2_augment import PG2Augment
+from pg2aug.augment.pg2_hook import PG2Hook
+from pg2aug.augment.plan import Plan, UnsuitableError, make_plan
+from pg2aug.augment.synthesizer import GeneratorFile, Result, Synthesizer, synthesize_in_image
+
+__all__ = [
+    'AppearanceCheck',
+    'GeneratorFile',
+    'LabelCheck',
+    'PG2Augment',
+    'PG2Hook',
+    'Plan',
+    'Result',
+    'Synthesis',
+    'Synthesizer',
+    'UnsuitableError',
+    'make_plan',
+    'synthesize_in_image',
+]

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -186,6 +186,20 @@ class PoseBank:
         keep, alias = self._alias_table
         column = min(int(uniform * len(keep)), len(keep) - 1)
         return column if uniform * len(keep) - column < keep[column] else int(alias[column])
+
+    def restrict(self, allowed: npt.NDArray[np.bool_]) -> 'PoseBank':
+        """The same bank, so that indices stay valid, drawing allowed poses alone.
+
+        Args:
+            allowed: ``(N,)`` bool.
+
+        Raises:
+            ValueError: If no allowed pose has a weight.
+        """
+        weights = np.where(allowed, self.weights, 0)
+        if not weights.any():
+            raise ValueError(f'none of the {len(self)} poses of the bank may be drawn')
+        return replace(self, weights=weights / weights.sum())
 
     @property
     def effective_sample_size(self) -> float:

@@ -1,0 +1,136 @@
+"""A batch of an MMPose model with persons still to be synthesised."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.model import ImgDataPreprocessor
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pg2aug.augment.pg2_augment import FINAL_KEYPOINTS, PLAN_PREFIX
+from pg2aug.augment.plan import Plan
+from pg2aug.augment.synthesizer import Result, Synthesizer
+from pg2aug.poses import recover_affine
+
+MAX_RESIDUAL_PX = 0.5
+"""Distance by which keypoints may miss the recovered affine before it was none."""
+
+
+@dataclass(frozen=True)
+class DeferredBatch:
+    """The samples of a batch that carry a plan.
+
+    Attributes:
+        inputs: (B, 3, H, W), the network's whole input batch, normalised.
+        samples: The N data samples with a plan.
+        indices: Their N places in the batch.
+        plans: Their N plans.
+        matrices: (N, 2, 3), image as loaded to network input.
+        orders: (N, K), for each final joint the joint of the plan: they differ where a sample was
+            mirrored.
+    """
+
+    inputs: Tensor
+    samples: list[Any]
+    indices: list[int]
+    plans: list[Plan]
+    matrices: Tensor
+    orders: NDArray[np.int64]
+
+    @classmethod
+    def take(cls, output: dict[str, Any]) -> 'DeferredBatch | None':
+        """Take the plans out of a preprocessed batch, so that nobody later trips over them.
+
+        Args:
+            output: Output of a ``PoseDataPreprocessor``.
+
+        Returns:
+            The batch; None if no sample of it carries a plan.
+
+        Raises:
+            ValueError: If what happened to a sample was no affine transform.
+        """
+        samples = output.get('data_samples') or []
+        key = PLAN_PREFIX + 'condition'
+        indices = [i for i, s in enumerate(samples) if key in s.get('gt_instances', ())]
+        if not indices:
+            return None
+        chosen = [samples[i] for i in indices]
+        plans = [_take_plan(sample) for sample in chosen]
+        orders = [_joint_order(s, p) for s, p in zip(chosen, plans, strict=True)]
+        matrices = [
+            _final_matrix(sample, plan, order)
+            for sample, plan, order in zip(chosen, plans, orders, strict=True)
+        ]
+        stacked = torch.from_numpy(np.stack(matrices).astype(np.float32))
+        return cls(output['inputs'], chosen, indices, plans, stacked, np.stack(orders))
+
+    def synthesize(self, synthesizer: Synthesizer, preprocessor: ImgDataPreprocessor) -> Result:
+        """Write the synthesised persons into the inputs, and the check's verdict into the labels.
+
+        Args:
+            synthesizer: What synthesises.
+            preprocessor: The model's, which knows how its inputs were normalised.
+
+        Returns:
+            What became of the plans.
+        """
+        index = torch.tensor(self.indices, device=self.inputs.device)
+        images = _denormalize(self.inputs[index], preprocessor)
+        result = synthesizer(images, self.plans, self.matrices)
+        made = _normalize(result.images.to(self.inputs.device), preprocessor)
+        self.inputs.index_copy_(0, index, made.to(self.inputs.dtype))
+        order = torch.from_numpy(self.orders).to(result.joints_ok.device)
+        kept = (result.joints_ok & result.accepted[:, None]).gather(1, order)
+        for sample, weights in zip(self.samples, kept.to(self.inputs.device), strict=True):
+            labels = sample.gt_instance_labels
+            labels.keypoint_weights = labels.keypoint_weights * weights
+        return result
+
+
+def _take_plan(sample: Any) -> Plan:
+    instances = sample.gt_instances
+    arrays = {f.name: instances.get(PLAN_PREFIX + f.name)[0] for f in fields(Plan)}
+    for name in arrays:
+        delattr(instances, PLAN_PREFIX + name)
+    return Plan(**arrays)
+
+
+def _joint_order(sample: Any, plan: Plan) -> NDArray[np.int64]:
+    joints = np.arange(len(plan.target_visible))
+    if not sample.get('flip', False) or sample.flip_direction == 'diagonal':
+        return joints
+    return np.asarray(sample.flip_indices, np.int64)
+
+
+def _final_matrix(sample: Any, plan: Plan, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    instances = sample.gt_instances
+    final = instances.get(FINAL_KEYPOINTS, instances.get('keypoints'))[0]
+    if FINAL_KEYPOINTS in instances:
+        delattr(instances, FINAL_KEYPOINTS)
+    before, visible = plan.target_keypoints[order], plan.target_visible[order]
+    matrix, residual = recover_affine(before, final, visible)
+    if residual > MAX_RESIDUAL_PX:
+        raise ValueError(
+            f'what the train pipeline did to the keypoints of {sample.get("img_path")} after '
+            f'PG2Augment is no affine transform: it misses one by {residual:.1f} px. Remove the '
+            'transform that bends or cuts images, or remove PG2Hook to synthesise before it'
+        )
+    return matrix
+
+
+def _denormalize(inputs: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
+    """Network inputs (N, 3, H, W) back to BGR in [0, 255]."""
+    if preprocessor._enable_normalize:
+        inputs = inputs * preprocessor.std + preprocessor.mean
+    return inputs.flip(1) if preprocessor._channel_conversion else inputs
+
+
+def _normalize(images: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
+    """BGR in [0, 255] to network inputs."""
+    images = images.flip(1) if preprocessor._channel_conversion else images
+    if preprocessor._enable_normalize:
+        images = (images - preprocessor.mean) / preprocessor.std
+    return images

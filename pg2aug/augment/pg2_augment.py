@@ -1,0 +1,336 @@
+"""The transform that users add to an MMPose pipeline."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from numpy.typing import NDArray
+from torch.utils.data import get_worker_info
+
+from pg2aug.augment.plan import Plan, UnsuitableError, make_plan, suitable_targets
+from pg2aug.augment.synthesizer import GeneratorFile, Synthesizer, synthesize_in_image
+from pg2aug.poses import PoseBank, check_same_joints
+from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
+
+PLAN_PREFIX = 'pg2_'
+FINAL_KEYPOINTS = PLAN_PREFIX + 'final_keypoints'
+
+
+@register_for_users(TRANSFORMS)
+class PG2Augment(BaseTransform):
+    """Put the person of a top-down sample into a rare pose, drawn from a pose bank.
+
+    Stands right after ``LoadImage``: everything later in the pipeline treats the new pose as if it
+    had been annotated. By itself the transform synthesises at once, in the process that runs the
+    pipeline. With :class:`PG2Hook` among the config's ``custom_hooks`` it only decides, and the
+    hook synthesises whole batches on the model's device.
+
+    A sample is left as it is where its person shows too little to synthesise from, where no pose
+    that was drawn fits, and (without the hook) where the label check refuses the result.
+
+    Required Keys:
+
+        - img
+        - keypoints
+        - keypoints_visible
+        - bbox
+
+    Modified Keys:
+
+        - img (without PG2Hook)
+        - keypoints
+        - keypoints_visible
+        - bbox
+        - bbox_center, bbox_scale, area, num_keypoints, segmentation (where the sample has them)
+
+    Added Keys (with PG2Hook):
+
+        - pg2_* (the plan)
+        - instance_mapping_table
+
+    Args:
+        generator: ``dict(config=..., checkpoint=...)``, both written by ``tools/train_pg2.py``.
+        pose_bank: File of target poses: a bank written by ``tools/build_pose_bank.py``, or a COCO
+            keypoint json.
+        prob: Probability with which a sample is replaced. 0 leaves every sample, and the state of
+            the random number generator, untouched.
+        check: Config of the label check; None accepts everything that is synthesised.
+        min_joints_ok: Share of a person's labelled joints that must pass the check.
+        min_visible: Least number of labelled joints of source and target.
+        max_draws: Poses that are tried for a person before it is left as it is.
+        remove_source: Whether the original person is removed from the background.
+        refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
+        device: Where to synthesise without the hook; a GPU if there is one.
+
+    Raises:
+        FileNotFoundError: If the generator or the pose bank is missing.
+        ValueError: If an argument is out of range, or generator and bank differ in their joints.
+    """
+
+    def __init__(
+        self,
+        generator: dict[str, str],
+        pose_bank: str,
+        prob: float = 0.3,
+        check: dict[str, Any] | None = dict(type='AppearanceCheck'),  # noqa: B006 (MMEngine's idiom)
+        min_joints_ok: float = 0.7,
+        min_visible: int = 8,
+        max_draws: int = 5,
+        remove_source: bool = True,
+        refine: bool = True,
+        device: str | None = None,
+    ) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'PG2Augment: prob must be in [0, 1], got {prob}')
+        if not 0 <= min_joints_ok <= 1:
+            raise ValueError(f'PG2Augment: min_joints_ok must be in [0, 1], got {min_joints_ok}')
+        if max_draws < 1 or min_visible < 3:
+            raise ValueError(
+                'PG2Augment: max_draws must be at least 1 and min_visible at least 3, got '
+                f'{max_draws} and {min_visible}'
+            )
+        if set(generator) != {'config', 'checkpoint'}:
+            raise ValueError(
+                "PG2Augment: generator must be dict(config='...', checkpoint='...'), got "
+                f'{generator!r}'
+            )
+        if not os.path.isfile(pose_bank):
+            raise FileNotFoundError(
+                f'PG2Augment: pose_bank {pose_bank!r} does not exist: build one with '
+                'tools/build_pose_bank.py, or give a COCO keypoint json'
+            )
+        self.generator = dict(generator)
+        self.pose_bank = pose_bank
+        self.prob = prob
+        self.check = check
+        self.min_joints_ok = min_joints_ok
+        self.min_visible = min_visible
+        self.max_draws = max_draws
+        self.remove_source = remove_source
+        self.refine = refine
+        self.device = device
+        self.deferred = False
+        """Whether somebody else synthesises; set by PG2Hook."""
+        self.generator_file = GeneratorFile.load(**self.generator)
+        self.bank = self._load_bank()
+        self._synthesizer: Synthesizer | None = None
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace the person of a sample, or decide how it is to be replaced.
+
+        Args:
+            results: Sample of a top-down dataset, after ``LoadImage``.
+
+        Returns:
+            The sample.
+
+        Raises:
+            ValueError: If the sample is not one that the transform can take; says why.
+            RuntimeError: If a GPU would have to be used in a worker process.
+        """
+        if self.prob == 0:
+            return results
+        check_sample(results, self.generator_file.skeleton.num_keypoints)
+        chosen, *draws = self._draw_uniforms()
+        if chosen >= self.prob:
+            return results
+        try:
+            plan = self.decide(results, draws)
+        except UnsuitableError:
+            return results
+        if self.deferred:
+            return attach_plan(relabel(results, plan, plan.target_visible), plan)
+        image, joints_ok, accepted = synthesize_in_image(self.synthesizer, results['img'], plan)
+        if not accepted:
+            return results
+        return relabel({**results, 'img': image}, plan, joints_ok)
+
+    def decide(self, results: dict[str, Any], draws: Sequence[float]) -> Plan:
+        """Find the first pose among some draws that this person can take.
+
+        Args:
+            results: Sample of a top-down dataset, after ``LoadImage``.
+            draws: At least one uniform number in [0, 1) for each pose to try.
+
+        Raises:
+            UnsuitableError: If the person can take none of them; says why.
+        """
+        for draw in draws[:-1]:
+            with suppress(UnsuitableError):
+                return self.plan(results, self.bank.draw(draw))
+        return self.plan(results, self.bank.draw(draws[-1]))
+
+    def plan(self, results: dict[str, Any], pose_index: int) -> Plan:
+        """Plan one pose of the bank for the person of a sample.
+
+        Args:
+            results: Sample of a top-down dataset, after ``LoadImage``.
+            pose_index: Index of the pose in the bank.
+
+        Raises:
+            UnsuitableError: If this person cannot take this pose; says why.
+        """
+        return make_plan(
+            image=results['img'],
+            bbox=results['bbox'][0],
+            keypoints=results['keypoints'][0],
+            visible=_visible(results)[0],
+            target=self.bank.keypoints[pose_index],
+            target_visible=self.bank.visible[pose_index],
+            skeleton=self.generator_file.skeleton,
+            size=self.generator_file.size,
+            padding=self.generator_file.padding,
+            min_visible=self.min_visible,
+            pose_index=pose_index,
+        )
+
+    def build_synthesizer(self, device: str | torch.device) -> Synthesizer:
+        """Build what does the synthesis, on a device."""
+        return Synthesizer(
+            self.generator_file.build(),
+            check=None if self.check is None else MODELS.build(dict(self.check)),
+            min_joints_ok=self.min_joints_ok,
+            refine=self.refine,
+            remove_source=self.remove_source,
+            device=device,
+        )
+
+    @property
+    def synthesizer(self) -> Synthesizer:
+        """The synthesizer of this process, built when first needed."""
+        if self._synthesizer is None:
+            device = self.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+            if device != 'cpu' and get_worker_info() is not None:
+                raise RuntimeError(
+                    f'PG2Augment cannot use the device {device!r} in a forked worker of the data '
+                    "loader. Add custom_hooks=[dict(type='pg2aug.PG2Hook')] to the config, which "
+                    "synthesises in the training process; or set device='cpu' in PG2Augment, or "
+                    'num_workers=0 and persistent_workers=False in train_dataloader'
+                )
+            self._synthesizer = self.build_synthesizer(device)
+        return self._synthesizer
+
+    @cache_randomness
+    def _draw_uniforms(self) -> list[float]:
+        """All random numbers of a sample: whether it is replaced, and the poses to try."""
+        drawn = np.random.random(1 + self.max_draws)  # noqa: NPY002 (MMEngine seeds this one)
+        return drawn.tolist()
+
+    def _load_bank(self) -> PoseBank:
+        bank = PoseBank.load(self.pose_bank)
+        skeleton = self.generator_file.skeleton
+        check_same_joints(skeleton, bank.skeleton, f'PG2Augment: pose_bank {self.pose_bank!r}')
+        try:
+            return bank.restrict(suitable_targets(bank.visible, skeleton, self.min_visible))
+        except ValueError as error:
+            raise ValueError(
+                f'PG2Augment: pose_bank {self.pose_bank!r}: {error}; a pose must show a torso, a '
+                f'head and at least min_visible={self.min_visible} joints'
+            ) from error
+
+    def __repr__(self) -> str:
+        names = ('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible')
+        names += ('max_draws', 'remove_source', 'refine', 'device')
+        arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
+        return f'{type(self).__name__}({arguments})'
+
+
+def check_sample(results: dict[str, Any], num_keypoints: int) -> None:
+    """Raise ValueError unless a sample is one person's, fresh from ``LoadImage``.
+
+    Args:
+        results: Sample of the pipeline.
+        num_keypoints: Joints of the generator.
+    """
+    missing = [
+        key for key in ('img', 'keypoints', 'keypoints_visible', 'bbox') if key not in results
+    ]
+    if missing:
+        raise ValueError(
+            f'PG2Augment: the sample has no {missing}: put PG2Augment right after '
+            "dict(type='LoadImage') in train_pipeline"
+        )
+    late = [key for key in ('input_size', 'transformed_keypoints', 'flip') if key in results]
+    if late:
+        raise ValueError(
+            f'PG2Augment: the sample was already transformed (it has {late}): move PG2Augment up, '
+            "right after dict(type='LoadImage') in train_pipeline"
+        )
+    count, joints = results['keypoints'].shape[:2]
+    if count != 1:
+        raise ValueError(
+            f'PG2Augment: the sample has {count} instances; it needs one person a sample: set '
+            "data_mode='topdown' in the dataset, or remove PG2Augment from a bottom-up pipeline"
+        )
+    if joints != num_keypoints:
+        raise ValueError(
+            f'PG2Augment: the dataset has {joints} joints, the generator {num_keypoints}: set '
+            "generator=dict(...) to one trained on the dataset's skeleton"
+        )
+
+
+def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[str, Any]:
+    """Make the new pose the annotation of a sample.
+
+    Args:
+        results: Sample of the pipeline.
+        plan: What the person was, or will be, replaced by.
+        visible: (K,), greater than 0 for joints to be trained on.
+
+    Returns:
+        A new dict; arrays of the old one are not written to.
+    """
+    shown = np.asarray(visible) > 0
+    old_visible = results['keypoints_visible']
+    new_visible = np.zeros_like(old_visible)
+    new_visible[0, shown] = 1
+    box = plan.bbox[None].astype(results['bbox'].dtype)
+    width, height = (box[0, 2:] - box[0, :2]).tolist()
+    updates: dict[str, Any] = {
+        'keypoints': plan.target_keypoints[None].astype(results['keypoints'].dtype),
+        'keypoints_visible': new_visible,
+        'bbox': box,
+    }
+    optional = {
+        'num_keypoints': int(shown.sum()),
+        'area': _like(results.get('area'), width * height * _fill_share(results)),
+        # The outline was that of the old pose.
+        'segmentation': None,
+        'bbox_center': (box[:, :2] + box[:, 2:]) / 2,
+        'bbox_scale': box[:, 2:] - box[:, :2],
+    }
+    updates.update({key: value for key, value in optional.items() if key in results})
+    return {**results, **updates}
+
+
+def attach_plan(results: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Make ``PackPoseInputs`` carry a plan, and the keypoints that tell the final affine."""
+    # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
+    from mmpose.datasets.transforms.formatting import PackPoseInputs
+
+    packed = {PLAN_PREFIX + name: array[None] for name, array in plan.to_dict().items()}
+    table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
+    table = {**table, **{key: key for key in packed}, 'transformed_keypoints': FINAL_KEYPOINTS}
+    return {**results, **packed, 'instance_mapping_table': table}
+
+
+def _visible(results: dict[str, Any]) -> NDArray[Any]:
+    """(1, K) visibility of a sample, which may carry weights as a last dimension."""
+    visible: NDArray[Any] = results['keypoints_visible']
+    return visible[..., 0] if visible.ndim == 3 else visible
+
+
+def _fill_share(results: dict[str, Any]) -> float:
+    """Share of the old box that the person covered; a new pose is taken to cover as much."""
+    area, box = np.asarray(results.get('area', 0), float).reshape(-1), results['bbox'][0]
+    covered = float(box[2] - box[0]) * float(box[3] - box[1])
+    return float(area[0]) / covered if area.size and covered > 0 else 0.0
+
+
+def _like(old: Any, value: float) -> Any:
+    return np.full_like(old, value) if isinstance(old, np.ndarray) else value

@@ -1,0 +1,91 @@
+"""Finding PG2Augment in a dataset, and telling at start-up what would go wrong later."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.logging import print_log
+
+from pg2aug.augment.pg2_augment import PG2Augment
+from pg2aug.poses import Skeleton, check_same_joints
+
+_MIXING = ('Mosaic', 'YOLOXMixUp')
+_PHOTOMETRIC = ('PhotometricDistortion', 'YOLOXHSVRandomAug', 'Albumentation')
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A PG2Augment, the pipeline it stands in, and the dataset of that pipeline."""
+
+    augment: PG2Augment
+    transforms: list[Any]
+    dataset: Any
+
+
+def find_augments(dataset: Any) -> list[Placement]:
+    """Every PG2Augment in a dataset's pipelines, through dataset wrappers."""
+    found = []
+    for owner in _datasets(dataset):
+        transforms = list(getattr(getattr(owner, 'pipeline', None), 'transforms', ()))
+        found += [Placement(t, transforms, owner) for t in transforms if isinstance(t, PG2Augment)]
+    return found
+
+
+def check_placement(placement: Placement) -> None:
+    """Check a pipeline whose synthesis is deferred to :class:`PG2Hook`.
+
+    Raises:
+        ValueError: If labels and pixels could come apart; names the line to change.
+    """
+    names = [type(t).__name__ for t in placement.transforms]
+    position = placement.transforms.index(placement.augment)
+    where = f'train_pipeline of {type(placement.dataset).__name__}: {" -> ".join(names)}'
+    if position == 0 or not names[position - 1].startswith('LoadImage'):
+        raise ValueError(f"PG2Augment must stand right after dict(type='LoadImage') in the {where}")
+    after = placement.transforms[position + 1 :]
+    for name in names[position + 1 :]:
+        if name in (*_MIXING, 'KeypointConverter'):
+            raise ValueError(f'PG2Augment cannot be followed by {name}; remove it from the {where}')
+        if name in _PHOTOMETRIC:
+            print_log(
+                f'{name} changes the background of a sample, but not the person that PG2Hook puts '
+                f'into it afterwards ({where})',
+                logger='current',
+                level=30,
+            )
+    if not after or names[-1] != 'PackPoseInputs':
+        raise ValueError(f"the pipeline must end in dict(type='PackPoseInputs'): {where}")
+    flips = [name for name in names[position + 1 :] if name.endswith('Flip')]
+    missing = {'flip', 'flip_direction', 'flip_indices'} - set(after[-1].meta_keys)
+    if flips and missing:
+        raise ValueError(
+            f'PG2Hook must know which samples {flips[0]} mirrored: add {sorted(missing)} to '
+            f"meta_keys of dict(type='PackPoseInputs') in the {where}"
+        )
+    _check_data(placement)
+
+
+def _check_data(placement: Placement) -> None:
+    skeleton = placement.augment.generator_file.skeleton
+    metainfo = placement.dataset.metainfo
+    name = type(placement.dataset).__name__
+    check_same_joints(
+        skeleton,
+        Skeleton.from_metainfo(metainfo),
+        f'PG2Augment(generator={placement.augment.generator}): the train dataset {name}',
+    )
+    for dataset in _datasets(placement.dataset):
+        if getattr(dataset, 'data_mode', 'topdown') != 'topdown':
+            raise ValueError(
+                f'PG2Augment needs one person a sample, but {type(dataset).__name__} has data_mode='
+                f"{dataset.data_mode!r}: set data_mode='topdown', or remove PG2Augment"
+            )
+
+
+def _datasets(dataset: Any) -> Iterator[Any]:
+    """A dataset and everything it wraps."""
+    yield dataset
+    inner = getattr(dataset, 'dataset', None)
+    for wrapped in [inner, *(getattr(dataset, 'datasets', None) or ())]:
+        if wrapped is not None:
+            yield from _datasets(wrapped)
