@@ -1,9 +1,9 @@
 """pg2aug's nodes in MMEngine's registry tree.
 
 A prefixed ``type='pg2aug.PG2Augment'`` is found from any scope with no import by the user: MMEngine
-imports ``pg2aug.registry`` for an unknown scope and the ``locations`` below do the rest. What a user
-writes into an MMPose config is registered with :func:`register_for_users` too, so that it is found
-without the prefix after ``custom_imports = dict(imports=['pg2aug'])``.
+imports ``pg2aug.registry`` for an unknown scope, and the ``locations`` below do the rest. What a
+user writes into an MMPose config is registered with :func:`register_for_users`, so that it is found
+without the prefix too, after ``custom_imports = dict(imports=['pg2aug'])``.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ _Class = TypeVar('_Class', bound=type)
 def register_for_users(registry: Registry) -> Callable[[_Class], _Class]:
     """Register a class in one of the nodes above and in that node's MMEngine parent.
 
-    The parent is an ancestor of MMPose's registry, so the unprefixed name resolves in an MMPose config.
+    The parent is an ancestor of MMPose's registry: the unprefixed name resolves in its configs.
     """
 
     def decorate(cls: _Class) -> _Class:

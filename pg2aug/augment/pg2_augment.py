@@ -20,6 +20,11 @@ from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 PLAN_PREFIX = 'pg2_'
 FINAL_KEYPOINTS = PLAN_PREFIX + 'final_keypoints'
 
+_ARGUMENTS = (
+    *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
+    *('remove_source', 'refine', 'device'),
+)
+
 
 @register_for_users(TRANSFORMS)
 class PG2Augment(BaseTransform):
@@ -234,9 +239,7 @@ class PG2Augment(BaseTransform):
             ) from error
 
     def __repr__(self) -> str:
-        names = ('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible')
-        names += ('max_draws', 'remove_source', 'refine', 'device')
-        arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
+        arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in _ARGUMENTS)
         return f'{type(self).__name__}({arguments})'
 
 

@@ -8,7 +8,7 @@ from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.model import ImgDataPreprocessor, is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
-from torch import Tensor, nn
+from torch import nn
 
 from pg2aug.augment.deferred import DeferredBatch
 from pg2aug.augment.pg2_augment import PG2Augment

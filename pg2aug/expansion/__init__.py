@@ -1,1 +1,1 @@
-""""""
+"""Offline expansion of a dataset: new images and a COCO file."""
