@@ -1,8 +1,5 @@
-"""Tiny builders shared by the tests of PG2 and of its training."""
+"""A tiny PG2, its batches and its steps, for the tests of models and engine."""
 
-import json
-
-import cv2
 import numpy as np
 import torch
 from mmengine.logging import MessageHub
@@ -13,14 +10,14 @@ from pg2aug.models import PG2
 COCO_METAINFO = dict(from_file='configs/_base_/datasets/coco.py')
 SIZE = (32, 64)
 TINY_MODEL = dict(
-    type='PG2',
+    type='pg2aug.PG2',
     size=SIZE,
     num_keypoints=17,
     generator1=dict(num_blocks=3, base_channels=4, bottleneck_features=8),
     generator2=dict(num_blocks=2, base_channels=4),
     discriminator=dict(channels=(4, 8)),
     l1_weight=10,
-    data_preprocessor=dict(type='PG2DataPreprocessor', metainfo=COCO_METAINFO),
+    data_preprocessor=dict(type='pg2aug.PG2DataPreprocessor', metainfo=COCO_METAINFO),
 )
 
 # Nose, eyes, ears; then shoulders, elbows, wrists, hips, knees, ankles, left before right: (x, y)
@@ -76,32 +73,3 @@ def weights(module):
 
 def same_weights(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def write_stick_people(folder, identities=3, poses=3, size=(48, 96), seed=0):
-    """Images of stick people in their own colours and a COCO file: the config of its dataset."""
-    rng = np.random.default_rng(seed)
-    images, annotations = [], []
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(identities * poses):
-        colors = np.random.default_rng(index // poses).integers(0, 256, (2, 3)).tolist()
-        keypoints = (STANDING + rng.normal(0, 0.03, (17, 2))) * size
-        image = np.full((size[1], size[0], 3), 120, np.uint8)
-        for a, b in LIMBS:
-            ends = [tuple(int(v) for v in keypoints[joint]) for joint in (a, b)]
-            cv2.line(image, *ends, colors[a > 10], 3)
-        cv2.imwrite(str(folder / f'{index}.png'), image)
-        common = dict(id=index + 1, width=size[0], height=size[1])
-        images.append(dict(common, file_name=f'{index}.png'))
-        labels = np.column_stack([keypoints, np.full(17, 2)]).ravel().tolist()
-        box = dict(bbox=[4, 4, size[0] - 8, size[1] - 8], area=1.0, iscrowd=0, category_id=1)
-        annotations.append(
-            dict(id=index + 1, image_id=index + 1, keypoints=labels, num_keypoints=17, **box)
-            | dict(person_id=index // poses)
-        )
-    data = dict(images=images, annotations=annotations, categories=[dict(id=1, name='person')])
-    (folder / 'people.json').write_text(json.dumps(data))
-    prefix = dict(img='')
-    return dict(
-        type='CocoDataset', data_root=str(folder), ann_file='people.json', data_prefix=prefix
-    )

@@ -198,7 +198,7 @@ class PG2Augment(BaseTransform):
         """Build what does the synthesis, on a device."""
         return Synthesizer(
             self.generator_file.build(),
-            check=None if self.check is None else MODELS.build(dict(self.check)),
+            check=None if self.check is None else MODELS.build(dict(self.check, _scope_='pg2aug')),
             min_joints_ok=self.min_joints_ok,
             refine=self.refine,
             remove_source=self.remove_source,

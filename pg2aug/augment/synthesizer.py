@@ -94,7 +94,7 @@ class GeneratorFile:
             ValueError: If the weights do not fit the config.
         """
         # The schedule plays no part in synthesis; a config leaves it to the training tool.
-        model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, type='PG2'))
+        model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
         try:
             model.load_state_dict(self.state_dict)
         except RuntimeError as error:

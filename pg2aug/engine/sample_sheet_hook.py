@@ -47,7 +47,7 @@ class SampleSheetHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Load the fixed pairs: a dataset that cannot be read fails here, not after an hour."""
-        dataset = DATASETS.build(self.dataset_cfg)
+        dataset = DATASETS.build(dict(self.dataset_cfg, _scope_='pg2aug'))
         count = min(self.num_pairs, len(dataset))
         indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
         self.batch = default_collate([dataset[int(i)] for i in indices])

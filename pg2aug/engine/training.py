@@ -39,7 +39,8 @@ def build_runner(cfg: Config) -> Runner:
         cfg: A config such as those in ``configs/pg2``; changed in place.
 
     Raises:
-        ValueError: If the schedule is missing or not positive.
+        ValueError: If the schedule is missing or not positive, or a launcher other than 'none' and
+            'pytorch' is used without a GPU.
     """
     for key in ('stage1_iters', 'stage2_iters'):
         if not isinstance(cfg.get(key), int) or cfg[key] < 0:
@@ -47,7 +48,21 @@ def build_runner(cfg: Config) -> Runner:
     cfg.model.stage1_iters = cfg.stage1_iters
     cfg.train_cfg = dict(by_epoch=False, max_iters=cfg.stage1_iters + cfg.stage2_iters)
     if not torch.cuda.is_available():
-        cfg.setdefault('env_cfg', {})
-        cfg.env_cfg.dist_cfg = dict(backend='gloo')
+        _join_without_gpu(cfg)
     allow_runner_checkpoints()
     return Runner.from_cfg(cfg)
+
+
+def _join_without_gpu(cfg: Config) -> None:
+    """Join the processes that torchrun started, through gloo."""
+    launcher = cfg.get('launcher', 'none')
+    if launcher not in ('none', 'pytorch'):
+        raise ValueError(
+            f'launcher {launcher!r} needs a GPU: start with torchrun and --launcher pytorch here'
+        )
+    if launcher == 'pytorch':
+        # MMEngine joins on a CUDA device and puts the model on one unless told otherwise; a process
+        # group that exists is used as it is.
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group('gloo')
+        cfg.merge_from_dict(dict(model_wrapper_cfg=dict(device_ids=None)))

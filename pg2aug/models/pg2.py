@@ -45,7 +45,7 @@ class PG2(BaseModel):
         l1_weight: float,
         data_preprocessor: dict[str, Any],
     ) -> None:
-        super().__init__(data_preprocessor=MODELS.build(data_preprocessor))
+        super().__init__(data_preprocessor=MODELS.build(dict(data_preprocessor, _scope_='pg2aug')))
         self.size = tuple(size)
         self.generator1: nn.Module = PoseIntegrationGenerator(size, num_keypoints, **generator1)
         self.generator2: nn.Module = RefinementGenerator(size, **generator2)
