@@ -131,7 +131,7 @@ def load_checkpoint(
 
     Raises:
         ValueError: The file carries a global outside the allow-list (the message names it), or is
-            no checkpoint that the restricted loader reads.
+            no checkpoint that the restricted loader reads, or is damaged.
         RuntimeError: torch is older than 2.6 and has no allow-list that could be trusted here.
     """
     if not _torch_restricts_pickles():
@@ -145,6 +145,11 @@ def load_checkpoint(
     except pickle.UnpicklingError as error:
         # `from None`: torch's own text advises weights_only=False.
         raise ValueError(_refusal(path, str(error))) from None
+    except (EOFError, RuntimeError) as error:
+        # torch does not say which file it could not read.
+        raise ValueError(
+            f'{path} cannot be read as a checkpoint, is it cut short? {error}'
+        ) from error
 
 
 def _torch_restricts_pickles() -> bool:

@@ -369,6 +369,16 @@ def test_instructions_outside_the_restricted_loader_are_refused(tmp_path):
     assert not (tmp_path / 'trace').exists()
 
 
+@pytest.mark.parametrize('share', [0, 0.5])
+def test_file_cut_short_is_named(tmp_path, share):
+    path = tmp_path / 'cut.pth'
+    torch.save({'state_dict': {'weight': torch.zeros(100)}}, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+    with pytest.raises(ValueError, match=r'cut\.pth cannot be read'):
+        compat.load_checkpoint(path)
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'absent\.pth'):
         compat.load_checkpoint(tmp_path / 'absent.pth')
