@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pg2aug.models.rasterize import body_distance
-from pg2aug.poses.skeleton import Skeleton
+from pg2aug.models.rasterize import pixel_grid
 
 
 def warp(images: Tensor, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -20,7 +19,7 @@ def warp(images: Tensor, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
         (N, C, height, width) float32.
     """
     inverse = invert_affine(matrices)
-    xs, ys = _pixel_grid(shape, images.device)
+    xs, ys = pixel_grid(shape, images.device)
     points = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1)
     source = transform_points(points.reshape(1, -1, 2), inverse)
     limit = source.new_tensor([images.shape[-1] - 1, images.shape[-2] - 1])
@@ -52,34 +51,6 @@ def affine_scale(matrices: Tensor) -> Tensor:
     linear = matrices[:, :, :2]
     det = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
     return det.abs().sqrt()
-
-
-def body_alpha(
-    keypoints: Tensor,
-    visible: Tensor,
-    shape: tuple[int, int],
-    skeleton: Skeleton,
-    radius: Tensor,
-    softness: float = 0.35,
-) -> Tensor:
-    """Soft mask of the body in a pose: thick limbs, filled torso, and a disk for the head.
-
-    Args:
-        keypoints: (N, K, 2) pixel coordinates; those of unlabelled joints are not read.
-        visible: (N, K), greater than 0 where the joint is labelled.
-        shape: (height, width) of the mask.
-        skeleton: Skeleton of K joints.
-        radius: (N,) radius of a limb in pixels.
-        softness: Width of the edge as a share of the radius; the mask is 0.5 at the radius.
-
-    Returns:
-        (N, 1, height, width) float32 in [0, 1].
-    """
-    radius = radius[:, None, None]
-    distance = body_distance(keypoints, visible, shape, skeleton.limbs, skeleton.torso)
-    distance = torch.minimum(distance, _head_distance(keypoints, visible, shape, skeleton, radius))
-    edge = (softness * radius).clamp_min(0.5)
-    return (0.5 + (radius - distance) / (2 * edge)).clamp(0, 1)[:, None]
 
 
 def fill_holes(images: Tensor, known: Tensor) -> Tensor:
@@ -119,39 +90,8 @@ def inside_mask(shape: tuple[int, int], matrices: Tensor, image_sizes: Tensor) -
     Returns:
         (N, 1, height, width) float32, 1 inside and 0 outside.
     """
-    xs, ys = _pixel_grid(shape, matrices.device)
+    xs, ys = pixel_grid(shape, matrices.device)
     points = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1).reshape(1, -1, 2)
     source = transform_points(points, invert_affine(matrices))
     inside = ((source >= 0) & (source <= image_sizes[:, None] - 1)).all(dim=-1)
     return inside.reshape(-1, 1, *shape).float()
-
-
-def _pixel_grid(shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
-    ys = torch.arange(shape[0], device=device, dtype=torch.float32)[:, None]
-    xs = torch.arange(shape[1], device=device, dtype=torch.float32)[None, :]
-    return xs, ys
-
-
-def _head_distance(
-    keypoints: Tensor,
-    visible: Tensor,
-    shape: tuple[int, int],
-    skeleton: Skeleton,
-    radius: Tensor,
-) -> Tensor:
-    """Distance to a head-sized disk, offset so that ``radius`` is its edge: (N, H, W).
-
-    Skeletons mark faces, not skulls: hair and forehead lie outside every limb. A head is taken to
-    be twice as wide as a limb, which is what the paper's radius of 4 at a height of 128 gives.
-    """
-    head = list(skeleton.head)
-    if not head:
-        return keypoints.new_full((len(keypoints), *shape), torch.inf)
-    labelled = (visible[:, head] > 0).float()
-    count = labelled.sum(dim=1)
-    points = torch.where(labelled[..., None] > 0, keypoints[:, head], 0.0)
-    centre = points.sum(dim=1) / count.clamp_min(1)[:, None]
-    xs, ys = _pixel_grid(shape, keypoints.device)
-    offset = (xs - centre[:, 0, None, None]).square() + (ys - centre[:, 1, None, None]).square()
-    distance = offset.sqrt() - radius
-    return torch.where(count[:, None, None] > 0, distance, torch.inf)

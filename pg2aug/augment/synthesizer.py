@@ -13,7 +13,6 @@ from torch import Tensor
 
 from pg2aug.augment.compositing import (
     affine_scale,
-    body_alpha,
     compose_affines,
     fill_holes,
     inside_mask,
@@ -26,6 +25,7 @@ from pg2aug.augment.plan import Plan
 from pg2aug.compat import load_checkpoint
 from pg2aug.models.pg2 import PG2
 from pg2aug.models.preprocessor import to_image_range
+from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
@@ -205,8 +205,11 @@ class Synthesizer:
         """Persons (N, 3, h, w) and which of their joints passed the check (N, K)."""
         conditions = batch['condition'].permute(0, 3, 1, 2)
         keypoints = transform_points(batch['target_keypoints'], batch['target_matrix'])
+        source = transform_points(batch['source_keypoints'], batch['condition_matrix'])
         data = dict(
             condition_image=conditions,
+            condition_keypoints=source,
+            condition_visible=batch['source_visible'],
             target_keypoints=keypoints,
             target_visible=batch['target_visible'],
         )
@@ -220,9 +223,7 @@ class Synthesizer:
             keypoints=keypoints,
             visible=batch['target_visible'],
             conditions=conditions.float(),
-            condition_keypoints=transform_points(
-                batch['source_keypoints'], batch['condition_matrix']
-            ),
+            condition_keypoints=source,
             condition_visible=batch['source_visible'],
             skeleton=self.skeleton,
         )

@@ -5,9 +5,12 @@ from typing import Any
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from pg2aug.models.rasterize import keypoint_heatmaps, pose_mask
+from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, limb_radius, pose_mask
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
+
+FOREGROUND_RADIUS = 1.8
+"""Radius of what is cut out around a limb, over the radius of limbs in the pose mask."""
 
 
 def to_model_range(images: Tensor) -> Tensor:
@@ -30,6 +33,9 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         heatmap_radius: Radius of a joint's disk in pixels.
         heatmap_background: Heatmap value away from the joint: 0 as in the paper, or -1 as in the
             authors' code.
+        foreground: Whether to cut the person out of condition and target image, so that the model
+            learns the person and not the scene: both are grey further from the pose than
+            ``FOREGROUND_RADIUS``. Not in the paper.
         non_blocking: Whether copies to the device may overlap with computation.
     """
 
@@ -38,6 +44,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         metainfo: dict[str, Any],
         heatmap_radius: float = 4.0,
         heatmap_background: float = 0.0,
+        foreground: bool = False,
         non_blocking: bool = True,
     ) -> None:
         super().__init__(non_blocking=non_blocking)
@@ -47,13 +54,15 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         self.skeleton = Skeleton.from_metainfo(parse_pose_metainfo(dict(metainfo)))
         self.heatmap_radius = heatmap_radius
         self.heatmap_background = heatmap_background
+        self.foreground = foreground
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Prepare a batch of :class:`pg2aug.datasets.PersonPairDataset`.
 
         Args:
-            data: Holds ``condition_image`` (N, 3, H, W) uint8 BGR, ``target_keypoints`` (N, K, 2)
-                in crop pixels and ``target_visible`` (N, K); in training ``target_image`` as well.
+            data: Holds ``condition_image`` (N, 3, H, W) uint8 BGR, ``condition_keypoints`` (N, K,
+                2) in crop pixels and ``condition_visible`` (N, K), and the same of the target; in
+                synthesis there is no ``target_image``.
             training: Not used: a batch is prepared in the same way for training and testing.
 
         Returns:
@@ -73,12 +82,21 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             )
         shape = tuple(data['condition_image'].shape[-2:])
         batch = dict(
-            condition=to_model_range(data['condition_image']),
+            condition=self._image(data, 'condition'),
             pose=keypoint_heatmaps(
                 keypoints, visible, shape, self.heatmap_radius, self.heatmap_background
             ),
             mask=pose_mask(keypoints, visible, shape, self.skeleton.limbs, self.skeleton.torso),
         )
         if 'target_image' in data:
-            batch['target'] = to_model_range(data['target_image'])
+            batch['target'] = self._image(data, 'target')
         return batch
+
+    def _image(self, data: dict[str, Any], role: str) -> Tensor:
+        image = to_model_range(data[f'{role}_image'])
+        if not self.foreground:
+            return image
+        keypoints, visible = data[f'{role}_keypoints'], data[f'{role}_visible']
+        shape = image.shape[-2], image.shape[-1]
+        radius = keypoints.new_full((len(image),), FOREGROUND_RADIUS * limb_radius(shape[0]))
+        return image * body_alpha(keypoints, visible, shape, self.skeleton, radius)

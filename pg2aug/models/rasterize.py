@@ -6,6 +6,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from pg2aug.poses.skeleton import Skeleton
+
 REFERENCE_HEIGHT = 128
 """Height of the images (Market-1501) for which the paper's radius of 4 pixels is stated."""
 
@@ -65,11 +67,15 @@ def pose_mask(
     Returns:
         (N, 1, height, width) float32, 1 on the body and 0 outside.
     """
-    scale = shape[0] / REFERENCE_HEIGHT
-    radius = 4.0 * scale if radius is None else radius
+    radius = limb_radius(shape[0]) if radius is None else radius
     distance = body_distance(keypoints, visible, shape, limbs, torso)
     mask = (distance <= radius).to(torch.float32)[:, None]
-    return _close(mask, margin=max(1, round(2 * scale)))
+    return _close(mask, margin=max(1, round(2 * shape[0] / REFERENCE_HEIGHT)))
+
+
+def limb_radius(height: int) -> float:
+    """Radius of a limb in pixels: 4 at an image height of 128, proportionally."""
+    return 4.0 * height / REFERENCE_HEIGHT
 
 
 def body_distance(
@@ -93,8 +99,7 @@ def body_distance(
     """
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    ys = torch.arange(shape[0], device=keypoints.device, dtype=torch.float32)[:, None]
-    xs = torch.arange(shape[1], device=keypoints.device, dtype=torch.float32)[None, :]
+    xs, ys = pixel_grid(shape, keypoints.device)
     nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
     # One limb at a time: memory stays at a few (N, H, W) fields whatever the skeleton.
     for a, b in limbs:
@@ -107,6 +112,66 @@ def body_distance(
         filled &= labelled[:, list(torso)].all(dim=1)[:, None, None]
         nearest = nearest.masked_fill(filled, 0.0)
     return nearest
+
+
+def body_alpha(
+    keypoints: Tensor,
+    visible: Tensor,
+    shape: tuple[int, int],
+    skeleton: Skeleton,
+    radius: Tensor,
+    softness: float = 0.35,
+) -> Tensor:
+    """Soft mask of the body in a pose: thick limbs, filled torso, and a disk for the head.
+
+    Args:
+        keypoints: (N, K, 2) pixel coordinates; those of unlabelled joints are not read.
+        visible: (N, K), greater than 0 where the joint is labelled.
+        shape: (height, width) of the mask.
+        skeleton: Skeleton of K joints.
+        radius: (N,) radius of a limb in pixels.
+        softness: Width of the edge as a share of the radius; the mask is 0.5 at the radius.
+
+    Returns:
+        (N, 1, height, width) float32 in [0, 1].
+    """
+    radius = radius[:, None, None]
+    distance = body_distance(keypoints, visible, shape, skeleton.limbs, skeleton.torso)
+    distance = torch.minimum(distance, _head_distance(keypoints, visible, shape, skeleton, radius))
+    edge = (softness * radius).clamp_min(0.5)
+    return (0.5 + (radius - distance) / (2 * edge)).clamp(0, 1)[:, None]
+
+
+def pixel_grid(shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Column coordinates (1, width) and row coordinates (height, 1) of pixels, float32."""
+    ys = torch.arange(shape[0], device=device, dtype=torch.float32)[:, None]
+    xs = torch.arange(shape[1], device=device, dtype=torch.float32)[None, :]
+    return xs, ys
+
+
+def _head_distance(
+    keypoints: Tensor,
+    visible: Tensor,
+    shape: tuple[int, int],
+    skeleton: Skeleton,
+    radius: Tensor,
+) -> Tensor:
+    """Distance to a head-sized disk, offset so that ``radius`` is its edge: (N, H, W).
+
+    Skeletons mark faces, not skulls: hair and forehead lie outside every limb. A head is taken to
+    be twice as wide as a limb, which is what the paper's radius of 4 at a height of 128 gives.
+    """
+    head = list(skeleton.head)
+    if not head:
+        return keypoints.new_full((len(keypoints), *shape), torch.inf)
+    labelled = (visible[:, head] > 0).float()
+    count = labelled.sum(dim=1)
+    points = torch.where(labelled[..., None] > 0, keypoints[:, head], 0.0)
+    centre = points.sum(dim=1) / count.clamp_min(1)[:, None]
+    xs, ys = pixel_grid(shape, keypoints.device)
+    offset = (xs - centre[:, 0, None, None]).square() + (ys - centre[:, 1, None, None]).square()
+    distance = offset.sqrt() - radius
+    return torch.where(count[:, None, None] > 0, distance, torch.inf)
 
 
 def _segment_distance_squared(a: Tensor, b: Tensor, xs: Tensor, ys: Tensor) -> Tensor:

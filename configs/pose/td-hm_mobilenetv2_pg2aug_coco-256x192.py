@@ -1,0 +1,21 @@
+# An MMPose config as it is, with PG2Augment: the marked lines are all that is added.
+_base_ = ['mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_mobilenetv2_8xb64-210e_coco-256x192.py']
+
+# Also what lets MMPose import beside mmcv-lite.
+custom_imports = dict(imports=['pg2aug'])
+
+# Right after LoadImage.
+train_pipeline = _base_.train_pipeline
+train_pipeline.insert(
+    1,
+    dict(
+        type='PG2Augment',
+        generator=dict(
+            config='work_dirs/pg2_balance4view-128x96/pg2_balance4view-128x96.py',
+            checkpoint='work_dirs/pg2_balance4view-128x96/iter_5500.pth'),
+        pose_bank='work_dirs/bank.npz',
+        prob=0.3))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+# Synthesise in batches, on the device of the pose estimator.
+custom_hooks = [*_base_.custom_hooks, dict(type='PG2Hook')]
