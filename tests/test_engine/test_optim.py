@@ -1,0 +1,82 @@
+import pytest
+import torch
+from helpers import make_optim_wrapper, make_pg2
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from pg2aug.engine import AutocastOptimWrapper, PG2OptimWrapperConstructor
+
+NETWORKS = ('generator1', 'generator2', 'discriminator')
+
+
+def test_every_network_has_an_optimiser_of_its_own():
+    model = make_pg2()
+    wrappers = make_optim_wrapper(model, dict(type='Adam', lr=3e-4, betas=(0.5, 0.999)))
+    assert tuple(wrappers.keys()) == NETWORKS
+    for name, wrapper in wrappers.items():
+        (group,) = wrapper.optimizer.param_groups
+        assert isinstance(wrapper.optimizer, torch.optim.Adam)
+        assert group['lr'] == 3e-4
+        assert tuple(group['betas']) == (0.5, 0.999)
+        expected = {id(parameter) for parameter in getattr(model, name).parameters()}
+        assert {id(parameter) for parameter in group['params']} == expected
+
+
+def test_settings_of_one_network_are_merged_over_the_shared_ones():
+    settings = dict(
+        type='OptimWrapper',
+        optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.999)),
+        discriminator=dict(optimizer=dict(lr=1e-5), clip_grad=dict(max_norm=1.0)),
+        generator2=dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1)),
+    )
+    wrappers = PG2OptimWrapperConstructor(settings)(make_pg2())
+    optimizers = {name: wrappers[name].optimizer for name in NETWORKS}
+    assert [opt.param_groups[0]['lr'] for opt in optimizers.values()] == [1e-3, 0.1, 1e-5]
+    assert isinstance(optimizers['generator2'], torch.optim.SGD)
+    assert tuple(optimizers['discriminator'].param_groups[0]['betas']) == (0.5, 0.999)
+    assert wrappers['discriminator'].clip_grad_kwargs == dict(max_norm=1.0)
+    assert wrappers['generator1'].clip_grad_kwargs is None
+    assert set(settings) == {'type', 'optimizer', 'discriminator', 'generator2'}
+
+
+def test_paramwise_settings_reach_every_network():
+    settings = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1, weight_decay=0.01))
+    wrappers = PG2OptimWrapperConstructor(settings, dict(bias_decay_mult=0.0))(make_pg2())
+    for wrapper in wrappers.values():
+        decays = {group['weight_decay'] for group in wrapper.optimizer.param_groups}
+        assert decays == {0.0, 0.01}
+
+
+def test_autocast_runs_the_forward_pass_in_bfloat16():
+    layer = nn.Linear(4, 2)
+    x = torch.randn(3, 4)
+    for kind, dtype in ((OptimWrapper, torch.float32), (AutocastOptimWrapper, torch.bfloat16)):
+        wrapper = kind(optimizer=torch.optim.SGD(layer.parameters(), lr=0.1))
+        with wrapper.optim_context(layer):
+            assert layer(x).dtype == dtype
+        assert layer(x).dtype == torch.float32
+
+
+def test_autocast_accumulates_gradients_as_any_optim_wrapper():
+    layer = nn.Linear(4, 2)
+    before = layer.weight.detach().clone()
+    wrapper = AutocastOptimWrapper(
+        optimizer=torch.optim.SGD(layer.parameters(), lr=0.1), accumulative_counts=2
+    )
+    for changed in (False, True):
+        with wrapper.optim_context(layer):
+            loss = layer(torch.ones(1, 4)).float().sum()
+        wrapper.update_params(loss)
+        assert torch.equal(layer.weight, before) != changed
+    assert layer.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize('kind', ['AutocastOptimWrapper', 'pg2aug.AutocastOptimWrapper'])
+def test_autocast_is_found_by_name(kind):
+    settings = dict(type=kind, optimizer=dict(type='Adam', lr=1e-3))
+    if '.' not in kind:
+        with pytest.raises(KeyError):
+            PG2OptimWrapperConstructor(settings)(make_pg2())
+    else:
+        wrappers = PG2OptimWrapperConstructor(settings)(make_pg2())
+        assert all(isinstance(wrapper, AutocastOptimWrapper) for wrapper in wrappers.values())

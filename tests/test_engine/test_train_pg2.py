@@ -1,0 +1,72 @@
+"""The command line of tools/train_pg2.py; whole runs of it are in test_training."""
+
+import runpy
+import sys
+
+import pytest
+from training_helpers import ROOT, train_config
+
+
+class Runner:
+    """Stands for the Runner: what counts is the config that it would get."""
+
+    def train(self):
+        pass
+
+
+@pytest.fixture
+def run_tool(people, tmp_path, monkeypatch):
+    def run(*arguments, keep_work_dir=True):
+        path = tmp_path / 'my_config.py'
+        cfg = train_config(people, tmp_path / 'from_config')
+        if not keep_work_dir:
+            cfg.work_dir = None
+        cfg.dump(path)
+        configs = []
+        monkeypatch.setattr(
+            'pg2aug.engine.training.build_runner', lambda cfg: configs.append(cfg) or Runner()
+        )
+        monkeypatch.setattr(sys, 'argv', ['train_pg2.py', str(path), *arguments])
+        monkeypatch.setenv('LOCAL_RANK', '0')
+        runpy.run_path(str(ROOT / 'tools/train_pg2.py'), run_name='__main__')
+        return configs[0]
+
+    return run
+
+
+def test_without_options_the_config_rules(run_tool, tmp_path):
+    cfg = run_tool()
+    assert cfg.work_dir == str(tmp_path / 'from_config')
+    assert cfg.launcher == 'none'
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert not cfg.get('resume')
+
+
+def test_the_work_directory_is_named_after_the_config_where_none_is_given(run_tool):
+    assert run_tool(keep_work_dir=False).work_dir == 'work_dirs/my_config'
+
+
+def test_work_dir_and_cfg_options(run_tool):
+    options = ['--cfg-options', 'optim_wrapper.optimizer.lr=0.5', 'stage1_iters=7']
+    cfg = run_tool('--work-dir', 'elsewhere', *options)
+    assert cfg.work_dir == 'elsewhere'
+    assert cfg.optim_wrapper.optimizer.lr == 0.5
+    assert cfg.stage1_iters == 7
+
+
+@pytest.mark.parametrize(('arguments', 'load_from'), [([], None), (['a/b.pth'], 'a/b.pth')])
+def test_resume_from_the_latest_or_a_given_checkpoint(run_tool, arguments, load_from):
+    cfg = run_tool('--resume', *arguments)
+    assert cfg.resume is True
+    assert cfg.load_from == load_from
+
+
+@pytest.mark.parametrize('arguments', [['--amp'], ['--amp', 'bfloat16']])
+def test_amp_is_bfloat16(run_tool, arguments):
+    assert run_tool(*arguments).optim_wrapper.type == 'pg2aug.AutocastOptimWrapper'
+
+
+@pytest.mark.parametrize('arguments', [['--amp', 'int8'], ['--launcher', 'mpi']])
+def test_what_does_not_exist_is_refused(run_tool, arguments):
+    with pytest.raises(SystemExit):
+        run_tool(*arguments)
