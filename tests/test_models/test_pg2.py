@@ -11,6 +11,7 @@ from helpers import (
     train_step,
     weights,
 )
+from mmengine.registry import DefaultScope
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from pg2aug.models import masked_l1
@@ -122,8 +123,12 @@ def test_another_number_of_joints_than_the_metainfo_is_refused():
         make_pg2(num_keypoints=14)
 
 
-def test_it_is_built_from_a_config_by_name():
-    model = MODELS.build(dict(TINY_MODEL, stage1_iters=3))
+@pytest.mark.parametrize('prefix', ['', 'pg2aug.'])
+@pytest.mark.parametrize('scope', ['mmengine', 'mmpose', 'pg2aug'])
+def test_it_is_built_by_name_in_any_scope(scope, prefix):
+    preprocessor = dict(TINY_MODEL['data_preprocessor'], type=f'{prefix}PG2DataPreprocessor')
+    with DefaultScope.overwrite_default_scope(scope):
+        model = MODELS.build(dict(TINY_MODEL, stage1_iters=3, data_preprocessor=preprocessor))
     assert model.stage1_iters == 3
     assert model.size == (32, 64)
 

@@ -4,6 +4,7 @@ from helpers import COCO_METAINFO, make_batch
 
 from pg2aug.models import PG2DataPreprocessor, keypoint_heatmaps, pose_mask
 from pg2aug.models.preprocessor import to_image_range, to_model_range
+from pg2aug.models.rasterize import body_distance
 
 
 def test_model_range_is_rgb_and_the_way_back_is_exact():
@@ -57,3 +58,21 @@ def test_another_number_of_joints_is_refused():
     data['target_visible'] = data['target_visible'][:, :14]
     with pytest.raises(ValueError, match=r'14 joints.*metainfo has 17'):
         PG2DataPreprocessor(COCO_METAINFO)(data)
+
+
+def test_foreground_keeps_the_persons_own_pixels_and_greys_the_rest():
+    data = make_batch(size=(64, 128))
+    data['condition_keypoints'] = data['target_keypoints'].flip(0)
+    data['condition_visible'] = data['target_visible']
+    preprocessor = PG2DataPreprocessor(COCO_METAINFO)
+    plain, skeleton = preprocessor(data), preprocessor.skeleton
+    cut = PG2DataPreprocessor(COCO_METAINFO, foreground=True)(data)
+    for role in ('target', 'condition'):
+        joints = data[f'{role}_keypoints'], data[f'{role}_visible']
+        distance = body_distance(*joints, (128, 64), skeleton.limbs, skeleton.torso)
+        body = (distance <= 4)[:, None].expand_as(plain[role])
+        torch.testing.assert_close(cut[role][body], plain[role][body])
+        assert (cut[role][..., :8, :8] == 0).all()
+        assert (plain[role][..., :8, :8] != 0).any()
+    assert torch.equal(cut['mask'], plain['mask'])
+    assert torch.equal(cut['pose'], plain['pose'])
