@@ -4,7 +4,13 @@ from pg2aug.augment.label_check import AppearanceCheck, LabelCheck, Synthesis
 from pg2aug.augment.pg2_augment import PG2Augment
 from pg2aug.augment.pg2_hook import PG2Hook
 from pg2aug.augment.plan import Plan, UnsuitableError, make_plan
-from pg2aug.augment.synthesizer import GeneratorFile, Result, Synthesizer, synthesize_in_image
+from pg2aug.augment.synthesizer import (
+    GeneratorFile,
+    Result,
+    Synthesizer,
+    synthesize_in_image,
+    synthesize_in_images,
+)
 
 __all__ = [
     'AppearanceCheck',
@@ -19,4 +25,5 @@ __all__ = [
     'UnsuitableError',
     'make_plan',
     'synthesize_in_image',
+    'synthesize_in_images',
 ]

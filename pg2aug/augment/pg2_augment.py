@@ -12,9 +12,9 @@ from mmcv.transforms.utils import cache_randomness
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-from pg2aug.augment.plan import Plan, UnsuitableError, make_plan, suitable_targets
+from pg2aug.augment.plan import Plan, UnsuitableError, make_plan, restrict_bank
 from pg2aug.augment.synthesizer import GeneratorFile, Synthesizer, synthesize_in_image
-from pg2aug.poses import PoseBank, check_same_joints
+from pg2aug.poses import PoseBank
 from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 
 PLAN_PREFIX = 'pg2_'
@@ -227,16 +227,9 @@ class PG2Augment(BaseTransform):
         return drawn.tolist()
 
     def _load_bank(self) -> PoseBank:
+        context = f'PG2Augment: pose_bank {self.pose_bank!r}'
         bank = PoseBank.load(self.pose_bank)
-        skeleton = self.generator_file.skeleton
-        check_same_joints(skeleton, bank.skeleton, f'PG2Augment: pose_bank {self.pose_bank!r}')
-        try:
-            return bank.restrict(suitable_targets(bank.visible, skeleton, self.min_visible))
-        except ValueError as error:
-            raise ValueError(
-                f'PG2Augment: pose_bank {self.pose_bank!r}: {error}; a pose must show a torso, a '
-                f'head and at least min_visible={self.min_visible} joints'
-            ) from error
+        return restrict_bank(bank, self.generator_file.skeleton, self.min_visible, context)
 
     def __repr__(self) -> str:
         arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in _ARGUMENTS)

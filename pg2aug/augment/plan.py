@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
 from pg2aug.poses import (
+    PoseBank,
     Skeleton,
+    check_same_joints,
     fit_pose,
     inside_image,
     keypoints_bbox,
@@ -92,6 +94,28 @@ def suitable_targets(visible: NDArray[Any], skeleton: Skeleton, min_visible: int
     if skeleton.head:
         enough &= labelled[:, list(skeleton.head)].any(axis=1)
     return enough
+
+
+def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context: str) -> PoseBank:
+    """The bank, with the same indices, drawing suitable poses of the skeleton's joints alone.
+
+    Args:
+        bank: Bank of target poses.
+        skeleton: Skeleton of the generator.
+        min_visible: Least number of labelled joints of a target pose.
+        context: Names the bank in errors.
+
+    Raises:
+        ValueError: If the bank has other joints, or no suitable pose.
+    """
+    check_same_joints(skeleton, bank.skeleton, context)
+    try:
+        return bank.restrict(suitable_targets(bank.visible, skeleton, min_visible))
+    except ValueError as error:
+        raise ValueError(
+            f'{context}: {error}; a pose must show a torso, a head and at least '
+            f'min_visible={min_visible} joints'
+        ) from error
 
 
 def make_plan(

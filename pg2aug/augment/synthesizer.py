@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -121,6 +121,14 @@ class Result:
     persons: Tensor
 
 
+class Persons(NamedTuple):
+    """Synthesised persons, not yet in any image; see :class:`Result`."""
+
+    persons: Tensor
+    joints_ok: Tensor
+    accepted: Tensor
+
+
 class Synthesizer:
     """Synthesise persons in new poses and put them into images.
 
@@ -182,14 +190,39 @@ class Synthesizer:
             )
         )
 
+    @torch.inference_mode()
+    def generate(self, plans: Sequence[Plan]) -> Persons:
+        """Synthesise and check the persons of some plans, without images to put them into."""
+        chunks = [
+            self._generate(self._to_device(plans[i : i + self.max_batch]))
+            for i in range(0, len(plans), self.max_batch)
+        ]
+        return Persons(*map(torch.cat, zip(*chunks, strict=True)))
+
+    @torch.inference_mode()
+    def composite(
+        self, images: Tensor, plans: Sequence[Plan], persons: Tensor, matrices: Tensor
+    ) -> Tensor:
+        """Put synthesised persons (N, 3, h, w) in the place of the original ones.
+
+        Args:
+            images: See :meth:`__call__`.
+            plans: What the persons were synthesised from.
+            persons: Persons as generated, on the synthesizer's device.
+            matrices: See :meth:`__call__`.
+
+        Returns:
+            (N, 3, H, W) float32 BGR in [0, 255].
+        """
+        images = images.to(self.device, torch.float32)
+        matrices = matrices.to(self.device, torch.float32)
+        return self._composite(images, persons, self._to_device(plans), matrices)
+
     def _synthesize(self, images: Tensor, plans: Sequence[Plan], matrices: Tensor) -> Result:
         batch = self._to_device(plans)
         images = images.to(self.device, torch.float32)
         matrices = matrices.to(self.device, torch.float32)
-        persons, joints_ok = self._generate(batch)
-        labelled = batch['target_visible'] > 0
-        share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
-        accepted = share >= self.min_joints_ok
+        persons, joints_ok, accepted = self._generate(batch)
         replaced = self._composite(images, persons, batch, matrices)
         images = torch.where(accepted[:, None, None, None], replaced, images)
         return Result(images, joints_ok, accepted, persons)
@@ -201,8 +234,14 @@ class Synthesizer:
             for name in arrays[0]
         }
 
-    def _generate(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Persons (N, 3, h, w) and which of their joints passed the check (N, K)."""
+    def _generate(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Persons (N, 3, h, w), their joints that passed the check (N, K), and the accepted."""
+        persons, joints_ok = self._generate_checked(batch)
+        labelled = batch['target_visible'] > 0
+        share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
+        return persons, joints_ok, share >= self.min_joints_ok
+
+    def _generate_checked(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         conditions = batch['condition'].permute(0, 3, 1, 2)
         keypoints = transform_points(batch['target_keypoints'], batch['target_matrix'])
         source = transform_points(batch['source_keypoints'], batch['condition_matrix'])
@@ -268,22 +307,53 @@ def synthesize_in_image(
         The new image, same shape (the image itself where the person was refused); (K,) bool,
         joints that passed the check; and whether the person was accepted.
     """
-    left, top, right, bottom = _affected_window(plan)
+    return synthesize_in_images(synthesizer, [image], [plan])[0]
+
+
+def synthesize_in_images(
+    synthesizer: Synthesizer, images: Sequence[NDArray[np.uint8]], plans: Sequence[Plan]
+) -> list[tuple[NDArray[np.uint8], NDArray[Any], bool]]:
+    """Replace one person in each of some images of any sizes; generated as one batch.
+
+    Args:
+        synthesizer: What does it.
+        images: (H, W, 3) uint8 BGR each.
+        plans: One for each image, made from it.
+
+    Returns:
+        What :func:`synthesize_in_image` returns, for each image.
+    """
+    if not plans:
+        return []
+    generated = synthesizer.generate(plans)
+    joints_ok, accepted = generated.joints_ok.cpu().numpy(), generated.accepted.tolist()
+    replaced = [
+        _replace(synthesizer, image, plan, generated.persons[i : i + 1]) if accepted[i] else image
+        for i, (image, plan) in enumerate(zip(images, plans, strict=True))
+    ]
+    return list(zip(replaced, joints_ok, accepted, strict=True))
+
+
+def _replace(
+    synthesizer: Synthesizer, image: NDArray[np.uint8], plan: Plan, person: Tensor
+) -> NDArray[np.uint8]:
+    """The image with a synthesised person (1, 3, h, w) in the place of the original."""
+    left, top, right, bottom = affected_window(plan)
     window = image[top:bottom, left:right]
     tensor = torch.from_numpy(window.transpose(2, 0, 1).copy())[None]
     matrix = torch.tensor([[[1.0, 0.0, -left], [0.0, 1.0, -top]]])
-    result = synthesizer(tensor, [plan], matrix)
-    joints_ok = result.joints_ok[0].cpu().numpy()
-    if not result.accepted.item():
-        return image, joints_ok, False
+    pixels = synthesizer.composite(tensor, [plan], person, matrix)[0].permute(1, 2, 0)
     replaced = image.copy()
-    pixels = result.images[0].permute(1, 2, 0).round().to(torch.uint8).cpu().numpy()
-    replaced[top:bottom, left:right] = pixels
-    return replaced, joints_ok, True
+    replaced[top:bottom, left:right] = pixels.round().to(torch.uint8).cpu().numpy()
+    return replaced
 
 
-def _affected_window(plan: Plan) -> tuple[int, int, int, int]:
-    """Box around everything that changes, and some background to fill the hole from."""
+def affected_window(plan: Plan) -> tuple[int, int, int, int]:
+    """Box around everything that changes, and some background to fill the hole from.
+
+    Returns:
+        Left, top, right and bottom in image pixels, the latter two exclusive.
+    """
     joints = np.concatenate(
         [
             plan.source_keypoints[plan.source_visible > 0],

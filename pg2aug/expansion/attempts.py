@@ -1,0 +1,196 @@
+"""Attempts: each a person and a pose drawn by number, then synthesised or refused."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pg2aug.augment.plan import Plan, UnsuitableError, make_plan
+from pg2aug.augment.synthesizer import Synthesizer, synthesize_in_images
+from pg2aug.expansion.files import read_image
+from pg2aug.expansion.sources import Annotation, Sources, person_bbox, person_keypoints
+from pg2aug.poses import PoseBank
+
+
+class Attempt(NamedTuple):
+    """A person and the pose to put it into.
+
+    Attributes:
+        number: Of the attempt.
+        person: Index into the persons of the sources.
+        pose: Index into the pose bank.
+    """
+
+    number: int
+    person: int
+    pose: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An attempt of which nothing came, and why.
+
+    Attributes:
+        attempt: The attempt.
+        reason: One of a few, to be counted by.
+        detail: The case at hand; may be empty.
+    """
+
+    attempt: Attempt
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """An attempt that gave a new image.
+
+    Attributes:
+        attempt: The attempt.
+        plan: What was synthesised.
+        source_image: (H, W, 3) uint8 BGR, as read.
+        image: The same with the person in the new pose.
+        joints_ok: (K,) bool, joints that the new label may name.
+    """
+
+    attempt: Attempt
+    plan: Plan
+    source_image: NDArray[np.uint8]
+    image: NDArray[np.uint8]
+    joints_ok: NDArray[np.bool_]
+
+
+Outcome = Synthesised | Refused
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all attempts of an expansion share.
+
+    Attributes:
+        sources: Persons.
+        bank: Target poses, restricted to suitable ones.
+        synthesizer: What synthesises.
+        size: (width, height) of the generator's crops.
+        padding: Factor on a person's box that makes the crop.
+        seed: Of all draws; 0 or more.
+        min_visible: Least number of joints that a person and a new pose must show.
+    """
+
+    sources: Sources
+    bank: PoseBank
+    synthesizer: Synthesizer
+    size: tuple[int, int]
+    padding: float
+    seed: int = 0
+    min_visible: int = 8
+
+
+def draw_attempt(seed: int, number: int, num_persons: int, bank: PoseBank) -> Attempt:
+    """Draw an attempt; it depends on no other attempt.
+
+    Args:
+        seed: Of all attempts; 0 or more.
+        number: Of the attempt; 0 or more.
+        num_persons: Number of persons to draw from, uniformly.
+        bank: Target poses, drawn by their weights.
+    """
+    rng = np.random.default_rng((seed, number))
+    return Attempt(number, int(rng.integers(num_persons)), bank.draw(rng.random()))
+
+
+def run_attempts(job: Job, numbers: Sequence[int], batch_size: int) -> Iterator[Outcome]:
+    """Make attempts in their order, one generator call a batch; no more than a batch is held.
+
+    Args:
+        job: What they share.
+        numbers: Of the attempts.
+        batch_size: Attempts in a batch; of no influence on the outcomes but rounding.
+    """
+    seen: set[tuple[int, int]] = set()
+    for start in range(0, len(numbers), batch_size):
+        batch = numbers[start : start + batch_size]
+        yield from _run_batch(job, [_draw_new(job, number, seen) for number in batch])
+
+
+def _draw_new(job: Job, number: int, seen: set[tuple[int, int]]) -> Attempt | Refused:
+    attempt = draw_attempt(job.seed, number, len(job.sources.persons), job.bank)
+    pair = attempt.person, attempt.pose
+    if pair in seen:
+        return Refused(attempt, 'the same person in the same pose was tried before', '')
+    seen.add(pair)
+    return attempt
+
+
+def _run_batch(job: Job, drawn: Sequence[Attempt | Refused]) -> Iterator[Outcome]:
+    prepared = [_prepare(job, item) if isinstance(item, Attempt) else item for item in drawn]
+    ready = [item for item in prepared if not isinstance(item, Refused)]
+    images, plans = [image for _, image, _ in ready], [plan for _, _, plan in ready]
+    results = iter(synthesize_in_images(job.synthesizer, images, plans))
+    for item in prepared:
+        yield item if isinstance(item, Refused) else _outcome(*item, *next(results))
+
+
+def _prepare(job: Job, attempt: Attempt) -> tuple[Attempt, NDArray[np.uint8], Plan] | Refused:
+    person = job.sources.persons[attempt.person]
+    try:
+        image = _read(job.sources, person)
+    except (OSError, ValueError) as error:
+        return Refused(attempt, 'the source image cannot be used', _describe(error))
+    try:
+        return attempt, image, _plan(job, attempt, person, image)
+    except UnsuitableError as error:
+        return Refused(attempt, 'the person cannot take the pose', str(error))
+
+
+def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
+    entry = sources.images[person['image_id']]
+    image = read_image(sources.image_root, entry['file_name'])
+    height, width = image.shape[:2]
+    stated = entry.get('width', width), entry.get('height', height)
+    if stated != (width, height):
+        raise ValueError(f'{entry["file_name"]} has {width}x{height} pixels, its entry {stated}')
+    return image
+
+
+def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint8]) -> Plan:
+    keypoints = person_keypoints(person)
+    bbox = person_bbox(person, (image.shape[1], image.shape[0]))
+    if (bbox[2:] <= bbox[:2]).any():
+        raise UnsuitableError('its box lies outside the image')
+    return make_plan(
+        image=image,
+        bbox=bbox,
+        keypoints=keypoints[:, :2],
+        visible=keypoints[:, 2],
+        target=job.bank.keypoints[attempt.pose],
+        target_visible=job.bank.visible[attempt.pose],
+        skeleton=job.synthesizer.skeleton,
+        size=job.size,
+        padding=job.padding,
+        min_visible=job.min_visible,
+        pose_index=attempt.pose,
+    )
+
+
+def _outcome(
+    attempt: Attempt,
+    source_image: NDArray[np.uint8],
+    plan: Plan,
+    image: NDArray[np.uint8],
+    joints_ok: NDArray[Any],
+    accepted: bool,
+) -> Outcome:
+    labelled = plan.target_visible > 0
+    shown = np.asarray(joints_ok, bool) & labelled
+    if not accepted:
+        detail = f'{int(shown.sum())} of {int(labelled.sum())} joints passed'
+        return Refused(attempt, 'the label check failed', detail)
+    return Synthesised(attempt, plan, source_image, image, shown)
+
+
+def _describe(error: Exception) -> str:
+    # Not the path, which the user's folders are part of: the report travels with the data set.
+    return (error.strerror or 'I/O error') if isinstance(error, OSError) else str(error)

@@ -1,0 +1,129 @@
+"""The COCO entries of new images."""
+
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pg2aug.augment.plan import Plan
+from pg2aug.augment.synthesizer import PERSON_RADIUS, GeneratorFile
+from pg2aug.expansion.attempts import Synthesised
+from pg2aug.expansion.files import file_sha256
+from pg2aug.expansion.sources import Annotation, Sources
+from pg2aug.models.rasterize import body_alpha
+from pg2aug.poses import Skeleton
+from pg2aug.version import __version__
+
+DESCRIPTION = 'persons synthesised in new poses by pg2aug'
+IDENTITY_KEYS = ('person_id', 'track_id')
+
+
+class CocoEntries:
+    """The images and annotations of a new COCO file, numbered from 1 as they are added.
+
+    Args:
+        sources: What is expanded.
+        skeleton: Skeleton of K joints.
+        seed: Of the expansion, for provenance.
+        generator: File name of the generator's checkpoint, for provenance.
+    """
+
+    def __init__(self, sources: Sources, skeleton: Skeleton, seed: int, generator: str) -> None:
+        self.sources = sources
+        self.skeleton = skeleton
+        self.provenance = {'seed': seed, 'generator': generator}
+        self.images: list[dict[str, Any]] = []
+        self.annotations: list[dict[str, Any]] = []
+        self._annotation_ids = count(1)
+
+    def add(self, made: Synthesised, file_name: str) -> None:
+        """Add a new image: the synthesised person, and everyone else as they were.
+
+        The image's entry is that of the source, its licence and attribution with it.
+        """
+        person = self.sources.persons[made.attempt.person]
+        source = self.sources.images[person['image_id']]
+        height, width = made.image.shape[:2]
+        image_id = len(self.images) + 1
+        own = {'id': image_id, 'file_name': file_name, 'width': width, 'height': height}
+        origin = {'source_image_id': source['id'], 'source_file_name': source['file_name']}
+        self.images.append({**source, **own, 'pg2aug': origin})
+        for annotation in self.sources.neighbours[source['id']]:
+            entry = self._person(made, person) if annotation is person else dict(annotation)
+            entry |= {'id': next(self._annotation_ids), 'image_id': image_id}
+            self.annotations.append(entry)
+
+    def content(self, info: Mapping[str, Any]) -> dict[str, Any]:
+        """The COCO file."""
+        source = self.sources.content
+        return {
+            'info': dict(info),
+            'licenses': source.get('licenses', []),
+            'images': self.images,
+            'annotations': self.annotations,
+            'categories': source['categories'],
+        }
+
+    def _person(self, made: Synthesised, person: Annotation) -> dict[str, Any]:
+        attempt = {'attempt': made.attempt.number, 'target_pose': made.attempt.pose}
+        kept = {key: person[key] for key in ('category_id', *IDENTITY_KEYS) if key in person}
+        origin = {'source_annotation_id': person['id'], **attempt, **self.provenance}
+        return {**kept, **person_label(made, self.skeleton), 'pg2aug': origin}
+
+
+def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
+    """COCO's description of a synthesised person: keypoints, box, area, all of the new pose.
+
+    Joints that passed the label check are visible (2), all others unlabelled (0).
+    """
+    triples: list[float | int] = []
+    for (x, y), shown in zip(made.plan.target_keypoints.tolist(), made.joints_ok, strict=True):
+        triples += [round(x, 2), round(y, 2), 2] if shown else [0, 0, 0]
+    left, top, right, bottom = made.plan.bbox.tolist()
+    return {
+        'keypoints': triples,
+        'num_keypoints': int(made.joints_ok.sum()),
+        'bbox': [round(value, 2) for value in (left, top, right - left, bottom - top)],
+        'area': float(_body_area(made.plan, skeleton)),
+        'iscrowd': 0,
+    }
+
+
+def expansion_info(
+    sources: Sources, generator: GeneratorFile, config: str, pose_bank: str, **settings: Any
+) -> dict[str, Any]:
+    """The ``info`` of the new COCO file: what it was made with. No time: same seed, same bytes.
+
+    Files are named without their folders, which mean nothing to others.
+    """
+    return {
+        'description': DESCRIPTION,
+        'version': __version__,
+        'source': sources.path.name,
+        'source_info': sources.content.get('info', {}),
+        'generator': {
+            'config': Path(config).name,
+            'checkpoint': Path(generator.source).name,
+            'checkpoint_sha256': file_sha256(generator.source),
+        },
+        'pose_bank': {'file': Path(pose_bank).name, 'sha256': file_sha256(pose_bank)},
+        **settings,
+    }
+
+
+def _body_area(plan: Plan, skeleton: Skeleton) -> int:
+    """Pixels of the new body's mask within the person's box."""
+    left, top, right, bottom = plan.bbox
+    corner = np.floor([left, top]).astype(np.float32)
+    shape = int(np.ceil(bottom - corner[1])), int(np.ceil(right - corner[0]))
+    mask = body_alpha(
+        torch.from_numpy(plan.target_keypoints - corner)[None],
+        torch.from_numpy(plan.target_visible)[None],
+        shape,
+        skeleton,
+        torch.from_numpy(plan.limb_radius * PERSON_RADIUS),
+    )
+    return int((mask > 0.5).sum())

@@ -1,0 +1,165 @@
+"""Expand a COCO keypoint data set: its persons in new poses, as images and one COCO json.
+
+Writes images/, person_keypoints.json, refused.json (attempts that gave no image, and why) and
+sheet.png (look at it first) into OUT. The same command writes the same bytes. The exit status is
+0 also where --max-attempts gave fewer images than asked for, which is said on stderr.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pg2aug.augment import AppearanceCheck, GeneratorFile, Synthesizer
+from pg2aug.augment.plan import restrict_bank
+from pg2aug.expansion import Job, Summary, expand, expansion_info, load_sources
+from pg2aug.poses import PoseBank, Skeleton
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--config', required=True, metavar='CONFIG', help="the generator's")
+    parser.add_argument('--checkpoint', required=True, metavar='CKPT', help="the generator's")
+    parser.add_argument('--ann-file', required=True, metavar='JSON', help='COCO keypoint json')
+    parser.add_argument('--img-root', required=True, metavar='DIR', help='folder of its images')
+    parser.add_argument(
+        '--pose-bank',
+        required=True,
+        metavar='BANK',
+        help='.npz of build_pose_bank.py, or COCO json',
+    )
+    parser.add_argument('--num', required=True, type=int, metavar='N', help='images to make')
+    parser.add_argument('--seed', type=int, default=0, metavar='S')
+    parser.add_argument(
+        '--out', required=True, type=Path, metavar='DIR', help='new or empty folder'
+    )
+    parser.add_argument('--batch-size', type=int, default=16, metavar='B')
+    parser.add_argument('--device', metavar='D', help='a GPU if there is one, else cpu')
+    parser.add_argument(
+        '--max-attempts', type=int, metavar='N', help='when to give up (default: 20 an image)'
+    )
+    parser.add_argument(
+        '--min-visible', type=int, default=8, metavar='N', help='joints a person must show'
+    )
+    parser.add_argument(
+        '--min-joints-ok',
+        type=float,
+        default=0.7,
+        metavar='F',
+        help="share of a new person's joints that must pass the label check (default: 0.7)",
+    )
+    parser.add_argument(
+        '--no-check', action='store_true', help='keep every image and label, right or wrong'
+    )
+    parser.add_argument(
+        '--ignore-joint-names',
+        action='store_true',
+        help="take the joints of --ann-file and of a json bank to be the generator's, in its order",
+    )
+    args = parser.parse_args(argv)
+    if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
+        parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
+    return args
+
+
+def choose_device(name: str | None) -> torch.device:
+    device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f'--device {name}: PyTorch finds no CUDA GPU; use --device cpu')
+    # Whichever kernel is fastest today would make the bytes depend on the day.
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    return device
+
+
+def load_bank(path: str, skeleton: Skeleton, min_visible: int, ignore_names: bool) -> PoseBank:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'pose bank {path!r} does not exist')
+    if ignore_names and Path(path).suffix == '.json':
+        bank = PoseBank.from_annotations([path], skeleton=skeleton)
+    else:
+        bank = PoseBank.load(path)
+    return restrict_bank(bank, skeleton, min_visible, f'pose bank {path!r}')
+
+
+def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
+    skeleton, ignore_names = generator.skeleton, args.ignore_joint_names
+    return Job(
+        sources=load_sources(
+            args.ann_file, args.img_root, skeleton, args.min_visible, ignore_names
+        ),
+        bank=load_bank(args.pose_bank, skeleton, args.min_visible, ignore_names),
+        synthesizer=Synthesizer(
+            generator.build(),
+            check=None if args.no_check else AppearanceCheck(),
+            min_joints_ok=args.min_joints_ok,
+            device=choose_device(args.device),
+        ),
+        size=generator.size,
+        padding=generator.padding,
+        seed=args.seed,
+        min_visible=args.min_visible,
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> Summary:
+    generator = GeneratorFile.load(args.config, args.checkpoint)
+    job = build_job(args, generator)
+    console.print(
+        f'{len(job.sources.persons)} persons to start from, '
+        f'{sum(job.sources.left_out.values())} left out; {job.bank.summary()}',
+        highlight=False,
+    )
+    check = 'none' if args.no_check else type(job.synthesizer.check).__name__
+    settings = {'seed': args.seed, 'label_check': check, 'min_joints_ok': args.min_joints_ok}
+    info = expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)
+    columns = (
+        *(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        TextColumn('{task.fields[rate]:.2f} images/s, {task.fields[refused]} refused'),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task('', total=args.num, rate=0.0, refused=0)
+
+        def progress(summary: Summary) -> None:
+            rate = summary.accepted / max(bar.tasks[0].elapsed or 0, 1e-9)
+            refused = summary.refused.total()
+            bar.update(task, completed=summary.accepted, rate=rate, refused=refused)
+
+        return expand(
+            job,
+            args.out,
+            args.num,
+            Path(args.checkpoint).name,
+            info,
+            batch_size=args.batch_size,
+            max_attempts=args.max_attempts,
+            progress=progress,
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        summary = run(args, Console())
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(f'{summary.accepted} images of {summary.attempts} attempts -> {args.out}')
+    for reason, count in summary.refused.most_common():
+        print(f'  refused {count}: {reason}')
+    if summary.accepted < summary.wanted:
+        print(
+            f'warning: only {summary.accepted} of {summary.wanted} images were made before '
+            '--max-attempts was reached',
+            file=sys.stderr,
+        )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
