@@ -67,6 +67,13 @@ class DeferredBatch:
         stacked = torch.from_numpy(np.stack(matrices).astype(np.float32))
         return cls(output['inputs'], chosen, indices, plans, stacked, np.stack(orders))
 
+    def images(self, preprocessor: ImgDataPreprocessor) -> Tensor:
+        """The samples' part of the inputs as (N, 3, H, W) float32 BGR in [0, 255]."""
+        inputs = self.inputs[torch.tensor(self.indices, device=self.inputs.device)]
+        if preprocessor._enable_normalize:
+            inputs = inputs * preprocessor.std + preprocessor.mean
+        return inputs.flip(1) if preprocessor._channel_conversion else inputs
+
     def synthesize(self, synthesizer: Synthesizer, preprocessor: ImgDataPreprocessor) -> Result:
         """Write the synthesised persons into the inputs, and the check's verdict into the labels.
 
@@ -77,9 +84,8 @@ class DeferredBatch:
         Returns:
             What became of the plans.
         """
+        result = synthesizer(self.images(preprocessor), self.plans, self.matrices)
         index = torch.tensor(self.indices, device=self.inputs.device)
-        images = _denormalize(self.inputs[index], preprocessor)
-        result = synthesizer(images, self.plans, self.matrices)
         made = _normalize(result.images.to(self.inputs.device), preprocessor)
         self.inputs.index_copy_(0, index, made.to(self.inputs.dtype))
         order = torch.from_numpy(self.orders).to(result.joints_ok.device)
@@ -119,13 +125,6 @@ def _final_matrix(sample: Any, plan: Plan, order: NDArray[np.int64]) -> NDArray[
             'transform that bends or cuts images, or remove PG2Hook to synthesise before it'
         )
     return matrix
-
-
-def _denormalize(inputs: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
-    """Network inputs (N, 3, H, W) back to BGR in [0, 255]."""
-    if preprocessor._enable_normalize:
-        inputs = inputs * preprocessor.std + preprocessor.mean
-    return inputs.flip(1) if preprocessor._channel_conversion else inputs
 
 
 def _normalize(images: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
