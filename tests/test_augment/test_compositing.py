@@ -1,0 +1,171 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from augment_world import SKELETON, slope_background
+from helpers import STANDING
+
+from pg2aug.augment.compositing import (
+    affine_scale,
+    compose_affines,
+    fill_holes,
+    inside_mask,
+    invert_affine,
+    transform_points,
+    warp,
+)
+from pg2aug.models.rasterize import body_alpha
+
+
+def random_affines(num, seed=0):
+    """Rotations, scales, shears and mirrors that keep most of the image in the frame."""
+    rng = np.random.default_rng(seed)
+    linear = np.eye(2) * rng.uniform(0.6, 1.5, (num, 1, 1)) + rng.normal(0, 0.3, (num, 2, 2))
+    linear[::3, :, 0] *= -1
+    offset = rng.uniform(20, 30, (num, 2, 1)) - linear @ [[25], [25]]
+    return torch.from_numpy(np.concatenate([linear, offset], axis=2).astype(np.float32))
+
+
+def poses(num=3, size=(48, 64), seed=0):
+    rng = np.random.default_rng(seed)
+    keypoints = (STANDING + rng.normal(0, 0.02, (num, 17, 2))) * size
+    return torch.from_numpy(keypoints.astype(np.float32))
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_warp_is_opencvs(seed):
+    matrices = random_affines(6, seed)
+    image = slope_background((50, 44))
+    batch = torch.from_numpy(image.transpose(2, 0, 1).copy()).expand(6, -1, -1, -1)
+    ours = warp(batch, matrices, (52, 60))
+    inside = inside_mask((52, 60), matrices, torch.tensor([[50.0, 44.0]]).expand(6, -1))
+    for made, matrix, mask in zip(ours, matrices, inside, strict=True):
+        reference = cv2.warpAffine(image, matrix.numpy(), (60, 52), flags=cv2.INTER_LINEAR)
+        known = mask[0].numpy() > 0
+        assert known.sum() > 200
+        difference = np.abs(made.permute(1, 2, 0).numpy() - reference)[known]
+        # OpenCV rounds grey values, and positions to 1/32 pixel.
+        assert difference.max() < 1.5
+
+
+def test_warp_is_black_outside_the_image():
+    shift = torch.tensor([[[1.0, 0, 10], [0, 1, 0]]])
+    moved = warp(torch.full((1, 3, 8, 8), 200.0), shift, (8, 20))
+    assert (moved[..., :9] == 0).all()
+    assert (moved[..., 10:18] == 200).all()
+    assert (moved[..., 19:] == 0).all()
+
+
+def test_affines_invert_and_compose():
+    a, b = random_affines(8, 1), random_affines(8, 2)
+    points = torch.from_numpy(np.random.default_rng(3).uniform(-50, 50, (8, 5, 2))).float()
+    there = transform_points(points, a)
+    torch.testing.assert_close(
+        transform_points(there, invert_affine(a)), points, atol=1e-3, rtol=1e-4
+    )
+    both = transform_points(transform_points(points, b), a)
+    torch.testing.assert_close(
+        transform_points(points, compose_affines(a, b)), both, atol=1e-3, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize('factor', [0.5, 1.0, 3.0])
+def test_affine_scale_of_a_mirrored_rotation(factor):
+    angle = 0.7
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = factor * rotation @ np.diag([-1, 1])
+    matrix = torch.from_numpy(np.column_stack([linear, [5, -3]]))[None]
+    assert affine_scale(matrix).item() == pytest.approx(factor)
+
+
+def test_body_alpha_covers_the_joints_and_nothing_far_away():
+    keypoints = poses()
+    radius = torch.tensor([2.0, 3.0, 4.0])
+    alpha = body_alpha(keypoints, torch.ones(3, 17), (64, 48), SKELETON, radius)
+    assert alpha.shape == (3, 1, 64, 48)
+    assert 0 <= alpha.min() and alpha.max() <= 1
+    ys, xs = np.mgrid[:64, :48]
+    pixels = np.stack([xs, ys], axis=-1).reshape(-1, 1, 2)
+    for i in range(3):
+        x, y = keypoints[i].round().long().T
+        assert (alpha[i, 0, y.clamp(0, 63), x.clamp(0, 47)] > 0.5).all()
+        # Far from the hull of all joints, which holds every limb; the head is twice as thick.
+        hull = cv2.convexHull(keypoints[i].numpy())
+        far = [cv2.pointPolygonTest(hull, (float(p[0, 0]), float(p[0, 1])), True) for p in pixels]
+        outside = np.array(far).reshape(64, 48) < -2.5 * radius[i].item()
+        assert outside.any()
+        assert (alpha[i, 0].numpy()[outside] == 0).all()
+
+
+def test_a_head_is_twice_as_thick_as_a_limb():
+    keypoints = poses(1)
+    radius = torch.tensor([3.0])
+    alpha = body_alpha(keypoints, torch.ones(1, 17), (64, 48), SKELETON, radius)[0, 0]
+    crown = keypoints[0, list(SKELETON.head)].mean(dim=0).round().long()
+    assert alpha[crown[1] - 5, crown[0]] > 0.5
+    wrist = keypoints[0, 9].round().long()
+    assert alpha[wrist[1] + 5, wrist[0] + 5] == 0
+
+
+@pytest.mark.parametrize('missing', [[9], [0, 1, 2, 3, 4], [5], list(range(17))])
+def test_missing_joints_are_never_read(missing):
+    keypoints, visible = poses(2), torch.ones(2, 17)
+    visible[0, missing] = 0
+    radius = torch.tensor([3.0, 3.0])
+    expected = body_alpha(keypoints, visible, (64, 48), SKELETON, radius)
+    keypoints[0, missing] = torch.nan
+    alpha = body_alpha(keypoints, visible, (64, 48), SKELETON, radius)
+    assert alpha.isfinite().all()
+    assert torch.equal(alpha, expected)
+    assert alpha[0].sum() < alpha[1].sum()
+
+
+def hole(shape, low, high):
+    known = torch.ones(1, 1, *shape)
+    known[..., low[0] : high[0], low[1] : high[1]] = 0
+    return known
+
+
+def test_fill_keeps_what_is_known_and_reads_nothing_else():
+    images = torch.rand(1, 3, 37, 50) * 255
+    known = hole((37, 50), (5, 8), (30, 40))
+    filled = fill_holes(images, known)
+    assert torch.equal(filled[known.expand_as(images) == 1], images[known.expand_as(images) == 1])
+    spoilt = torch.where(known > 0, images, torch.nan)
+    assert torch.equal(fill_holes(spoilt, known), filled)
+
+
+@pytest.mark.parametrize('shape', [(64, 48), (37, 51), (5, 90)])
+def test_fill_restores_a_constant_background(shape):
+    images = torch.full((1, 3, *shape), 93.0)
+    known = hole(shape, (1, 2), (shape[0] - 1, shape[1] - 3))
+    filled = fill_holes(torch.where(known > 0, images, 0.0), known)
+    torch.testing.assert_close(filled, images, atol=1e-3, rtol=0)
+
+
+def test_fill_restores_a_slope():
+    image = torch.from_numpy(slope_background((96, 80)).transpose(2, 0, 1).copy())[None].float()
+    known = hole((80, 96), (25, 35), (55, 60))
+    filled = fill_holes(torch.where(known > 0, image, 255.0), known)
+    error = (filled - image).abs()[known.expand_as(image) == 0]
+    assert error.mean() < 4
+    assert error.max() < 15
+
+
+def test_fill_without_anything_known_is_finite():
+    assert fill_holes(torch.full((2, 3, 9, 7), 255.0), torch.zeros(2, 1, 9, 7)).isfinite().all()
+
+
+def test_a_batch_is_filled_one_by_one():
+    images = torch.rand(3, 3, 20, 24) * 255
+    known = (torch.rand(3, 1, 20, 24) > 0.6).float()
+    single = [fill_holes(images[i : i + 1], known[i : i + 1]) for i in range(3)]
+    torch.testing.assert_close(fill_holes(images, known), torch.cat(single))
+
+
+def test_inside_mask_is_the_image_in_the_frame():
+    matrix = torch.tensor([[[2.0, 0, 6], [0, 2, -4]]])
+    mask = inside_mask((12, 30), matrix, torch.tensor([[8.0, 5.0]]))
+    expected = np.zeros((12, 30))
+    expected[:5, 6:21] = 1  # x in [0, 7] goes to [6, 20], y in [0, 4] to [-4, 4]
+    assert np.array_equal(mask[0, 0].numpy(), expected)

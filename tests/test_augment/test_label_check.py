@@ -1,0 +1,132 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from augment_world import PADDING, SIZE, SKELETON, make_figure
+
+from pg2aug.augment import AppearanceCheck, Synthesis
+from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
+from pg2aug.datasets.figures import RARE_FAMILIES
+from pg2aug.registry import MODELS
+
+
+def crop(figure):
+    """Image (1, 3, h, w), keypoints and visibility of a figure in its own crop."""
+    x, y, w, h = figure.bbox
+    matrix = crop_matrix(np.array([x, y, x + w, y + h]), SIZE, PADDING)
+    image = crop_person(figure.image, matrix, SIZE).transpose(2, 0, 1).copy()
+    keypoints = transform_keypoints(figure.keypoints, matrix)
+    shown = (figure.visible > 0).astype(np.float32)
+    return [torch.from_numpy(array)[None] for array in (image, keypoints, shown)]
+
+
+def synthesis_of(person_id, family):
+    """A synthesis that is perfect: the true person in the true pose."""
+    condition = crop(make_figure(person_id, 'standing', seed=person_id))
+    target = crop(make_figure(person_id, family, seed=person_id + 50))
+    return Synthesis(
+        persons=target[0].float(),
+        keypoints=target[1],
+        visible=target[2],
+        conditions=condition[0].float(),
+        condition_keypoints=condition[1],
+        condition_visible=condition[2],
+        skeleton=SKELETON,
+    )
+
+
+@pytest.fixture(scope='module')
+def syntheses():
+    return [synthesis_of(i, RARE_FAMILIES[i % len(RARE_FAMILIES)]) for i in range(30)]
+
+
+def joints_and_persons_passed(check, syntheses):
+    """Share of labelled joints that pass, and of persons with 7 of 10 joints passed."""
+    passed = torch.cat([check(synthesis) for synthesis in syntheses])
+    labelled = torch.cat([synthesis.visible > 0 for synthesis in syntheses])
+    persons = passed.sum(dim=1) / labelled.sum(dim=1) >= 0.7
+    return passed.sum() / labelled.sum(), persons.float().mean()
+
+
+def test_the_true_person_passes_and_a_copy_of_the_condition_does_not(syntheses):
+    check = AppearanceCheck(max_distance=30)
+    copies = [replace(s, persons=s.conditions) for s in syntheses]
+    true_joints, true_persons = joints_and_persons_passed(check, syntheses)
+    copied_joints, copied_persons = joints_and_persons_passed(check, copies)
+    assert true_joints > 0.85
+    assert copied_joints < true_joints - 0.2
+    assert true_persons > 0.85
+    assert copied_persons < 0.5
+
+
+def test_joints_without_a_label_never_pass(syntheses):
+    visible = torch.ones(1, 17)
+    visible[0, [2, 9]] = 0
+    synthesis = replace(syntheses[0], visible=visible)
+    assert not AppearanceCheck(max_distance=255)(synthesis)[0, [2, 9]].any()
+    assert AppearanceCheck(max_distance=255)(synthesis).sum() == 15
+
+
+def plain(condition_visible):
+    """Two joints apart, wrist 9 over red and wrist 10 over blue, in both images."""
+    image = torch.zeros(1, 3, 64, 48)
+    image[:, 2, :, :24], image[:, 0, :, 24:] = 255, 255
+    keypoints = torch.full((1, 17, 2), 30.0)
+    keypoints[0, 9], keypoints[0, 10] = torch.tensor([8.0, 30]), torch.tensor([40.0, 30])
+    return Synthesis(
+        image, keypoints, torch.ones(1, 17), image, keypoints, condition_visible, SKELETON
+    )
+
+
+def test_a_joint_that_the_condition_hides_is_compared_with_its_mirrored_partner():
+    check = AppearanceCheck(max_distance=30)
+    seen = torch.ones(1, 17)
+    assert check(plain(seen))[0, [9, 10]].tolist() == [True, True]
+    hidden = seen.clone()
+    hidden[0, 9] = 0
+    # The left wrist is red here, its only witness, the right wrist, blue.
+    assert check(plain(hidden))[0, [9, 10]].tolist() == [False, True]
+    mirrored = plain(hidden)
+    mirrored.keypoints[0, 9] = mirrored.keypoints[0, 10]
+    assert check(mirrored)[0, [9, 10]].tolist() == [True, True]
+
+
+def test_a_joint_without_any_witness_fails():
+    hidden = torch.ones(1, 17)
+    hidden[0, [9, 10]] = 0
+    passed = AppearanceCheck(max_distance=255)(plain(hidden))[0]
+    assert not passed[[9, 10]].any()
+    assert passed.sum() == 15
+
+
+def test_hidden_joints_of_the_condition_are_not_read():
+    hidden = torch.ones(1, 17)
+    hidden[0, 9] = 0
+    synthesis = plain(hidden)
+    other = synthesis.condition_keypoints.clone()
+    other[0, 9] = torch.tensor([3.0, 60])
+    moved = replace(synthesis, condition_keypoints=other)
+    check = AppearanceCheck(max_distance=30)
+    assert torch.equal(check(moved), check(synthesis))
+
+
+@pytest.mark.parametrize('offset', [20, 60])
+def test_max_distance_is_in_grey_levels(offset):
+    synthesis = plain(torch.ones(1, 17))
+    grey = torch.full_like(synthesis.persons, 100)
+    darker = replace(synthesis, persons=grey, conditions=grey + offset)
+    assert AppearanceCheck(max_distance=offset + 1)(darker).all()
+    assert not AppearanceCheck(max_distance=offset - 1)(darker).any()
+
+
+@pytest.mark.parametrize('value', [0, -3, 256])
+def test_a_distance_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match=rf'max_distance must be in \(0, 255\], got {value}'):
+        AppearanceCheck(max_distance=value)
+
+
+def test_a_config_builds_it():
+    check = MODELS.build(dict(type='AppearanceCheck', max_distance=12, _scope_='pg2aug'))
+    assert isinstance(check, AppearanceCheck)
+    assert check.max_distance == 12

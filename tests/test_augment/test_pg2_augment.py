@@ -1,0 +1,222 @@
+import copy
+
+import numpy as np
+import pytest
+from augment_world import SKELETON, make_sample
+from mmcv.transforms.utils import cache_random_params
+
+from pg2aug.augment import Plan, UnsuitableError
+from pg2aug.augment import pg2_augment as module
+from pg2aug.augment.synthesizer import affected_window
+
+
+@pytest.fixture
+def sample():
+    return make_sample(seed=1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    state = np.random.get_state()  # noqa: NPY002 (MMEngine seeds this one)
+    np.random.seed(0)  # noqa: NPY002
+    yield
+    np.random.set_state(state)  # noqa: NPY002
+
+
+def seed(number):
+    np.random.seed(number)  # noqa: NPY002
+
+
+def next_plan(augment, sample, number=0) -> Plan:
+    """The plan that the transform follows from a seed."""
+    seed(number)
+    return augment.decide(sample, augment._draw_uniforms()[1:])
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(
+        np.array_equal(a[key], b[key]) and type(a[key]) is type(b[key]) for key in a
+    )
+
+
+def test_the_person_is_replaced_and_the_rest_of_the_image_stays(make_augment, sample):
+    augment = make_augment()
+    plan = next_plan(augment, sample)
+    seed(0)
+    result = augment(sample)
+    left, top, right, bottom = affected_window(plan)
+    outside = np.ones(sample['img'].shape[:2], bool)
+    outside[top:bottom, left:right] = False
+    assert outside.mean() > 0.2
+    assert result['img'].dtype == np.uint8
+    assert np.array_equal(result['img'][outside], sample['img'][outside])
+    changed = np.abs(result['img'].astype(int) - sample['img']).max(axis=-1) > 20
+    # Where the person stood and where it is now.
+    for joints in (sample['keypoints'][0], plan.target_keypoints):
+        x, y = joints[list(SKELETON.torso)].mean(axis=0).astype(int)
+        assert changed[y, x]
+
+
+def test_the_annotation_becomes_the_new_pose(make_augment, sample):
+    augment = make_augment()
+    plan = next_plan(augment, sample)
+    seed(0)
+    result = augment(sample)
+    assert np.array_equal(result['keypoints'][0], plan.target_keypoints)
+    assert np.array_equal(result['keypoints_visible'][0], plan.target_visible)
+    left, top, right, bottom = result['bbox'][0]
+    joints = result['keypoints'][0][plan.target_visible > 0]
+    assert (joints > [left, top]).all() and (joints < [right, bottom]).all()
+    assert np.abs(result['keypoints'] - sample['keypoints']).max() > 10
+    for key in ('keypoints', 'keypoints_visible', 'bbox'):
+        assert result[key].shape == sample[key].shape
+        assert result[key].dtype == sample[key].dtype
+
+
+def test_what_else_describes_the_person_follows(make_augment, sample):
+    # MPII's box is a centre and a scale.
+    sample.update(bbox_center=np.ones((1, 2), np.float32), bbox_scale=np.ones((1, 2), np.float32))
+    result = make_augment()(sample)
+    low, high = result['bbox'][0, :2], result['bbox'][0, 2:]
+    np.testing.assert_allclose(result['bbox_center'], [(low + high) / 2])
+    np.testing.assert_allclose(result['bbox_scale'], [high - low])
+    assert result['num_keypoints'] == (result['keypoints_visible'] > 0).sum()
+    # The new pose covers half of its box, as the old one did of its.
+    assert result['area'] == pytest.approx(0.5 * np.prod(high - low), rel=1e-5)
+    assert result['area'].dtype == np.float32
+    assert result['segmentation'] is None
+
+
+def test_keys_that_a_sample_lacks_are_not_added(make_augment, sample):
+    for key in ('area', 'segmentation', 'num_keypoints'):
+        del sample[key]
+    assert make_augment()(sample).keys() == sample.keys()
+
+
+def test_visibility_with_weights_keeps_its_shape(make_augment, sample):
+    # As MMPose's KeypointConverter gives it.
+    visible = sample['keypoints_visible']
+    result = make_augment()(dict(sample, keypoints_visible=np.stack([visible] * 2, axis=-1)))
+    assert result['keypoints_visible'].shape == (1, 17, 2)
+    assert (result['keypoints_visible'][0].sum(axis=-1) % 2 == 0).all()
+    assert result['keypoints_visible'].sum() > 16
+
+
+@pytest.mark.parametrize('deferred', [False, True])
+def test_the_sample_is_not_written_to(make_augment, sample, deferred):
+    augment = make_augment()
+    augment.deferred = deferred
+    before = copy.deepcopy(sample)
+    assert not same(augment(sample), before)
+    assert same(sample, before)
+
+
+def test_joints_that_the_check_refuses_are_unlabelled(make_augment, sample):
+    augment = make_augment(check=dict(type='RefuseJoints', joints=[3, 9, 16]))
+    result = augment(sample)
+    assert not result['keypoints_visible'][0, [3, 9, 16]].any()
+    assert result['keypoints_visible'].sum() >= 11
+    assert result['num_keypoints'] == result['keypoints_visible'].sum()
+
+
+def test_a_refused_person_leaves_the_sample_as_it_was(make_augment, sample):
+    before = copy.deepcopy(sample)
+    augment = make_augment(check=dict(type='RefuseJoints', joints=list(range(8))))
+    assert same(augment(sample), before)
+    accepting = make_augment(
+        check=dict(type='RefuseJoints', joints=list(range(8))), min_joints_ok=0.3
+    )
+    assert not same(accepting(sample), before)
+
+
+def test_an_unsuitable_person_leaves_the_sample_as_it_was(make_augment, sample):
+    sample['keypoints_visible'][0, 5:13] = 0
+    before = copy.deepcopy(sample)
+    augment = make_augment()
+    assert same(augment(sample), before)
+    with pytest.raises(UnsuitableError, match='torso'):
+        augment.plan(sample, 0)
+
+
+def test_poses_are_drawn_until_one_fits(make_augment, sample, monkeypatch):
+    tried = []
+
+    def second_only(**settings):
+        tried.append(settings['pose_index'])
+        if len(tried) < 3:
+            raise UnsuitableError('not yet')
+        return make_plan(**settings)
+
+    make_plan = module.make_plan
+    monkeypatch.setattr(module, 'make_plan', second_only)
+    make_augment(max_draws=3)(sample)
+    assert len(tried) == 3
+    tried.clear()
+    before = copy.deepcopy(sample)
+    assert same(make_augment(max_draws=2)(sample), before)
+
+
+def test_with_prob_0_everything_is_as_without_it(make_augment, sample):
+    before = copy.deepcopy(sample)
+    state = np.random.get_state()  # noqa: NPY002
+    result = make_augment(prob=0)(sample)
+    assert result is sample
+    assert same(sample, before)
+    after = np.random.get_state()  # noqa: NPY002
+    assert all(np.array_equal(a, b) for a, b in zip(state, after, strict=True))
+
+
+def test_prob_is_the_share_of_replaced_samples(make_augment, sample):
+    augment = make_augment(prob=0.3)
+    augment.deferred = True
+    replaced = sum(augment(sample) is not sample for _ in range(200))
+    assert 40 <= replaced <= 80
+
+
+def test_the_same_seed_gives_the_same_person(make_augment, sample):
+    augment = make_augment()
+    results = []
+    for number in (3, 3, 4):
+        seed(number)
+        results.append(augment(sample))
+    assert same(results[0], results[1])
+    assert not np.array_equal(results[0]['keypoints'], results[2]['keypoints'])
+
+
+def test_mmcv_can_hold_the_random_draws(make_augment, sample):
+    augment = make_augment()
+    with cache_random_params(augment):
+        first, second = augment(sample), augment(sample)
+    assert same(first, second)
+    assert not same(first, augment(sample))
+
+
+def test_the_background_is_restored_only_if_asked(make_augment, sample):
+    results = []
+    for remove in (True, False):
+        seed(0)
+        results.append(make_augment(remove_source=remove)(sample))
+    assert np.array_equal(results[0]['keypoints'], results[1]['keypoints'])
+    assert not np.array_equal(results[0]['img'], results[1]['img'])
+
+
+def test_repr_shows_every_argument(make_augment, generator, pose_bank):
+    settings = dict(
+        prob=0.25,
+        check=dict(type='AppearanceCheck', max_distance=33.5),
+        min_joints_ok=0.61,
+        min_visible=9,
+        max_draws=7,
+        remove_source=False,
+        refine=False,
+        device='cpu',
+    )
+    shown = repr(make_augment(**settings))
+    arguments = dict(generator=generator, pose_bank=pose_bank, **settings)
+    assert shown.startswith('PG2Augment(')
+    assert all(f'{name}={value!r}' in shown for name, value in arguments.items())
+
+
+def test_it_can_be_repeated_from_its_repr(make_augment):
+    augment = make_augment(prob=0.25)
+    assert repr(eval(repr(augment), {'PG2Augment': type(augment)})) == repr(augment)

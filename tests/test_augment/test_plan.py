@@ -1,0 +1,160 @@
+import copy
+
+import cv2
+import numpy as np
+import pytest
+from augment_world import (
+    PADDING,
+    SIZE,
+    SKELETON,
+    make_figure,
+    make_sample,
+    plan_for,
+    same_arrays,
+)
+from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
+
+from pg2aug.augment import Plan, UnsuitableError
+from pg2aug.augment.plan import BOX_MARGIN, check_source, to_crop
+from pg2aug.datasets import PersonPairDataset
+from pg2aug.poses import keypoints_bbox
+
+RARE = ('arms_overhead', 'kick_or_split', 'upside_down', 'lying', 'bending')
+
+
+@pytest.fixture(scope='module')
+def sample():
+    return make_sample(seed=1)
+
+
+@pytest.mark.parametrize(
+    ('missing', 'words'),
+    [
+        (range(5, 16), '6 labelled joints, fewer than 8'),
+        ([12], 'torso is not labelled'),
+        (range(5), 'no joint of the head'),
+    ],
+)
+def test_a_source_that_shows_too_little_is_refused(missing, words):
+    visible = np.ones(17)
+    visible[list(missing)] = 0
+    with pytest.raises(UnsuitableError, match=words):
+        check_source(visible, SKELETON, 8)
+
+
+def test_a_whole_source_is_taken():
+    check_source(np.full(17, 2), SKELETON, 17)
+
+
+@pytest.mark.parametrize('family', RARE)
+def test_the_new_pose_and_its_box_are_inside_the_image(sample, family):
+    # At the image's edge: the fitted pose has to be moved.
+    sample = dict(sample, keypoints=sample['keypoints'] - sample['keypoints'].min(axis=1))
+    plan = plan_for(sample, make_figure(family=family, seed=2))
+    shown = plan.target_visible > 0
+    assert shown.sum() >= 8
+    joints, limit = plan.target_keypoints[shown], plan.image_size - 1
+    assert (joints >= 0).all() and (joints <= limit).all()
+    left, top, right, bottom = plan.bbox
+    assert 0 <= left < joints[:, 0].min() + 1e-3 and joints[:, 0].max() < right + 1e-3
+    assert 0 <= top < joints[:, 1].min() + 1e-3 and joints[:, 1].max() < bottom + 1e-3
+    assert right <= limit[0] and bottom <= limit[1]
+
+
+def test_the_person_keeps_size_and_place(sample):
+    target = make_figure(family='standing', seed=1, size=(320, 300))
+    plan = plan_for(sample, target)
+    torso = list(SKELETON.torso)
+    drawn, source = plan.target_keypoints[torso], sample['keypoints'][0, torso]
+    # The same pose at twice the size, elsewhere: back where it came from.
+    np.testing.assert_allclose(drawn, source, atol=1.5)
+
+
+def test_joints_of_the_pose_outside_the_image_are_unlabelled(sample):
+    # Much of the image cut off: the pose cannot be moved wholly inside.
+    keypoints = sample['keypoints'] * 2.2
+    sample = dict(sample, keypoints=keypoints - keypoints.min(axis=1) - [0, 10])
+    plan = plan_for(sample, make_figure(seed=2), min_visible=3)
+    hidden = plan.target_visible == 0
+    assert 0 < hidden.sum() < 17
+    assert (plan.target_keypoints[hidden] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(target_visible=np.zeros(17)), 'share 0 labelled joints'),
+        (dict(target=np.linspace(0, 50, 17)[:, None] * [1.0, 2.0]), 'lie on a line'),
+        (dict(target=np.full((17, 2), 5.0)), 'coincide'),
+        (dict(visible=np.zeros(17)), '0 labelled joints'),
+        (dict(target_visible=np.r_[np.ones(7), np.zeros(10)]), 'only 7 joints of the new pose'),
+    ],
+)
+def test_poses_that_do_not_fit_are_unsuitable(sample, change, words):
+    with pytest.raises(UnsuitableError, match=words):
+        plan_for(sample, make_figure(seed=2), **change)
+
+
+def test_a_plan_survives_as_plain_arrays(sample):
+    plan = plan_for(sample, make_figure(seed=2), pose_index=5)
+    arrays = plan.to_dict()
+    assert all(isinstance(array, np.ndarray) for array in arrays.values())
+    assert same_arrays(Plan(**arrays), plan)
+    assert plan.pose_index.tolist() == [5]
+    assert plan.image_size.tolist() == [160, 150]
+
+
+def test_unlabelled_joints_are_never_read(sample):
+    target = make_figure(seed=2)
+    visible, target_visible = sample['keypoints_visible'].copy(), target.visible.copy()
+    visible[0, 9], target_visible[3] = 0, 0
+    keypoints, target_keypoints = sample['keypoints'].copy(), target.keypoints.copy()
+    changed = dict(visible=visible[0], target_visible=target_visible)
+    expected = plan_for(sample, target, **changed)
+    keypoints[0, 9], target_keypoints[3] = np.nan, np.nan
+    plan = plan_for(sample, target, keypoints=keypoints[0], target=target_keypoints, **changed)
+    assert same_arrays(plan, expected)
+
+
+def test_planning_writes_to_nothing_of_the_sample(sample):
+    before = copy.deepcopy(sample)
+    plan_for(sample, make_figure(seed=2))
+    assert all(np.array_equal(sample[key], before[key]) for key in ('img', 'keypoints', 'bbox'))
+
+
+def test_the_condition_is_the_crop_of_the_training(people):
+    pairs = PersonPairDataset(people, size=SIZE, padding=PADDING, flip=False)
+    compared = 0
+    for index in range(0, len(pairs), 5):
+        item = pairs[index]
+        info = next(
+            info
+            for info in map(pairs.dataset.get_data_info, range(len(pairs.dataset)))
+            if info['id'] == item['condition_id']
+        )
+        image = cv2.imread(info['img_path'])
+        sample = dict(info, img=image)
+        try:
+            plan = plan_for(sample, make_figure(seed=2))
+        except UnsuitableError:
+            continue
+        assert np.array_equal(plan.condition, item['condition_image'].permute(1, 2, 0).numpy())
+        compared += 1
+    assert compared > 3
+
+
+def test_the_target_frame_is_the_crop_of_the_new_poses_box(sample):
+    plan = plan_for(sample, make_figure(family='lying', seed=3))
+    box = keypoints_bbox(plan.target_keypoints, plan.target_visible, BOX_MARGIN, (150, 160))
+    # MMPose's own functions: the box padded, grown to the crop's aspect ratio, upright.
+    center, scale = bbox_xyxy2cs(box, padding=PADDING)
+    width, height = scale
+    grown = np.array(
+        [max(width, height * SIZE[0] / SIZE[1]), max(height, width * SIZE[1] / SIZE[0])]
+    )
+    expected = get_warp_matrix(center, grown, 0.0, SIZE)
+    np.testing.assert_allclose(plan.target_matrix, expected, atol=1e-4)
+    inside = to_crop(plan)[plan.target_visible > 0]
+    assert (inside >= 0).all() and (inside < SIZE).all()
+    # And it is not that of the source person's box.
+    assert np.abs(plan.target_matrix - plan.condition_matrix).max() > 1
