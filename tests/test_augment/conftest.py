@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import pytest
 from augment_world import SmoothPG2, write_generator
 from mmengine.logging import MessageHub, MMLogger
@@ -9,8 +11,8 @@ from pg2aug.datasets.figures import make_figures
 from pg2aug.poses import PoseBank
 
 
-@pytest.fixture(autouse=True)
-def _forget_runners():
+@contextmanager
+def forget_runners():
     """A Runner leaves its logger, message hub and default scope behind: other tests see none."""
     managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
     before = [manager._instance_dict.copy() for manager in managers]
@@ -18,6 +20,12 @@ def _forget_runners():
     for manager, instances in zip(managers, before, strict=True):
         manager._instance_dict.clear()
         manager._instance_dict.update(instances)
+
+
+@pytest.fixture(autouse=True)
+def _forget_runners():
+    with forget_runners():
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -35,7 +43,8 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def generator(tmp_path_factory, people):
-    return write_generator(tmp_path_factory.mktemp('generator'), people)
+    with forget_runners():
+        return write_generator(tmp_path_factory.mktemp('generator'), people)
 
 
 @pytest.fixture(scope='session')

@@ -83,7 +83,8 @@ def test_body_alpha_covers_the_joints_and_nothing_far_away():
     radius = torch.tensor([2.0, 3.0, 4.0])
     alpha = body_alpha(keypoints, torch.ones(3, 17), (64, 48), SKELETON, radius)
     assert alpha.shape == (3, 1, 64, 48)
-    assert 0 <= alpha.min() and alpha.max() <= 1
+    assert alpha.min() >= 0
+    assert alpha.max() <= 1
     ys, xs = np.mgrid[:64, :48]
     pixels = np.stack([xs, ys], axis=-1).reshape(-1, 1, 2)
     for i in range(3):

@@ -66,7 +66,8 @@ def test_the_annotation_becomes_the_new_pose(make_augment, sample):
     assert np.array_equal(result['keypoints_visible'][0], plan.target_visible)
     left, top, right, bottom = result['bbox'][0]
     joints = result['keypoints'][0][plan.target_visible > 0]
-    assert (joints > [left, top]).all() and (joints < [right, bottom]).all()
+    assert (joints > [left, top]).all()
+    assert (joints < [right, bottom]).all()
     assert np.abs(result['keypoints'] - sample['keypoints']).max() > 10
     for key in ('keypoints', 'keypoints_visible', 'bbox'):
         assert result[key].shape == sample[key].shape

@@ -54,11 +54,9 @@ def test_the_new_pose_and_its_box_are_inside_the_image(sample, family):
     shown = plan.target_visible > 0
     assert shown.sum() >= 8
     joints, limit = plan.target_keypoints[shown], plan.image_size - 1
-    assert (joints >= 0).all() and (joints <= limit).all()
-    left, top, right, bottom = plan.bbox
-    assert 0 <= left < joints[:, 0].min() + 1e-3 and joints[:, 0].max() < right + 1e-3
-    assert 0 <= top < joints[:, 1].min() + 1e-3 and joints[:, 1].max() < bottom + 1e-3
-    assert right <= limit[0] and bottom <= limit[1]
+    low, high = plan.bbox[:2], plan.bbox[2:]
+    for smaller, larger in ((0, low), (low, joints), (joints, high), (high, limit)):
+        assert (smaller <= np.asarray(larger) + 1e-3).all()
 
 
 def test_the_person_keeps_size_and_place(sample):
@@ -155,6 +153,7 @@ def test_the_target_frame_is_the_crop_of_the_new_poses_box(sample):
     expected = get_warp_matrix(center, grown, 0.0, SIZE)
     np.testing.assert_allclose(plan.target_matrix, expected, atol=1e-4)
     inside = to_crop(plan)[plan.target_visible > 0]
-    assert (inside >= 0).all() and (inside < SIZE).all()
+    assert (inside >= 0).all()
+    assert (inside < SIZE).all()
     # And it is not that of the source person's box.
     assert np.abs(plan.target_matrix - plan.condition_matrix).max() > 1
