@@ -110,13 +110,12 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
 def run(args: argparse.Namespace, console: Console) -> Summary:
     generator = GeneratorFile.load(args.config, args.checkpoint)
     job = build_job(args, generator)
-    console.print(
-        f'{len(job.sources.persons)} persons to start from, '
-        f'{sum(job.sources.left_out.values())} left out; {job.bank.summary()}',
-        highlight=False,
-    )
+    left_out = sum(job.sources.left_out.values())
+    console.print(f'{len(job.sources.persons)} persons to start from, {left_out} left out')
+    console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
     check = 'none' if args.no_check else type(job.synthesizer.check).__name__
-    settings = {'seed': args.seed, 'label_check': check, 'min_joints_ok': args.min_joints_ok}
+    settings = {name: getattr(args, name) for name in ('seed', 'min_visible', 'min_joints_ok')}
+    settings['label_check'] = check
     info = expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)
     columns = (
         *(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),

@@ -1,7 +1,7 @@
 """The data set to expand: its file, and the persons in it that can be put into a new pose."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,24 @@ def _load(path: Path) -> Mapping[str, Any]:
         content = mmengine.load(path, file_format='json')
     except ValueError as error:
         raise ValueError(f'{path} is no json file: {error}') from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{path} is no COCO keypoint file: it holds a {type(content).__name__}')
     missing = {'images', 'annotations', 'categories'} - set(content)
-    if not isinstance(content, Mapping) or missing:
+    if missing:
         raise ValueError(f'{path} is no COCO keypoint file: it has no {sorted(missing)}')
+    for name, keys in (('images', {'id', 'file_name'}), ('annotations', {'id', 'image_id'})):
+        _check_entries(content[name], keys, f'{path}: {name}')
     return content
+
+
+def _check_entries(entries: Sequence[Mapping[str, Any]], keys: set[str], context: str) -> None:
+    seen = set()
+    for entry in entries:
+        if not keys <= entry.keys():
+            raise ValueError(f'{context}: an entry lacks {sorted(keys - entry.keys())}: {entry}')
+        if entry['id'] in seen:
+            raise ValueError(f'{context}: the id {entry["id"]} is there twice; ids must be unique')
+        seen.add(entry['id'])
 
 
 def _posed_categories(

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from pg2aug.augment.synthesizer import affected_window
+from pg2aug.expansion import Refused, Synthesised, draw_attempt, run_attempts
+from pg2aug.poses import Skeleton
+
+
+def test_an_attempt_depends_on_seed_and_number_alone(make_job):
+    bank = make_job().bank
+    first = [draw_attempt(3, number, 12, bank) for number in range(50)]
+    assert [draw_attempt(3, number, 12, bank) for number in reversed(range(50))] == first[::-1]
+    assert [draw_attempt(4, number, 12, bank) for number in range(50)] != first
+    assert {attempt.person for attempt in first} == set(range(12))
+    assert all(bank.weights[attempt.pose] > 0 for attempt in first)
+
+
+@pytest.mark.parametrize('batch_size', [2, 7, 100])
+def test_outcomes_do_not_depend_on_the_batch(make_job, batch_size):
+    job = make_job()
+    expected = list(run_attempts(job, range(9), 1))
+    outcomes = list(run_attempts(job, range(9), batch_size))
+    assert [type(outcome) for outcome in outcomes] == [type(outcome) for outcome in expected]
+    assert sum(isinstance(outcome, Synthesised) for outcome in outcomes) >= 5
+    for outcome, other in zip(outcomes, expected, strict=True):
+        assert outcome.attempt == other.attempt
+        if isinstance(outcome, Synthesised):
+            np.testing.assert_allclose(outcome.image, other.image.astype(int), atol=1)
+
+
+def test_an_attempt_comes_out_the_same_without_those_before_it(make_job):
+    job = make_job()
+    late = list(run_attempts(job, range(4, 6), 1))
+    for outcome, other in zip(list(run_attempts(job, range(6), 1))[4:], late, strict=True):
+        assert type(outcome) is type(other)
+        if isinstance(outcome, Synthesised):
+            np.testing.assert_array_equal(outcome.image, other.image)
+
+
+def test_only_the_person_and_its_surroundings_change(make_job):
+    made = [o for o in run_attempts(make_job(), range(12), 4) if isinstance(o, Synthesised)]
+    partial = 0
+    for outcome in made:
+        left, top, right, bottom = affected_window(outcome.plan)
+        outside = np.ones(outcome.image.shape[:2], bool)
+        outside[top:bottom, left:right] = False
+        partial += outside.any()
+        np.testing.assert_array_equal(outcome.image[outside], outcome.source_image[outside])
+        assert (outcome.image != outcome.source_image).any()
+    assert partial > 0
+
+
+def test_a_person_is_put_into_a_pose_once(make_job):
+    job = make_job()
+    pairs = len(job.sources.persons) * int((job.bank.weights > 0).sum())
+    outcomes = list(run_attempts(job, range(2 * pairs), 16))
+    made = [o.attempt[1:] for o in outcomes if isinstance(o, Synthesised)]
+    repeated = [o for o in outcomes if isinstance(o, Refused) and 'before' in o.reason]
+    assert len(set(made)) == len(made)
+    assert len(repeated) >= pairs
+
+
+def test_the_label_check_speaks_by_its_joints(make_job):
+    class Check:
+        def __call__(self, synthesis):
+            assert isinstance(synthesis.skeleton, Skeleton)
+            passed = synthesis.visible > -1
+            passed[:, 0] = False
+            return passed
+
+    job = make_job()
+    job.synthesizer.check = Check()
+    made = [o for o in run_attempts(job, range(8), 4) if isinstance(o, Synthesised)]
+    assert made
+    for outcome in made:
+        expected = outcome.plan.target_visible > 0
+        expected[0] = False
+        np.testing.assert_array_equal(outcome.joints_ok, expected)

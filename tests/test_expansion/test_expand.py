@@ -1,0 +1,326 @@
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose
+from pycocotools.coco import COCO
+
+from pg2aug.augment.synthesizer import PERSON_RADIUS
+from pg2aug.expansion import Synthesised, run_attempts
+from pg2aug.expansion.coco import person_label
+from pg2aug.models.rasterize import body_alpha
+
+
+def read(folder):
+    return json.loads((folder / 'person_keypoints.json').read_text())
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_the_file_is_valid_coco(synthesize, couples):
+    status, out = synthesize(num=5)
+    assert status == 0
+    coco = COCO(str(out / 'person_keypoints.json'))
+    assert len(coco.imgs) == 5
+    assert len(coco.anns) == 10
+    assert sorted(path.name for path in (out / 'images').iterdir()) == sorted(
+        image['file_name'] for image in coco.imgs.values()
+    )
+    for image in coco.imgs.values():
+        pixels = cv2.imread(str(out / 'images' / image['file_name']))
+        assert pixels.shape == (image['height'], image['width'], 3)
+    assert read(out)['categories'] == json.loads(couples[0].read_text())['categories']
+
+
+def test_only_the_replaced_persons_annotation_changes(synthesize, couples):
+    _, out = synthesize()
+    source, new = COCO(str(couples[0])), COCO(str(out / 'person_keypoints.json'))
+    for image in new.imgs.values():
+        origin = source.imgs[image['pg2aug']['source_image_id']]
+        assert (image['license'], image['flickr_url']) == (1, origin['flickr_url'])
+        old = {a['person_id']: a for a in source.imgToAnns[origin['id']]}
+        made, kept = sorted(new.imgToAnns[image['id']], key=lambda a: 'pg2aug' not in a)
+        assert 'pg2aug' not in kept
+        before = old[kept['person_id']]
+        fresh = {'id': kept['id'], 'image_id': image['id']}
+        assert kept == before | fresh
+        provenance = made['pg2aug']
+        assert provenance['source_annotation_id'] == old[made['person_id']]['id']
+        assert image['file_name'] == f'{provenance["attempt"]:08d}.jpg'
+        assert provenance['seed'] == 0
+        assert provenance['generator'] == 'tiny.pth'
+        assert made['keypoints'] != old[made['person_id']]['keypoints']
+        # It says what the old pose was, or outlined it.
+        assert not {'pose_family', 'segmentation'} & set(made)
+
+
+def test_the_label_describes_the_new_pose(make_job):
+    job = make_job()
+    made = [o for o in run_attempts(job, range(10), 5) if isinstance(o, Synthesised)]
+    skeleton = job.synthesizer.skeleton
+    for outcome in made:
+        label = person_label(outcome, skeleton)
+        x, y, width, height = label['bbox']
+        triples = np.reshape(label['keypoints'], (-1, 3))
+        shown = triples[:, 2] == 2
+        assert label['num_keypoints'] == shown.sum() == outcome.joints_ok.sum()
+        assert (triples[~shown] == 0).all()
+        plan = outcome.plan
+        np.testing.assert_allclose(triples[shown, :2], plan.target_keypoints[shown], atol=0.006)
+        assert min(x, y) >= 0
+        assert x + width <= outcome.image.shape[1]
+        assert y + height <= outcome.image.shape[0]
+        assert (triples[shown, :2] >= [x - 0.01, y - 0.01]).all()
+        assert (triples[shown, :2] <= [x + width + 0.01, y + height + 0.01]).all()
+        mask = body_alpha(
+            torch.from_numpy(plan.target_keypoints)[None],
+            torch.from_numpy(plan.target_visible)[None],
+            outcome.image.shape[:2],
+            skeleton,
+            torch.from_numpy(plan.limb_radius * PERSON_RADIUS),
+        )[0, 0].numpy()
+        rows, columns = slice(int(y), int(y + height) + 1), slice(int(x), int(x + width) + 1)
+        assert label['area'] == pytest.approx((mask[rows, columns] > 0.5).sum(), rel=0.05)
+        assert 0 < label['area'] <= width * height
+
+
+def test_same_seed_same_bytes(synthesize):
+    first, again = synthesize('--seed', 5, out='a')[1], synthesize('--seed', 5, out='b')[1]
+    assert tree(first) == tree(again)
+    other = synthesize('--seed', 6, out='c')[1]
+    assert read(other)['annotations'] != read(first)['annotations']
+
+
+def test_the_batch_size_changes_no_label(synthesize):
+    first = synthesize('--batch-size', 1, out='a')[1]
+    assert read(synthesize('--batch-size', 5, out='b')[1]) == read(first)
+
+
+def test_a_smaller_expansion_is_the_beginning_of_a_larger_one(synthesize):
+    small, large = read(synthesize(num=2, out='a')[1]), read(synthesize(num=4, out='b')[1])
+    assert large['annotations'][:4] == small['annotations']
+    assert large['images'][:2] == small['images']
+
+
+def test_mmpose_reads_it(synthesize):
+    from mmpose.registry import DATASETS
+    from mmpose.utils import register_all_modules
+
+    register_all_modules(init_default_scope=False)
+    _, out = synthesize(num=3)
+    pipeline = [
+        dict(type='LoadImage'),
+        dict(type='GetBBoxCenterScale'),
+        dict(type='TopdownAffine', input_size=(48, 64)),
+        dict(
+            type='GenerateTarget',
+            encoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2),
+        ),
+        dict(type='PackPoseInputs'),
+    ]
+    config = dict(type='CocoDataset', data_root=str(out), ann_file='person_keypoints.json')
+    config |= dict(data_prefix=dict(img='images/'), pipeline=pipeline, _scope_='mmpose')
+    dataset = DATASETS.build(config)
+    assert isinstance(dataset.pipeline, Compose)
+    usable = [a for a in read(out)['annotations'] if a['num_keypoints'] > 0]
+    assert len(dataset) == len(usable) == 6
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        assert sample['inputs'].shape == (3, 64, 48)
+        assert sample['data_samples'].gt_fields.heatmaps.max() > 0.5
+
+
+def test_mmpose_trains_on_it(synthesize, tmp_path):
+    import mmpose.models  # noqa: F401
+    from mmengine.runner import Runner
+
+    _, out = synthesize(num=3)
+    codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=2)
+    stages = [dict(type='GetBBoxCenterScale'), dict(type='TopdownAffine', input_size=(64, 64))]
+    stages += [dict(type='GenerateTarget', encoder=codec), dict(type='PackPoseInputs')]
+    dataset = dict(type='CocoDataset', data_root=str(out), ann_file='person_keypoints.json')
+    dataset |= dict(data_prefix=dict(img='images/'), pipeline=[dict(type='LoadImage'), *stages])
+    model = dict(
+        type='TopdownPoseEstimator',
+        data_preprocessor=dict(type='PoseDataPreprocessor', mean=[0] * 3, std=[255] * 3),
+        backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+        head=dict(
+            type='HeatmapHead',
+            in_channels=64,
+            out_channels=17,
+            deconv_out_channels=(16, 16, 16),
+            loss=dict(type='KeypointMSELoss', use_target_weight=True),
+            decoder=codec,
+        ),
+    )
+    runner = Runner(
+        model=model,
+        work_dir=str(tmp_path / 'work'),
+        train_dataloader=dict(
+            batch_size=3,
+            num_workers=0,
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
+        default_scope='mmpose',
+        experiment_name='expansion',
+    )
+    runner.train()
+    assert runner.iter == 2
+    assert np.isfinite(runner.message_hub.get_scalar('train/loss').current())
+
+
+def test_an_unusable_image_is_counted_and_left_out(synthesize, couples, tmp_path):
+    path, folder = couples
+    (tmp_path / 'secret.png').write_bytes((folder / '0.png').read_bytes())
+    (folder / 'link.png').symlink_to(tmp_path / 'secret.png')
+    (folder / '5.png').write_bytes(b'not an image')
+    names = ['missing.png', '../secret.png', str(tmp_path / 'secret.png'), 'link.png']
+
+    def change(content):
+        for image, name in zip(content['images'], names, strict=False):
+            image['file_name'] = name
+
+    edit(path, change)
+    status, out = synthesize('--max-attempts', 60, num=100)
+    assert status == 0
+    content = read(out)
+    assert {image['pg2aug']['source_file_name'] for image in content['images']} == {'4.png'}
+    refused = json.loads((out / 'refused.json').read_text())['refused']
+    details = {r['detail'] for r in refused if r['reason'] == 'the source image cannot be used'}
+    assert len(details) == 5
+    assert sum('leads out of the image folder' in detail for detail in details) == 3
+    assert 'No such file or directory' in details
+    assert len(refused) + len(content['images']) == 60 == content['info']['attempts']
+
+
+def test_an_image_of_another_size_than_stated_is_left_out(synthesize, couples, capsys):
+    edit(couples[0], lambda content: [i.update(width=200) for i in content['images']])
+    status, out = synthesize('--max-attempts', 5)
+    assert status == 1
+    assert 'none of 5 attempts' in capsys.readouterr().err
+    assert not (out / 'person_keypoints.json').exists()
+    assert '144x96' in (out / 'refused.json').read_text()
+
+
+def test_too_few_are_written_and_said(synthesize, capsys):
+    status, out = synthesize('--max-attempts', 6, num=50)
+    assert status == 0
+    made = len(read(out)['images'])
+    assert 0 < made <= 6
+    assert f'only {made} of 50' in capsys.readouterr().err
+
+
+def test_a_refused_person_is_listed_with_its_reason(synthesize):
+    # Nothing that an untrained generator makes has the colours of the person.
+    _, out = synthesize('--min-joints-ok', 1, '--max-attempts', 12, num=12, check=True)
+    refused = json.loads((out / 'refused.json').read_text())['refused']
+    failed = [entry for entry in refused if entry['reason'] == 'the label check failed']
+    assert failed
+    assert {'attempt', 'source_annotation_id', 'target_pose', 'detail'} <= set(failed[0])
+
+
+def test_crowds_and_hidden_people_are_no_sources(synthesize, couples):
+    def change(content):
+        for annotation in content['annotations'][1:]:
+            annotation['iscrowd'] = int(annotation['id'] % 2)
+            annotation['keypoints'] = [0] * 51 if annotation['id'] % 2 == 0 else [1, 1, 2] * 17
+        content['annotations'][1]['num_keypoints'] = 0
+
+    edit(couples[0], change)
+    _, out = synthesize(num=2)
+    made = [a for a in read(out)['annotations'] if 'pg2aug' in a]
+    assert {a['pg2aug']['source_annotation_id'] for a in made} == {1001}
+    left_out = json.loads((out / 'refused.json').read_text())['sources_left_out']
+    assert left_out['a crowd'] + left_out['0 labelled joints, fewer than 8'] == 11
+
+
+def test_the_output_must_be_empty(synthesize, tmp_path, capsys):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'mine.txt').write_text('mine')
+    assert synthesize()[0] == 1
+    assert 'is not empty' in capsys.readouterr().err
+    assert tree(tmp_path / 'out') == {'mine.txt': b'mine'}
+
+
+def test_the_source_is_never_written_to(synthesize, couples, capsys):
+    before = tree(couples[1])
+    assert synthesize(out='couples/new')[0] == 1
+    assert 'within the source images' in capsys.readouterr().err
+    assert synthesize()[0] == 0
+    assert tree(couples[1]) == before
+    assert not (couples[1] / 'new').exists()
+
+
+@pytest.mark.parametrize(
+    'arguments', [('--num', 0), ('--num', -3), ('--batch-size', 0), ('--max-attempts', 0)]
+)
+def test_numbers_out_of_range(synthesize, capsys, arguments):
+    status, out = synthesize(*arguments)
+    assert status == 1
+    assert 'must be at least 1' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_file_of_other_joints(synthesize, couples, capsys):
+    def rename(content):
+        content['categories'][0]['keypoints'][9:11] = ['left_hand', 'right_hand']
+
+    edit(couples[0], rename)
+    assert synthesize()[0] == 1
+    message = capsys.readouterr().err
+    assert "joint 9 is 'left_hand', not 'left_wrist'" in message
+    assert '--ignore-joint-names' in message
+    assert synthesize('--ignore-joint-names')[0] == 0
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda content: content.pop('images'), "it has no ['images']"),
+        (lambda content: content['images'][2].pop('file_name'), "lacks ['file_name']"),
+        (lambda content: content['images'][1].update(id=100), 'the id 100 is there twice'),
+        (lambda content: content['annotations'].clear(), 'no person of'),
+    ],
+)
+def test_a_broken_annotation_file(synthesize, couples, capsys, change, message):
+    edit(couples[0], change)
+    status, out = synthesize()
+    assert status == 1
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_failed_write_leaves_no_part_of_a_file(synthesize, monkeypatch, capsys):
+    def fail(*args):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(os, 'replace', fail)
+    status, out = synthesize()
+    assert status == 1
+    assert 'No space left' in capsys.readouterr().err
+    assert tree(out) == {}
+
+
+def test_the_sheet_shows_the_images(synthesize):
+    _, out = synthesize(num=3)
+    sheet = cv2.imread(str(out / 'sheet.png'))
+    assert sheet.shape[0] > 3 * 240
+    assert sheet.std() > 20
