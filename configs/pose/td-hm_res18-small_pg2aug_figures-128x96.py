@@ -71,6 +71,8 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=val_pipeline))
 val_evaluator = dict(type='PCKAccuracy', thr=0.1)
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
 
 train_cfg = dict(by_epoch=True, max_epochs=5, val_interval=5)
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3))

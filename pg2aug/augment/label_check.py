@@ -44,25 +44,37 @@ class LabelCheck(Protocol):
 
 @MODELS.register_module()
 class AppearanceCheck:
-    """Compare the colour around each joint with that of the same joint in the condition image.
+    """Compare the colours at the joints with those at the same joints in the condition image.
 
-    A cheap check that needs no pose model. It finds what a generator that copies its input or
-    loses a limb does wrong: background where a joint should be. It cannot tell a joint from
-    another of the same colour; a pose model can.
+    A cheap check that needs no pose model. A joint fails whose colour is too far from its own in
+    the condition image: background where a limb should be. A whole person fails whose colours do
+    not vary from joint to joint as the source's do: a smear, a copy of the source in its old pose,
+    somebody else. The check cannot tell a joint from another of the same colour, as a pose model
+    can, and it refuses many people who are dressed in one colour from head to foot.
 
     A joint that the condition image does not show is compared with its mirrored partner, since
     clothes and skin are about symmetric; where that is not shown either, the joint fails.
 
     Args:
-        max_distance: Largest distance that passes: mean over BGR of the absolute difference of
-            mean colours, in [0, 255].
-        radius: Radius of the neighbourhood as a share of the crop's height.
+        max_distance: Largest distance at which a joint passes: mean over BGR of the absolute
+            difference of mean colours, in [0, 255].
+        min_correlation: Least correlation, over joints and channels, between a person's colours
+            and the source's, each channel less its mean over the joints.
+        radius: Radius of a joint's neighbourhood as a share of the crop's height.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
-    def __init__(self, max_distance: float = 50.0, radius: float = 0.03) -> None:
+    def __init__(
+        self, max_distance: float = 50.0, min_correlation: float = 0.3, radius: float = 0.03
+    ) -> None:
         if not 0 < max_distance <= 255:
             raise ValueError(f'max_distance must be in (0, 255], got {max_distance}')
+        if not -1 <= min_correlation <= 1:
+            raise ValueError(f'min_correlation must be in [-1, 1], got {min_correlation}')
         self.max_distance = max_distance
+        self.min_correlation = min_correlation
         self.radius = radius
 
     def __call__(self, synthesis: Synthesis) -> Tensor:
@@ -71,10 +83,11 @@ class AppearanceCheck:
         true = self._colours(synthesis.conditions, synthesis.condition_keypoints)
         flip = list(synthesis.skeleton.flip_indices)
         known = synthesis.condition_visible > 0
-        own = (made - true).abs().mean(dim=-1)
-        mirrored = (made - true[:, flip]).abs().mean(dim=-1)
-        distance = torch.where(known, own, torch.where(known[:, flip], mirrored, torch.inf))
-        return (distance <= self.max_distance) & (synthesis.visible > 0)
+        true = torch.where(known[..., None], true, true[:, flip])
+        comparable = (known | known[:, flip]) & (synthesis.visible > 0)
+        near = (made - true).abs().mean(dim=-1) <= self.max_distance
+        alike = _correlation(made, true, comparable) >= self.min_correlation
+        return near & comparable & alike[:, None]
 
     def _colours(self, images: Tensor, keypoints: Tensor) -> Tensor:
         """Mean colour in a square around each joint: (N, K, 3)."""
@@ -86,3 +99,14 @@ class AppearanceCheck:
         grid = (keypoints / limit * 2 - 1)[:, :, None]
         colours = F.grid_sample(blurred, grid, padding_mode='border', align_corners=True)
         return colours[..., 0].transpose(1, 2)
+
+
+def _correlation(made: Tensor, true: Tensor, comparable: Tensor) -> Tensor:
+    """Correlation of (N, K, 3) colours over comparable joints (N, K): (N,), 0 where nothing varies."""
+    weight = comparable[..., None].float()
+    count = weight.sum(dim=1, keepdim=True).clamp_min(1)
+    made, true = (
+        (c - (c * weight).sum(dim=1, keepdim=True) / count) * weight for c in (made, true)
+    )
+    norm = made.square().sum(dim=(1, 2)).sqrt() * true.square().sum(dim=(1, 2)).sqrt()
+    return (made * true).sum(dim=(1, 2)) / norm.clamp_min(1.0)
