@@ -102,7 +102,7 @@ class AppearanceCheck:
 
 
 def _correlation(made: Tensor, true: Tensor, comparable: Tensor) -> Tensor:
-    """Correlation of (N, K, 3) colours over comparable joints (N, K): (N,), 0 where nothing varies."""
+    """Correlation of (N, K, 3) colours over the comparable joints: (N,), 0 where nothing varies."""
     weight = comparable[..., None].float()
     count = weight.sum(dim=1, keepdim=True).clamp_min(1)
     made, true = (
