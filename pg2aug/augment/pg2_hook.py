@@ -40,6 +40,7 @@ class PG2Hook(Hook):
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
         self.synthesizer: Synthesizer | None = None
+        self._augments: list[PG2Augment] = []
         self._handle: Any = None
         self._counts = torch.zeros(4)
 
@@ -53,7 +54,7 @@ class PG2Hook(Hook):
             )
         for placement in placements:
             check_placement(placement)
-        augments = [placement.augment for placement in placements]
+        self._augments = augments = [placement.augment for placement in placements]
         _check_alike(augments)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         _check_model(model)
@@ -82,10 +83,12 @@ class PG2Hook(Hook):
         self._counts.zero_()
 
     def after_train(self, runner: Runner) -> None:
-        """Let go of the model."""
+        """Let go of the model, and let the transforms synthesise by themselves again."""
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
+        for augment in self._augments:
+            augment.deferred = False
 
     def _serve(self, preprocessor: ImgDataPreprocessor, args: Any, output: dict[str, Any]) -> None:
         batch = DeferredBatch.take(output)
