@@ -24,8 +24,8 @@ MMPOSE_TRAIN = Path(os.path.relpath(mmpose.__file__)).parent / '.mim' / 'tools' 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder, made anew')
-    parser.add_argument('--stage1-iters', type=int, default=1200, help='of PG2')
-    parser.add_argument('--stage2-iters', type=int, default=300, help='of PG2')
+    parser.add_argument('--stage1-iters', type=int, default=1600, help='of PG2')
+    parser.add_argument('--stage2-iters', type=int, default=400, help='of PG2')
     parser.add_argument('--epochs', type=int, default=5, help='of the pose estimator')
     parser.add_argument('--num', type=int, default=50, help='images to expand the dataset by')
     return parser.parse_args()
@@ -43,6 +43,7 @@ def make_steps(args: argparse.Namespace) -> dict[str, list[str]]:
     pose_options = [
         f'train_dataloader.dataset.data_root={figures}/',
         f'val_dataloader.dataset.data_root={figures}/',
+        f'test_dataloader.dataset.data_root={figures}/',
         f'{augment}.generator.config={config}',
         f'{augment}.generator.checkpoint={checkpoint}',
         f'{augment}.pose_bank={bank}',
@@ -55,7 +56,7 @@ def make_steps(args: argparse.Namespace) -> dict[str, list[str]]:
     ]
     steps = {
         'Make procedural people': [
-            *(TOOLS / 'make_figures.py', figures, '--train-people', 80, '--val-people', 10),
+            *(TOOLS / 'make_figures.py', figures, '--train-people', 120, '--val-people', 10),
             *('--images-per-person', 8),
         ],
         'Train PG2': [

@@ -142,6 +142,8 @@ class RefinementGenerator(nn.Module):
             channels = base_channels
         self.head = nn.Conv2d(base_channels, 3, 3, padding=1)
         init_xavier(self)
+        # Stage II starts from the coarse image instead of first having to unlearn a random map.
+        nn.init.zeros_(self.head.weight)
 
     def _skips(self, level: int) -> bool:
         return level > 0 or self.skip_full_resolution

@@ -83,6 +83,18 @@ def test_g1_bottleneck_and_output_are_linear():
         assert features[name].min() < 0 < features[name].max()
 
 
+def trained_refinement(*args, **kwargs):
+    """A refinement generator whose last layer is no longer zero."""
+    generator = RefinementGenerator(*args, **kwargs)
+    torch.nn.init.normal_(generator.head.weight)
+    return generator
+
+
+def test_g2_starts_from_the_coarse_image():
+    generator = RefinementGenerator((16, 32), num_blocks=3, base_channels=4)
+    assert not generator(torch.randn(1, 3, 32, 16), torch.randn(1, 3, 32, 16)).any()
+
+
 def influence(generator, other_channels, shape):
     """Whether the last pixel of the output depends on the first one of the second input."""
     first = torch.randn(1, 3, *shape)
@@ -94,7 +106,7 @@ def influence(generator, other_channels, shape):
 def test_the_whole_pose_reaches_every_pixel_of_g1_but_g2_is_local():
     torch.manual_seed(0)
     g1 = PoseIntegrationGenerator((8, 256), 5, num_blocks=2, base_channels=4)
-    g2 = RefinementGenerator((8, 256), num_blocks=2, base_channels=4)
+    g2 = trained_refinement((8, 256), num_blocks=2, base_channels=4)
     assert influence(g1, 5, (256, 8))
     assert not influence(g2, 3, (256, 8))
 
@@ -102,7 +114,7 @@ def test_the_whole_pose_reaches_every_pixel_of_g1_but_g2_is_local():
 @pytest.mark.parametrize('skip', [True, False])
 def test_without_the_full_resolution_skip_all_goes_through_the_downsampling(skip):
     torch.manual_seed(0)
-    generator = RefinementGenerator((16, 32), 3, 4, skip_full_resolution=skip)
+    generator = trained_refinement((16, 32), 3, 4, skip_full_resolution=skip)
     generator.downs[0].register_forward_hook(lambda _m, _i, out: torch.zeros_like(out))
     a, b = (generator(torch.randn(1, 3, 32, 16), torch.randn(1, 3, 32, 16)) for _ in range(2))
     assert torch.equal(a, b) != skip
@@ -110,7 +122,7 @@ def test_without_the_full_resolution_skip_all_goes_through_the_downsampling(skip
 
 def test_g2_sees_both_images():
     torch.manual_seed(0)
-    generator = RefinementGenerator((16, 16), 2, 4)
+    generator = trained_refinement((16, 16), 2, 4)
     images = [torch.randn(1, 3, 16, 16, requires_grad=True) for _ in range(2)]
     generator(*images).sum().backward()
     assert all(image.grad.abs().sum() > 0 for image in images)
