@@ -8,6 +8,12 @@ from torch import Tensor
 
 from pg2aug.poses.skeleton import Skeleton
 
+END_RADIUS = 1.75
+"""Radius of a head, hand or foot, over that of a limb, in :func:`body_alpha`."""
+
+HEAD_RISE = 0.35
+"""How far a head's centre lies beyond the face, over the distance from shoulders to face."""
+
 REFERENCE_HEIGHT = 128
 """Height of the images (Market-1501) for which the paper's radius of 4 pixels is stated."""
 
@@ -122,7 +128,10 @@ def body_alpha(
     radius: Tensor,
     softness: float = 0.35,
 ) -> Tensor:
-    """Soft mask of the body in a pose: thick limbs, filled torso, and a disk for the head.
+    """Soft mask of the body in a pose: limbs, filled torso, and disks for head, hands and feet.
+
+    Unlike :func:`pose_mask` it is meant to hold the whole person: skulls, hands and feet lie beyond
+    the joints that a skeleton marks.
 
     Args:
         keypoints: (N, K, 2) pixel coordinates; those of unlabelled joints are not read.
@@ -137,7 +146,8 @@ def body_alpha(
     """
     radius = radius[:, None, None]
     distance = body_distance(keypoints, visible, shape, skeleton.limbs, skeleton.torso)
-    distance = torch.minimum(distance, _head_distance(keypoints, visible, shape, skeleton, radius))
+    ends = _ends_distance(keypoints, visible, shape, skeleton)
+    distance = torch.minimum(distance, ends - (END_RADIUS - 1) * radius)
     edge = (softness * radius).clamp_min(0.5)
     return (0.5 + (radius - distance) / (2 * edge)).clamp(0, 1)[:, None]
 
@@ -149,29 +159,34 @@ def pixel_grid(shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Te
     return xs, ys
 
 
-def _head_distance(
+def _ends_distance(
     keypoints: Tensor,
     visible: Tensor,
     shape: tuple[int, int],
     skeleton: Skeleton,
-    radius: Tensor,
 ) -> Tensor:
-    """Distance to a head-sized disk, offset so that ``radius`` is its edge: (N, H, W).
-
-    Skeletons mark faces, not skulls: hair and forehead lie outside every limb. A head is taken to
-    be twice as wide as a limb, which is what the paper's radius of 4 at a height of 128 gives.
-    """
-    head = list(skeleton.head)
-    if not head:
-        return keypoints.new_full((len(keypoints), *shape), torch.inf)
-    labelled = (visible[:, head] > 0).float()
-    count = labelled.sum(dim=1)
-    points = torch.where(labelled[..., None] > 0, keypoints[:, head], 0.0)
-    centre = points.sum(dim=1) / count.clamp_min(1)[:, None]
+    """Distance to the nearest of head, hands and feet: (N, H, W), infinite without any of them."""
+    labelled = visible > 0
+    keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
+    head, tips = list(skeleton.head), list(skeleton.tips)
+    count = labelled[:, head].sum(dim=1, keepdim=True)
+    face = keypoints[:, head].sum(dim=1, keepdim=True) / count.clamp_min(1)[..., None]
+    if skeleton.torso:
+        # What is marked is the face, low on the skull: the head's centre lies beyond it.
+        shoulders = list(skeleton.torso[:2])
+        both = labelled[:, shoulders].all(dim=1)[:, None, None]
+        neck = keypoints[:, shoulders].mean(dim=1, keepdim=True)
+        face = torch.where(both, face + HEAD_RISE * (face - neck), face)
+    centres = torch.cat([face, keypoints[:, tips]], dim=1)
+    known = torch.cat([count > 0, labelled[:, tips]], dim=1)
     xs, ys = pixel_grid(shape, keypoints.device)
-    offset = (xs - centre[:, 0, None, None]).square() + (ys - centre[:, 1, None, None]).square()
-    distance = offset.sqrt() - radius
-    return torch.where(count[:, None, None] > 0, distance, torch.inf)
+    nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
+    for centre, there in zip(centres.unbind(dim=1), known.unbind(dim=1), strict=True):
+        squared = (xs - centre[:, 0, None, None]).square() + (
+            ys - centre[:, 1, None, None]
+        ).square()
+        nearest = torch.minimum(nearest, torch.where(there[:, None, None], squared, torch.inf))
+    return nearest.sqrt_()
 
 
 def _segment_distance_squared(a: Tensor, b: Tensor, xs: Tensor, ys: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The one source of joint names, limbs, flip pairs, torso and head."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,12 @@ class Skeleton:
     def num_keypoints(self) -> int:
         """Number of joints K."""
         return len(self.keypoint_names)
+
+    @property
+    def tips(self) -> tuple[int, ...]:
+        """Joints at which a limb ends, off the head: ankles and wrists, beyond which are more."""
+        ends = Counter(joint for limb in self.limbs for joint in limb)
+        return tuple(k for k, count in sorted(ends.items()) if count == 1 and k not in self.head)
 
     @classmethod
     def from_metainfo(cls, metainfo: Mapping[str, Any]) -> 'Skeleton':
