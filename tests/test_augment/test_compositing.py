@@ -78,34 +78,43 @@ def test_affine_scale_of_a_mirrored_rotation(factor):
     assert affine_scale(matrix).item() == pytest.approx(factor)
 
 
+def face_and_neck(keypoints):
+    """Centres of the head's joints and of the shoulders of one pose."""
+    return keypoints[list(SKELETON.head)].mean(dim=0), keypoints[list(SKELETON.torso[:2])].mean(
+        dim=0
+    )
+
+
 def test_body_alpha_covers_the_joints_and_nothing_far_away():
     keypoints = poses()
-    radius = torch.tensor([2.0, 3.0, 4.0])
+    radius = torch.tensor([2.0, 2.5, 3.0])
     alpha = body_alpha(keypoints, torch.ones(3, 17), (64, 48), SKELETON, radius)
     assert alpha.shape == (3, 1, 64, 48)
     assert alpha.min() >= 0
     assert alpha.max() <= 1
-    ys, xs = np.mgrid[:64, :48]
-    pixels = np.stack([xs, ys], axis=-1).reshape(-1, 1, 2)
     for i in range(3):
         x, y = keypoints[i].round().long().T
         assert (alpha[i, 0, y.clamp(0, 63), x.clamp(0, 47)] > 0.5).all()
-        # Far from the hull of all joints, which holds every limb; the head is twice as thick.
-        hull = cv2.convexHull(keypoints[i].numpy())
-        far = [cv2.pointPolygonTest(hull, (float(p[0, 0]), float(p[0, 1])), True) for p in pixels]
-        outside = np.array(far).reshape(64, 48) < -2.5 * radius[i].item()
-        assert outside.any()
-        assert (alpha[i, 0].numpy()[outside] == 0).all()
+        # The hull of joints and skull holds every limb; hands and feet are thicker.
+        face, neck = face_and_neck(keypoints[i])
+        skull = face + 0.4 * (face - neck)
+        hull = cv2.convexHull(torch.cat([keypoints[i], skull[None]]).numpy())
+        depth = [[cv2.pointPolygonTest(hull, (x, y), True) for x in range(48)] for y in range(64)]
+        far = np.array(depth) < -2.3 * radius[i].item()
+        assert far.mean() > 0.1
+        assert (alpha[i, 0].numpy()[far] == 0).all()
 
 
-def test_a_head_is_twice_as_thick_as_a_limb():
-    keypoints = poses(1)
-    radius = torch.tensor([3.0])
-    alpha = body_alpha(keypoints, torch.ones(1, 17), (64, 48), SKELETON, radius)[0, 0]
-    crown = keypoints[0, list(SKELETON.head)].mean(dim=0).round().long()
-    assert alpha[crown[1] - 5, crown[0]] > 0.5
-    wrist = keypoints[0, 9].round().long()
-    assert alpha[wrist[1] + 5, wrist[0] + 5] == 0
+def test_body_alpha_holds_skull_hands_and_feet():
+    keypoints, size = poses(1, size=(96, 128)) + 10, (148, 116)
+    alpha = body_alpha(keypoints, torch.ones(1, 17), size, SKELETON, torch.tensor([6.0]))[0, 0]
+    (face, neck), joints = face_and_neck(keypoints[0]), keypoints[0]
+    beyond = [face + 0.9 * (face - neck)]
+    for inner, outer in ((7, 9), (8, 10), (13, 15), (14, 16)):
+        direction = joints[outer] - joints[inner]
+        beyond.append(joints[outer] + 9 * direction / direction.norm())
+    x, y = torch.stack(beyond).round().long().T
+    assert (alpha[y, x] > 0.5).all()
 
 
 @pytest.mark.parametrize('missing', [[9], [0, 1, 2, 3, 4], [5], list(range(17))])

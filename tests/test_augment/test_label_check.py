@@ -50,22 +50,55 @@ def joints_and_persons_passed(check, syntheses):
 
 
 def test_the_true_person_passes_and_a_copy_of_the_condition_does_not(syntheses):
-    check = AppearanceCheck(max_distance=30)
+    check = AppearanceCheck()
     copies = [replace(s, persons=s.conditions) for s in syntheses]
     true_joints, true_persons = joints_and_persons_passed(check, syntheses)
     copied_joints, copied_persons = joints_and_persons_passed(check, copies)
-    assert true_joints > 0.85
-    assert copied_joints < true_joints - 0.2
-    assert true_persons > 0.85
-    assert copied_persons < 0.5
+    assert true_joints > 0.8
+    assert copied_joints < 0.4
+    assert true_persons > 0.8
+    assert copied_persons < 0.4
+
+
+def test_joints_that_lie_in_the_background_fail(syntheses):
+    # The persons' colours still vary as they should, but for the arms that were lost.
+    check = AppearanceCheck(max_distance=30, min_correlation=-1)
+    wrists = [9, 10]
+    lost = []
+    for synthesis in syntheses:
+        keypoints = synthesis.keypoints.clone()
+        keypoints[0, wrists] = torch.tensor([[1.0, 1.0], [46.0, 62.0]])
+        lost.append(replace(synthesis, keypoints=keypoints))
+    before, after = (torch.cat([check(s) for s in group]) for group in (syntheses, lost))
+    assert before[:, wrists].float().mean() > after[:, wrists].float().mean() + 0.2
+    others = [k for k in range(17) if k not in wrists]
+    assert torch.equal(before[:, others], after[:, others])
+
+
+@pytest.mark.parametrize('smear', ['grey', 'blurred', 'somebody else'])
+def test_persons_whose_colours_do_not_vary_as_the_sources_are_refused(syntheses, smear):
+    mean = [s.persons.mean(dim=(2, 3), keepdim=True).expand_as(s.persons) for s in syntheses]
+    made = dict(
+        grey=[torch.full_like(s.persons, 128.0) for s in syntheses],
+        blurred=mean,
+    )
+    made['somebody else'] = [255 - s.persons for s in syntheses]
+    fakes = [replace(s, persons=p) for s, p in zip(syntheses, made[smear], strict=True)]
+    joints, _ = joints_and_persons_passed(AppearanceCheck(max_distance=255), fakes)
+    assert joints < 0.05
+    joints, _ = joints_and_persons_passed(
+        AppearanceCheck(max_distance=255, min_correlation=-1), fakes
+    )
+    assert joints > 0.95
 
 
 def test_joints_without_a_label_never_pass(syntheses):
     visible = torch.ones(1, 17)
     visible[0, [2, 9]] = 0
     synthesis = replace(syntheses[0], visible=visible)
-    assert not AppearanceCheck(max_distance=255)(synthesis)[0, [2, 9]].any()
-    assert AppearanceCheck(max_distance=255)(synthesis).sum() == 15
+    passed = AppearanceCheck(max_distance=255, min_correlation=-1)(synthesis)[0]
+    assert not passed[[2, 9]].any()
+    assert passed.sum() == 15
 
 
 def plain(condition_visible):
@@ -80,7 +113,7 @@ def plain(condition_visible):
 
 
 def test_a_joint_that_the_condition_hides_is_compared_with_its_mirrored_partner():
-    check = AppearanceCheck(max_distance=30)
+    check = AppearanceCheck(max_distance=30, min_correlation=-1)
     seen = torch.ones(1, 17)
     assert check(plain(seen))[0, [9, 10]].tolist() == [True, True]
     hidden = seen.clone()
@@ -95,7 +128,7 @@ def test_a_joint_that_the_condition_hides_is_compared_with_its_mirrored_partner(
 def test_a_joint_without_any_witness_fails():
     hidden = torch.ones(1, 17)
     hidden[0, [9, 10]] = 0
-    passed = AppearanceCheck(max_distance=255)(plain(hidden))[0]
+    passed = AppearanceCheck(max_distance=255, min_correlation=-1)(plain(hidden))[0]
     assert not passed[[9, 10]].any()
     assert passed.sum() == 15
 
@@ -107,7 +140,7 @@ def test_hidden_joints_of_the_condition_are_not_read():
     other = synthesis.condition_keypoints.clone()
     other[0, 9] = torch.tensor([3.0, 60])
     moved = replace(synthesis, condition_keypoints=other)
-    check = AppearanceCheck(max_distance=30)
+    check = AppearanceCheck(max_distance=30, min_correlation=-1)
     assert torch.equal(check(moved), check(synthesis))
 
 
@@ -116,14 +149,21 @@ def test_max_distance_is_in_grey_levels(offset):
     synthesis = plain(torch.ones(1, 17))
     grey = torch.full_like(synthesis.persons, 100)
     darker = replace(synthesis, persons=grey, conditions=grey + offset)
-    assert AppearanceCheck(max_distance=offset + 1)(darker).all()
-    assert not AppearanceCheck(max_distance=offset - 1)(darker).any()
+    for limit, passes in ((offset + 1, True), (offset - 1, False)):
+        check = AppearanceCheck(max_distance=limit, min_correlation=-1)
+        assert (check(darker) == passes).all()
 
 
 @pytest.mark.parametrize('value', [0, -3, 256])
 def test_a_distance_out_of_range_is_refused(value):
     with pytest.raises(ValueError, match=rf'max_distance must be in \(0, 255\], got {value}'):
         AppearanceCheck(max_distance=value)
+
+
+@pytest.mark.parametrize('value', [-1.1, 2])
+def test_a_correlation_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match=rf'min_correlation must be in \[-1, 1\], got {value}'):
+        AppearanceCheck(min_correlation=value)
 
 
 def test_a_config_builds_it():

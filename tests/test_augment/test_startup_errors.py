@@ -1,0 +1,266 @@
+"""Mistakes in a config are told before training starts, with the line to change."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from augment_world import SKELETON, make_sample
+from mmengine.dataset import ConcatDataset
+from mmpose.models.data_preprocessors import PoseDataPreprocessor
+from mmpose.models.losses import KeypointMSELoss
+from mmpose.registry import DATASETS
+from pose_training import train_steps
+from torch import nn
+from torch.utils.data import DataLoader
+
+from pg2aug.augment import PG2Augment, PG2Hook
+from pg2aug.poses import PoseBank, Skeleton
+
+MPII = dict(from_file='configs/_base_/datasets/mpii.py')
+
+
+def build_dataset(people, steps, **settings):
+    return DATASETS.build(dict(people, pipeline=steps, _scope_='mmpose', **settings))
+
+
+def make_model(use_target_weight=True, preprocessor=None):
+    model = nn.Module()
+    model.data_preprocessor = preprocessor or PoseDataPreprocessor()
+    model.head = nn.Module()
+    model.head.loss_module = KeypointMSELoss(use_target_weight=use_target_weight)
+    return model
+
+
+def start(dataset, model=None):
+    """What happens before the first iteration of a training."""
+    loader = SimpleNamespace(dataset=dataset)
+    runner = SimpleNamespace(train_dataloader=loader, train_loop=None, model=model or make_model())
+    hook = PG2Hook()
+    hook.before_train(runner)
+    hook.after_train(runner)
+
+
+@pytest.fixture
+def augment(generator, pose_bank):
+    return dict(
+        type='pg2aug.PG2Augment', generator=generator, pose_bank=pose_bank, check=None, prob=1
+    )
+
+
+def test_a_right_config_starts(people, augment):
+    start(build_dataset(people, train_steps(augment)))
+
+
+def moved(augment, after):
+    """A pipeline in which PG2Augment stands behind some other transform."""
+    steps = train_steps()
+    place = [step['type'] for step in steps].index(after)
+    return [*steps[: place + 1], augment, *steps[place + 1 :]]
+
+
+@pytest.mark.parametrize('after', ['GetBBoxCenterScale', 'RandomFlip', 'TopdownAffine'])
+def test_a_pipeline_in_the_wrong_order(people, augment, after):
+    dataset = build_dataset(people, moved(augment, after))
+    words = rf"right after dict\(type='LoadImage'\) in the train_pipeline .*{after} -> PG2Augment"
+    with pytest.raises(ValueError, match=words):
+        start(dataset)
+
+
+def test_a_pipeline_that_begins_with_it(people, augment):
+    with pytest.raises(ValueError, match=r"right after dict\(type='LoadImage'\)"):
+        start(build_dataset(people, [augment, *train_steps()]))
+
+
+def test_a_pipeline_that_does_not_pack(people, augment):
+    with pytest.raises(ValueError, match=r"must end in dict\(type='PackPoseInputs'\)"):
+        start(build_dataset(people, train_steps(augment)[:-1]))
+
+
+def test_a_pipeline_that_mixes_images(people, augment):
+    steps = train_steps(augment)
+    steps[2:2] = [dict(type='YOLOXMixUp', img_scale=(64, 64))]
+    with pytest.raises(ValueError, match='cannot be followed by YOLOXMixUp; remove it'):
+        start(build_dataset(people, steps))
+
+
+def test_samples_that_do_not_tell_how_they_were_flipped(people, augment):
+    steps = [*train_steps(augment)[:-1], dict(type='PackPoseInputs', meta_keys=('id', 'flip'))]
+    words = (
+        r"add \['flip_direction', 'flip_indices'\] to meta_keys of dict\(type='PackPoseInputs'\)"
+    )
+    with pytest.raises(ValueError, match=words):
+        start(build_dataset(people, steps))
+
+
+def test_a_bottom_up_dataset(people, augment):
+    dataset = build_dataset(people, train_steps(augment), data_mode='bottomup')
+    with pytest.raises(ValueError, match="data_mode='bottomup': set data_mode='topdown'"):
+        start(dataset)
+
+
+def test_a_dataset_with_other_joints(people, augment):
+    # The joints are told by the dataset's metainfo; no sample has to be read.
+    dataset = build_dataset(people, train_steps(augment), metainfo=MPII, lazy_init=True)
+    words = r'PG2Augment\(generator=.*CocoDataset has another skeleton: 17 joints expected, 16'
+    with pytest.raises(ValueError, match=words):
+        start(dataset)
+
+
+def test_a_loss_that_ignores_weights(people, augment):
+    dataset = build_dataset(people, train_steps(augment))
+    words = 'model.head.loss_module .KeypointMSELoss. .* set use_target_weight=True'
+    with pytest.raises(ValueError, match=words):
+        start(dataset, make_model(use_target_weight=False))
+
+
+def test_a_preprocessor_that_mixes_the_batch(people, augment):
+    dataset = build_dataset(people, train_steps(augment))
+    preprocessor = PoseDataPreprocessor()
+    preprocessor.batch_augments = nn.ModuleList([nn.Identity()])
+    with pytest.raises(ValueError, match='remove batch_augments from the model config'):
+        start(dataset, make_model(preprocessor=preprocessor))
+
+
+def test_a_preprocessor_without_images(people, augment):
+    dataset = build_dataset(people, train_steps(augment))
+    with pytest.raises(ValueError, match=r"is a Identity: use dict\(type='PoseDataPreprocessor'"):
+        start(dataset, make_model(preprocessor=nn.Identity()))
+
+
+def test_the_hook_without_the_transform(people):
+    words = r'no PG2Augment in the train pipeline: add .*, or remove PG2Hook from custom_hooks'
+    with pytest.raises(ValueError, match=words):
+        start(build_dataset(people, train_steps()))
+
+
+@pytest.mark.parametrize(
+    'other', [dict(min_joints_ok=0.1), dict(check=dict(type='AppearanceCheck')), dict(refine=False)]
+)
+def test_transforms_that_want_different_synthesizers(people, augment, other):
+    datasets = [build_dataset(people, train_steps(a)) for a in (augment, {**augment, **other})]
+    with pytest.raises(ValueError, match=f'give them the same {next(iter(other))}'):
+        start(ConcatDataset(datasets))
+
+
+def test_a_failed_start_leaves_the_transform_as_it_was(people, augment):
+    dataset = build_dataset(people, train_steps(augment))
+    with pytest.raises(ValueError, match='use_target_weight'):
+        start(dataset, make_model(use_target_weight=False))
+    assert not dataset.pipeline.transforms[1].deferred
+
+
+@pytest.mark.parametrize('key', ['config', 'checkpoint'])
+def test_a_generator_that_is_not_there(generator, pose_bank, key):
+    lost = {**generator, key: '/nowhere/pg2.file'}
+    words = rf"'/nowhere/pg2.file' does not exist: .*tools/train_pg2.py, .*dict\({key}=\.\.\.\)"
+    with pytest.raises(FileNotFoundError, match=words):
+        PG2Augment(lost, pose_bank)
+
+
+def test_a_bank_that_is_not_there(generator):
+    words = "pose_bank '/nowhere/bank.npz' does not exist: .*tools/build_pose_bank.py"
+    with pytest.raises(FileNotFoundError, match=words):
+        PG2Augment(generator, '/nowhere/bank.npz')
+
+
+def test_a_config_of_something_else(generator, pose_bank, tmp_path):
+    (tmp_path / 'other.py').write_text("model = dict(type='TopdownPoseEstimator')")
+    lost = {**generator, 'config': str(tmp_path / 'other.py')}
+    with pytest.raises(ValueError, match=r"other.py' has no model of type 'pg2aug.PG2'"):
+        PG2Augment(lost, pose_bank)
+
+
+def test_a_checkpoint_of_something_else(generator, pose_bank, tmp_path):
+    torch.save(dict(state_dict={}, meta={}), tmp_path / 'other.pth')
+    lost = {**generator, 'checkpoint': str(tmp_path / 'other.pth')}
+    with pytest.raises(ValueError, match=r"other.pth' .*not trained on a PersonPairDataset"):
+        PG2Augment(lost, pose_bank)
+
+
+def test_weights_of_another_config(generator, pose_bank, tmp_path):
+    content = torch.load(generator['checkpoint'])
+    content['state_dict'].popitem()
+    torch.save(content, tmp_path / 'less.pth')
+    augment = PG2Augment({**generator, 'checkpoint': str(tmp_path / 'less.pth')}, pose_bank)
+    with pytest.raises(ValueError, match=r'weights in .*less.pth do not fit their config'):
+        augment.build_synthesizer('cpu')
+
+
+def test_a_bank_with_another_skeleton(generator, tmp_path):
+    names = (*SKELETON.keypoint_names[:16], 'tail')
+    limbs = [(a, b) for a, b in SKELETON.limbs if 16 not in (a, b)]
+    flip = (*(k for k in SKELETON.flip_indices[:15]), 15, 16)
+    other = Skeleton(names, tuple(limbs), flip, SKELETON.torso, SKELETON.head)
+    poses = np.random.default_rng(0).uniform(0, 90, (30, 17, 2))
+    bank = PoseBank(
+        poses.astype(np.float32), np.ones((30, 17), bool), np.full(30, 1 / 30),
+        np.ones(30, np.float32), other,
+    )  # fmt: skip
+    bank.save(tmp_path / 'bank.npz')
+    with pytest.raises(ValueError, match=r"pose_bank .*joint 16 is 'tail', not 'right_ankle'"):
+        PG2Augment(generator, str(tmp_path / 'bank.npz'))
+
+
+def test_a_bank_without_a_suitable_pose(generator, pose_bank):
+    with pytest.raises(ValueError, match=r'none of the 12 poses .*at least min_visible=18 joints'):
+        PG2Augment(generator, pose_bank, min_visible=18)
+
+
+def test_a_coco_file_serves_as_a_bank(generator, people):
+    path = f'{people["data_root"]}/{people["ann_file"]}'
+    with open(path) as file:
+        assert len(json.load(file)['annotations']) == len(PG2Augment(generator, path).bank)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(prob=1.5), r'prob must be in \[0, 1\], got 1.5'),
+        (dict(min_joints_ok=-1), r'min_joints_ok must be in \[0, 1\], got -1'),
+        (dict(max_draws=0), 'max_draws must be at least 1'),
+        (dict(min_visible=2), 'min_visible at least 3'),
+        (dict(generator=dict(config='a.py')), r"must be dict\(config='...', checkpoint='...'\)"),
+    ],
+)
+def test_arguments_out_of_range(generator, pose_bank, settings, words):
+    with pytest.raises(ValueError, match=words):
+        PG2Augment(**{**dict(generator=generator, pose_bank=pose_bank), **settings})
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(keypoints=np.zeros((1, 16, 2))), 'dataset has 16 joints, the generator 17: set gen'),
+        (dict(keypoints=np.zeros((2, 17, 2))), "2 instances; .* set data_mode='topdown'"),
+        (dict(input_size=(48, 64)), r"already transformed .it has \['input_size'\].: move"),
+        (dict(flip=False), 'already transformed'),
+    ],
+)
+def test_without_the_hook_the_first_sample_tells(make_augment, change, words):
+    with pytest.raises(ValueError, match=words):
+        make_augment()({**make_sample(), **change})
+
+
+def test_without_the_hook_a_pipeline_that_loads_later_is_told(make_augment):
+    sample = make_sample()
+    del sample['img']
+    with pytest.raises(ValueError, match=r"no \['img'\]: put PG2Augment right after"):
+        make_augment()(sample)
+
+
+def test_a_gpu_cannot_be_used_in_a_worker(people, augment, monkeypatch):
+    dataset = build_dataset(people, train_steps(augment))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    iterator = iter(DataLoader(dataset, num_workers=1, collate_fn=list))
+    words = r"'cuda' in a forked worker.*\s*.*custom_hooks=\[dict\(type='pg2aug.PG2Hook'\)\]"
+    with pytest.raises(RuntimeError, match=words):
+        next(iterator)
+    iterator._shutdown_workers()
+
+
+def test_a_worker_can_use_the_cpu(people, augment, monkeypatch):
+    dataset = build_dataset(people, train_steps({**augment, 'device': 'cpu'}))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    assert len(list(DataLoader(dataset, num_workers=1, collate_fn=list))) == 16
