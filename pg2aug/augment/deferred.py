@@ -9,8 +9,8 @@ from mmengine.model import ImgDataPreprocessor
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pg2aug.augment.pg2_augment import FINAL_KEYPOINTS, PLAN_PREFIX
 from pg2aug.augment.plan import Plan
+from pg2aug.augment.sample import FINAL_KEYPOINTS, PLAN_PREFIX
 from pg2aug.augment.synthesizer import Result, Synthesizer
 from pg2aug.poses import recover_affine
 

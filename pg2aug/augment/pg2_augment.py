@@ -9,16 +9,15 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
-from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
+from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.plan import Plan, UnsuitableError, make_plan, restrict_bank
-from pg2aug.augment.synthesizer import GeneratorFile, Synthesizer, synthesize_in_image
+from pg2aug.augment.sample import attach_plan, check_sample, relabel, sample_visibility
+from pg2aug.augment.synthesizer import Synthesizer
+from pg2aug.augment.whole_image import synthesize_in_image
 from pg2aug.poses import PoseBank
 from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
-
-PLAN_PREFIX = 'pg2_'
-FINAL_KEYPOINTS = PLAN_PREFIX + 'final_keypoints'
 
 _ARGUMENTS = (
     *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
@@ -184,7 +183,7 @@ class PG2Augment(BaseTransform):
             image=results['img'],
             bbox=results['bbox'][0],
             keypoints=results['keypoints'][0],
-            visible=_visible(results)[0],
+            visible=sample_visibility(results)[0],
             target=self.bank.keypoints[pose_index],
             target_visible=self.bank.visible[pose_index],
             skeleton=self.generator_file.skeleton,
@@ -234,99 +233,3 @@ class PG2Augment(BaseTransform):
     def __repr__(self) -> str:
         arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in _ARGUMENTS)
         return f'{type(self).__name__}({arguments})'
-
-
-def check_sample(results: dict[str, Any], num_keypoints: int) -> None:
-    """Raise ValueError unless a sample is one person's, fresh from ``LoadImage``.
-
-    Args:
-        results: Sample of the pipeline.
-        num_keypoints: Joints of the generator.
-    """
-    missing = [
-        key for key in ('img', 'keypoints', 'keypoints_visible', 'bbox') if key not in results
-    ]
-    if missing:
-        raise ValueError(
-            f'PG2Augment: the sample has no {missing}: put PG2Augment right after '
-            "dict(type='LoadImage') in train_pipeline"
-        )
-    late = [key for key in ('input_size', 'transformed_keypoints', 'flip') if key in results]
-    if late:
-        raise ValueError(
-            f'PG2Augment: the sample was already transformed (it has {late}): move PG2Augment up, '
-            "right after dict(type='LoadImage') in train_pipeline"
-        )
-    count, joints = results['keypoints'].shape[:2]
-    if count != 1:
-        raise ValueError(
-            f'PG2Augment: the sample has {count} instances; it needs one person a sample: set '
-            "data_mode='topdown' in the dataset, or remove PG2Augment from a bottom-up pipeline"
-        )
-    if joints != num_keypoints:
-        raise ValueError(
-            f'PG2Augment: the dataset has {joints} joints, the generator {num_keypoints}: set '
-            "generator=dict(...) to one trained on the dataset's skeleton"
-        )
-
-
-def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[str, Any]:
-    """Make the new pose the annotation of a sample.
-
-    Args:
-        results: Sample of the pipeline.
-        plan: What the person was, or will be, replaced by.
-        visible: (K,), greater than 0 for joints to be trained on.
-
-    Returns:
-        A new dict; arrays of the old one are not written to.
-    """
-    shown = np.asarray(visible) > 0
-    old_visible = results['keypoints_visible']
-    new_visible = np.zeros_like(old_visible)
-    new_visible[0, shown] = 1
-    box = plan.bbox[None].astype(results['bbox'].dtype)
-    width, height = (box[0, 2:] - box[0, :2]).tolist()
-    updates: dict[str, Any] = {
-        'keypoints': plan.target_keypoints[None].astype(results['keypoints'].dtype),
-        'keypoints_visible': new_visible,
-        'bbox': box,
-    }
-    optional = {
-        'num_keypoints': int(shown.sum()),
-        'area': _like(results.get('area'), width * height * _fill_share(results)),
-        # The outline was that of the old pose.
-        'segmentation': None,
-        'bbox_center': (box[:, :2] + box[:, 2:]) / 2,
-        'bbox_scale': box[:, 2:] - box[:, :2],
-    }
-    updates.update({key: value for key, value in optional.items() if key in results})
-    return {**results, **updates}
-
-
-def attach_plan(results: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """Make ``PackPoseInputs`` carry a plan, and the keypoints that tell the final affine."""
-    # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
-    from mmpose.datasets.transforms.formatting import PackPoseInputs
-
-    packed = {PLAN_PREFIX + name: array[None] for name, array in plan.to_dict().items()}
-    table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
-    table = {**table, **{key: key for key in packed}, 'transformed_keypoints': FINAL_KEYPOINTS}
-    return {**results, **packed, 'instance_mapping_table': table}
-
-
-def _visible(results: dict[str, Any]) -> NDArray[Any]:
-    """(1, K) visibility of a sample, which may carry weights as a last dimension."""
-    visible: NDArray[Any] = results['keypoints_visible']
-    return visible[..., 0] if visible.ndim == 3 else visible
-
-
-def _fill_share(results: dict[str, Any]) -> float:
-    """Share of the old box that the person covered; a new pose is taken to cover as much."""
-    area, box = np.asarray(results.get('area', 0), float).reshape(-1), results['bbox'][0]
-    covered = float(box[2] - box[0]) * float(box[3] - box[1])
-    return float(area[0]) / covered if area.size and covered > 0 else 0.0
-
-
-def _like(old: Any, value: float) -> Any:
-    return np.full_like(old, value) if isinstance(old, np.ndarray) else value

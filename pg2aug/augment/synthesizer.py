@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.config import Config
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pg2aug.augment.compositing import (
@@ -22,86 +19,16 @@ from pg2aug.augment.compositing import (
 )
 from pg2aug.augment.label_check import LabelCheck, Synthesis
 from pg2aug.augment.plan import Plan
-from pg2aug.compat import load_checkpoint
 from pg2aug.models.pg2 import PG2
 from pg2aug.models.preprocessor import to_image_range
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses.skeleton import Skeleton
-from pg2aug.registry import MODELS
 
 HOLE_RADIUS = 2.0
 """Radius of what is removed of the source person, over that of its limbs: clothes and hair too."""
 
 PERSON_RADIUS = 1.3
 """Radius of what is pasted of the synthesised person, over that of its limbs."""
-
-
-@dataclass(frozen=True)
-class GeneratorFile:
-    """A trained generator on disk, read but not yet built.
-
-    Attributes:
-        config: Model config.
-        state_dict: Weights, on the CPU.
-        size: (width, height) of its crops.
-        padding: Factor on a person's box that made the crops it was trained on.
-        skeleton: Skeleton it was trained with.
-        source: Path of the checkpoint, for messages and provenance.
-    """
-
-    config: Config
-    state_dict: dict[str, Tensor]
-    size: tuple[int, int]
-    padding: float
-    skeleton: Skeleton
-    source: str
-
-    @classmethod
-    def load(cls, config: str, checkpoint: str) -> 'GeneratorFile':
-        """Read the config and the checkpoint that ``tools/train_pg2.py`` wrote.
-
-        Raises:
-            FileNotFoundError: If one of them is missing.
-            ValueError: If the config is not that of a PG2, or the checkpoint does not say how its
-                crops were made.
-        """
-        for key, path in (('config', config), ('checkpoint', checkpoint)):
-            if not Path(path).is_file():
-                raise FileNotFoundError(
-                    f'generator {key} {path!r} does not exist: train one with '
-                    f'tools/train_pg2.py, or correct generator=dict({key}=...)'
-                )
-        cfg = Config.fromfile(config)
-        if 'model' not in cfg or cfg.model.get('type') not in ('pg2aug.PG2', 'PG2'):
-            raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
-        content = load_checkpoint(checkpoint)
-        meta = content.get('meta', {}).get('dataset_meta') or {}
-        if 'crop' not in meta:
-            raise ValueError(
-                f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
-                'not trained on a PersonPairDataset by tools/train_pg2.py'
-            )
-        width, height = meta['crop']['size']
-        skeleton = Skeleton.from_metainfo(meta)
-        padding = float(meta['crop']['padding'])
-        state_dict = content['state_dict']
-        return cls(cfg.model, state_dict, (width, height), padding, skeleton, str(checkpoint))
-
-    def build(self) -> PG2:
-        """Build the model with its weights, in evaluation mode, without gradients.
-
-        Raises:
-            ValueError: If the weights do not fit the config.
-        """
-        # The schedule plays no part in synthesis; a config leaves it to the training tool.
-        model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
-        try:
-            model.load_state_dict(self.state_dict)
-        except RuntimeError as error:
-            raise ValueError(
-                f'the weights in {self.source} do not fit their config: {error}'
-            ) from error
-        return model.eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -291,76 +218,3 @@ class Synthesizer:
         )
         alpha = alpha * pasted[:, 3:] * inside
         return torch.lerp(images, pasted[:, :3], alpha)
-
-
-def synthesize_in_image(
-    synthesizer: Synthesizer, image: NDArray[np.uint8], plan: Plan
-) -> tuple[NDArray[np.uint8], NDArray[Any], bool]:
-    """Replace one person in a whole image; only the part around the person is computed.
-
-    Args:
-        synthesizer: What does it.
-        image: (H, W, 3) uint8 BGR.
-        plan: A plan made from this image.
-
-    Returns:
-        The new image, same shape (the image itself where the person was refused); (K,) bool,
-        joints that passed the check; and whether the person was accepted.
-    """
-    return synthesize_in_images(synthesizer, [image], [plan])[0]
-
-
-def synthesize_in_images(
-    synthesizer: Synthesizer, images: Sequence[NDArray[np.uint8]], plans: Sequence[Plan]
-) -> list[tuple[NDArray[np.uint8], NDArray[Any], bool]]:
-    """Replace one person in each of some images of any sizes; generated as one batch.
-
-    Args:
-        synthesizer: What does it.
-        images: (H, W, 3) uint8 BGR each.
-        plans: One for each image, made from it.
-
-    Returns:
-        What :func:`synthesize_in_image` returns, for each image.
-    """
-    if not plans:
-        return []
-    generated = synthesizer.generate(plans)
-    joints_ok, accepted = generated.joints_ok.cpu().numpy(), generated.accepted.tolist()
-    replaced = [
-        _replace(synthesizer, image, plan, generated.persons[i : i + 1]) if accepted[i] else image
-        for i, (image, plan) in enumerate(zip(images, plans, strict=True))
-    ]
-    return list(zip(replaced, joints_ok, accepted, strict=True))
-
-
-def _replace(
-    synthesizer: Synthesizer, image: NDArray[np.uint8], plan: Plan, person: Tensor
-) -> NDArray[np.uint8]:
-    """The image with a synthesised person (1, 3, h, w) in the place of the original."""
-    left, top, right, bottom = affected_window(plan)
-    window = image[top:bottom, left:right]
-    tensor = torch.from_numpy(window.transpose(2, 0, 1).copy())[None]
-    matrix = torch.tensor([[[1.0, 0.0, -left], [0.0, 1.0, -top]]])
-    pixels = synthesizer.composite(tensor, [plan], person, matrix)[0].permute(1, 2, 0)
-    replaced = image.copy()
-    replaced[top:bottom, left:right] = pixels.round().to(torch.uint8).cpu().numpy()
-    return replaced
-
-
-def affected_window(plan: Plan) -> tuple[int, int, int, int]:
-    """Box around everything that changes, and some background to fill the hole from.
-
-    Returns:
-        Left, top, right and bottom in image pixels, the latter two exclusive.
-    """
-    joints = np.concatenate(
-        [
-            plan.source_keypoints[plan.source_visible > 0],
-            plan.target_keypoints[plan.target_visible > 0],
-        ]
-    )
-    margin = 4 * HOLE_RADIUS * float(plan.limb_radius[0])
-    low = np.maximum(np.floor(joints.min(axis=0) - margin), 0).astype(int)
-    high = np.minimum(np.ceil(joints.max(axis=0) + margin) + 1, plan.image_size).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.augment.plan import Plan, UnsuitableError, make_plan
-from pg2aug.augment.synthesizer import Synthesizer, synthesize_in_images
+from pg2aug.augment.synthesizer import Synthesizer
+from pg2aug.augment.whole_image import synthesize_in_images
 from pg2aug.expansion.files import read_image
 from pg2aug.expansion.sources import Annotation, Sources, person_bbox, person_keypoints
 from pg2aug.poses import PoseBank

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.plan import Plan
-from pg2aug.augment.synthesizer import PERSON_RADIUS, GeneratorFile
+from pg2aug.augment.synthesizer import PERSON_RADIUS
 from pg2aug.expansion.attempts import Synthesised
 from pg2aug.expansion.files import file_sha256
 from pg2aug.expansion.sources import Annotation, Sources

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pg2aug.augment.synthesizer import affected_window
+from pg2aug.augment.whole_image import affected_window
 from pg2aug.expansion.attempts import Synthesised
 from pg2aug.poses import Skeleton
 from pg2aug.visualization import Image, contact_sheet, draw_skeleton, skeleton_image

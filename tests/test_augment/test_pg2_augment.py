@@ -7,7 +7,7 @@ from mmcv.transforms.utils import cache_random_params
 
 from pg2aug.augment import Plan, UnsuitableError
 from pg2aug.augment import pg2_augment as module
-from pg2aug.augment.synthesizer import affected_window
+from pg2aug.augment.whole_image import affected_window
 
 
 @pytest.fixture

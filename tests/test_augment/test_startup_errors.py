@@ -236,6 +236,7 @@ def test_arguments_out_of_range(generator, pose_bank, settings, words):
         (dict(keypoints=np.zeros((2, 17, 2))), "2 instances; .* set data_mode='topdown'"),
         (dict(input_size=(48, 64)), r"already transformed .it has \['input_size'\].: move"),
         (dict(flip=False), 'already transformed'),
+        (dict(img=np.zeros((96, 72, 3), np.float32)), 'float32, not uint8: remove to_float32'),
     ],
 )
 def test_without_the_hook_the_first_sample_tells(make_augment, change, words):

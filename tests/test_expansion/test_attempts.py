@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pg2aug.augment.synthesizer import affected_window
+from pg2aug.augment.whole_image import affected_window
 from pg2aug.expansion import Refused, Synthesised, draw_attempt, run_attempts
 from pg2aug.poses import Skeleton
 

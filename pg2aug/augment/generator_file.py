@@ -1,0 +1,80 @@
+"""A trained generator on disk: what training wrote, and how its crops were made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from torch import Tensor
+
+from pg2aug.compat import load_checkpoint
+from pg2aug.models.pg2 import PG2
+from pg2aug.poses.skeleton import Skeleton
+from pg2aug.registry import MODELS
+
+
+@dataclass(frozen=True)
+class GeneratorFile:
+    """A trained generator on disk, read but not yet built.
+
+    Attributes:
+        config: Model config.
+        state_dict: Weights, on the CPU.
+        size: (width, height) of its crops.
+        padding: Factor on a person's box that made the crops it was trained on.
+        skeleton: Skeleton it was trained with.
+        source: Path of the checkpoint, for messages and provenance.
+    """
+
+    config: Config
+    state_dict: dict[str, Tensor]
+    size: tuple[int, int]
+    padding: float
+    skeleton: Skeleton
+    source: str
+
+    @classmethod
+    def load(cls, config: str, checkpoint: str) -> 'GeneratorFile':
+        """Read the config and the checkpoint that ``tools/train_pg2.py`` wrote.
+
+        Raises:
+            FileNotFoundError: If one of them is missing.
+            ValueError: If the config is not that of a PG2, or the checkpoint does not say how its
+                crops were made.
+        """
+        for key, path in (('config', config), ('checkpoint', checkpoint)):
+            if not Path(path).is_file():
+                raise FileNotFoundError(
+                    f'generator {key} {path!r} does not exist: train one with '
+                    f'tools/train_pg2.py, or correct generator=dict({key}=...)'
+                )
+        cfg = Config.fromfile(config)
+        if 'model' not in cfg or cfg.model.get('type') not in ('pg2aug.PG2', 'PG2'):
+            raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
+        content = load_checkpoint(checkpoint)
+        meta = content.get('meta', {}).get('dataset_meta') or {}
+        if 'crop' not in meta:
+            raise ValueError(
+                f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
+                'not trained on a PersonPairDataset by tools/train_pg2.py'
+            )
+        width, height = meta['crop']['size']
+        skeleton = Skeleton.from_metainfo(meta)
+        padding = float(meta['crop']['padding'])
+        state_dict = content['state_dict']
+        return cls(cfg.model, state_dict, (width, height), padding, skeleton, str(checkpoint))
+
+    def build(self) -> PG2:
+        """Build the model with its weights, in evaluation mode, without gradients.
+
+        Raises:
+            ValueError: If the weights do not fit the config.
+        """
+        # The schedule plays no part in synthesis; a config leaves it to the training tool.
+        model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
+        try:
+            model.load_state_dict(self.state_dict)
+        except RuntimeError as error:
+            raise ValueError(
+                f'the weights in {self.source} do not fit their config: {error}'
+            ) from error
+        return model.eval().requires_grad_(False)

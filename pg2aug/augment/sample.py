@@ -1,0 +1,112 @@
+"""MMPose samples: is it one that can be replaced, and how its annotation becomes the new pose."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pg2aug.augment.plan import Plan
+
+PLAN_PREFIX = 'pg2_'
+FINAL_KEYPOINTS = PLAN_PREFIX + 'final_keypoints'
+
+
+def check_sample(results: dict[str, Any], num_keypoints: int) -> None:
+    """Raise ValueError unless a sample is one person's, fresh from ``LoadImage``.
+
+    Args:
+        results: Sample of the pipeline.
+        num_keypoints: Joints of the generator.
+    """
+    missing = [
+        key for key in ('img', 'keypoints', 'keypoints_visible', 'bbox') if key not in results
+    ]
+    if missing:
+        raise ValueError(
+            f'PG2Augment: the sample has no {missing}: put PG2Augment right after '
+            "dict(type='LoadImage') in train_pipeline"
+        )
+    late = [key for key in ('input_size', 'transformed_keypoints', 'flip') if key in results]
+    if late:
+        raise ValueError(
+            f'PG2Augment: the sample was already transformed (it has {late}): move PG2Augment up, '
+            "right after dict(type='LoadImage') in train_pipeline"
+        )
+    if results['img'].dtype != np.uint8:
+        raise ValueError(
+            f'PG2Augment: the image is {results["img"].dtype}, not uint8: remove to_float32=True '
+            "from dict(type='LoadImage') in train_pipeline"
+        )
+    count, joints = results['keypoints'].shape[:2]
+    if count != 1:
+        raise ValueError(
+            f'PG2Augment: the sample has {count} instances; it needs one person a sample: set '
+            "data_mode='topdown' in the dataset, or remove PG2Augment from a bottom-up pipeline"
+        )
+    if joints != num_keypoints:
+        raise ValueError(
+            f'PG2Augment: the dataset has {joints} joints, the generator {num_keypoints}: set '
+            "generator=dict(...) to one trained on the dataset's skeleton"
+        )
+
+
+def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[str, Any]:
+    """Make the new pose the annotation of a sample.
+
+    Args:
+        results: Sample of the pipeline.
+        plan: What the person was, or will be, replaced by.
+        visible: (K,), greater than 0 for joints to be trained on.
+
+    Returns:
+        A new dict; arrays of the old one are not written to.
+    """
+    shown = np.asarray(visible) > 0
+    old_visible = results['keypoints_visible']
+    new_visible = np.zeros_like(old_visible)
+    new_visible[0, shown] = 1
+    box = plan.bbox[None].astype(results['bbox'].dtype)
+    width, height = (box[0, 2:] - box[0, :2]).tolist()
+    updates: dict[str, Any] = {
+        'keypoints': plan.target_keypoints[None].astype(results['keypoints'].dtype),
+        'keypoints_visible': new_visible,
+        'bbox': box,
+    }
+    optional = {
+        'num_keypoints': int(shown.sum()),
+        'area': _like(results.get('area'), width * height * _fill_share(results)),
+        # The outline was that of the old pose.
+        'segmentation': None,
+        'bbox_center': (box[:, :2] + box[:, 2:]) / 2,
+        'bbox_scale': box[:, 2:] - box[:, :2],
+    }
+    updates.update({key: value for key, value in optional.items() if key in results})
+    return {**results, **updates}
+
+
+def attach_plan(results: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Make ``PackPoseInputs`` carry a plan, and the keypoints that tell the final affine."""
+    # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
+    from mmpose.datasets.transforms.formatting import PackPoseInputs
+
+    packed = {PLAN_PREFIX + name: array[None] for name, array in plan.to_dict().items()}
+    table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
+    table = {**table, **{key: key for key in packed}, 'transformed_keypoints': FINAL_KEYPOINTS}
+    return {**results, **packed, 'instance_mapping_table': table}
+
+
+def sample_visibility(results: dict[str, Any]) -> NDArray[Any]:
+    """(1, K) visibility of a sample, which may carry weights as a last dimension."""
+    visible: NDArray[Any] = results['keypoints_visible']
+    return visible[..., 0] if visible.ndim == 3 else visible
+
+
+def _fill_share(results: dict[str, Any]) -> float:
+    """Share of the old box that the person covered; a new pose is taken to cover as much."""
+    area, box = np.asarray(results.get('area', 0), float).reshape(-1), results['bbox'][0]
+    covered = float(box[2] - box[0]) * float(box[3] - box[1])
+    return float(area[0]) / covered if area.size and covered > 0 else 0.0
+
+
+def _like(old: Any, value: float) -> Any:
+    return np.full_like(old, value) if isinstance(old, np.ndarray) else value
