@@ -30,7 +30,7 @@ train_pipeline = [
         type='PG2Augment',
         generator=dict(
             config='demo/pg2/pg2-foreground_figures-64x48.py',
-            checkpoint='demo/pg2/iter_2000.pth'),
+            checkpoint='demo/pg2/iter_1400.pth'),
         pose_bank='demo/bank.npz',
         prob=0.3),
     dict(type='GetBBoxCenterScale'),
@@ -74,10 +74,10 @@ val_evaluator = dict(type='PCKAccuracy', thr=0.1)
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 
-train_cfg = dict(by_epoch=True, max_epochs=5, val_interval=5)
+train_cfg = dict(by_epoch=True, max_epochs=4, val_interval=4)
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-3))
 randomness = dict(seed=0)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=5))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=4))
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 
 custom_hooks = [*_base_.custom_hooks, dict(type='PG2Hook', interval=10)]
