@@ -36,6 +36,12 @@ HOOKS = Registry(
     scope='pg2aug',
     locations=['pg2aug.engine', 'pg2aug.augment'],
 )
+LOOPS = Registry(
+    'loop',
+    parent=mmengine_registry.LOOPS,
+    scope='pg2aug',
+    locations=['pg2aug.engine'],
+)
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',
     parent=mmengine_registry.OPTIM_WRAPPERS,

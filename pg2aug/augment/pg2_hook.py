@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.model import ImgDataPreprocessor, is_model_wrapper
@@ -14,6 +13,7 @@ from pg2aug.augment.deferred import DeferredBatch
 from pg2aug.augment.pg2_augment import PG2Augment
 from pg2aug.augment.pipelines import check_placement, find_augments
 from pg2aug.augment.synthesizer import Synthesizer
+from pg2aug.dataloading import restart_dataloader
 from pg2aug.registry import HOOKS, register_for_users
 
 
@@ -60,7 +60,9 @@ class PG2Hook(Hook):
         _check_model(model)
         for augment in augments:
             augment.deferred = True
-        _restart_workers(runner.train_loop)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            # Its workers were forked before this hook ran.
+            restart_dataloader(runner.train_loop)
         self.synthesizer = augments[0].build_synthesizer(get_device())
         self._counts = torch.zeros(4, device=self.synthesizer.device)
         # Not before: an EMA copy of the model, made in before_run, would copy the hook.
@@ -136,21 +138,3 @@ def _check_model(model: nn.Module) -> None:
                 'that joints which the label check refused would be trained on: set '
                 'use_target_weight=True in it'
             )
-
-
-def _restart_workers(loop: Any) -> None:
-    """Make workers that an iteration-based loop started with the config see what changed since.
-
-    MMEngine's IterBasedTrainLoop forks its workers when it is built, before any hook runs; the
-    EpochBasedTrainLoop does so later, at its first batch.
-    """
-    if not isinstance(loop, IterBasedTrainLoop):
-        return
-    dataloader = loop.dataloader
-    # Persistent workers are kept here by torch; without them a new iterator is enough.
-    dataloader._iterator = None
-    sampler = dataloader.sampler
-    if isinstance(sampler, InfiniteSampler):
-        # The first workers have drawn indices already, which no batch was made of.
-        sampler.indices = sampler._indices_of_rank()
-    loop.dataloader_iterator = type(loop.dataloader_iterator)(dataloader)

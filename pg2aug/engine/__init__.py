@@ -1,6 +1,7 @@
-"""What training PG2 adds to MMEngine's Runner: optimisers and sample sheets."""
+"""What training PG2 adds to MMEngine's Runner: optimisers, the loop and sample sheets."""
 
 from pg2aug.engine.optim import AutocastOptimWrapper, PG2OptimWrapperConstructor
 from pg2aug.engine.sample_sheet_hook import SampleSheetHook
+from pg2aug.engine.train_loop import PG2TrainLoop
 
-__all__ = ['AutocastOptimWrapper', 'PG2OptimWrapperConstructor', 'SampleSheetHook']
+__all__ = ['AutocastOptimWrapper', 'PG2OptimWrapperConstructor', 'PG2TrainLoop', 'SampleSheetHook']

@@ -46,7 +46,7 @@ def build_runner(cfg: Config) -> Runner:
         if not isinstance(cfg.get(key), int) or cfg[key] < 0:
             raise ValueError(f'{key} must be an integer of at least 0, got {cfg.get(key)!r}')
     cfg.model.stage1_iters = cfg.stage1_iters
-    cfg.train_cfg = dict(by_epoch=False, max_iters=cfg.stage1_iters + cfg.stage2_iters)
+    cfg.train_cfg = dict(type='pg2aug.PG2TrainLoop', max_iters=cfg.stage1_iters + cfg.stage2_iters)
     if not torch.cuda.is_available():
         _join_without_gpu(cfg)
     allow_runner_checkpoints()

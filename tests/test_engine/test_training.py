@@ -17,6 +17,7 @@ from training_helpers import (
     train_config,
 )
 
+from pg2aug.datasets import PersonPairDataset
 from pg2aug.engine.training import apply_amp, build_runner
 
 
@@ -107,6 +108,19 @@ def test_a_resumed_training_ends_with_the_same_bits(people, tmp_path, expected, 
     assert not (tmp_path / 'run' / f'iter_{TOTAL_ITERS}.pth').exists()
     resumed = train(people, tmp_path / 'run', resume=True, **settings)
     assert_same_training(resumed, expected)
+
+
+def test_a_resumed_training_does_not_load_old_batches(people, tmp_path, monkeypatch):
+    with pytest.raises(Interrupted):
+        train(people, tmp_path / 'run', hooks=[dict(type='InterruptHook', at=7)])
+    loaded = []
+    load_item = PersonPairDataset.__getitem__
+    monkeypatch.setattr(
+        PersonPairDataset, '__getitem__', lambda self, i: loaded.append(i) or load_item(self, i)
+    )
+    train(people, tmp_path / 'run', resume=True, custom_hooks=[])
+    resumed_at = max(i for i in range(1, 8) if (tmp_path / 'run' / f'iter_{i}.pth').exists())
+    assert len(loaded) == 2 * (TOTAL_ITERS - resumed_at)  # pairs of a batch, batches left
 
 
 def tool_environment():

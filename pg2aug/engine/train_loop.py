@@ -1,0 +1,30 @@
+"""The training loop of PG2: MMEngine's, resumed without loading what was trained on."""
+
+from itertools import chain, repeat
+from typing import Any
+
+from mmengine.dataset import InfiniteSampler
+from mmengine.runner import IterBasedTrainLoop
+from torch import nn
+
+from pg2aug.dataloading import restart_dataloader
+from pg2aug.registry import LOOPS
+
+
+@LOOPS.register_module()
+class PG2TrainLoop(IterBasedTrainLoop):
+    """MMEngine's iteration-based loop, which resumes at once.
+
+    MMEngine's own loads every batch that was already trained on and throws it away. Items of
+    :class:`PersonPairDataset` depend on their index alone, so that it is enough to advance the
+    sampler.
+    """
+
+    def run(self) -> nn.Module:
+        """Train, from where a checkpoint left off."""
+        if self._iter > 0 and isinstance(self.dataloader.sampler, InfiniteSampler):
+            restart_dataloader(self, skipped_batches=self._iter)
+            batches: Any = self.dataloader_iterator
+            # What the loop is about to throw away.
+            batches._iterator = chain(repeat(None, self._iter), batches._iterator)
+        return super().run()
