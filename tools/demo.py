@@ -24,6 +24,7 @@ MMPOSE_TRAIN = Path(os.path.relpath(mmpose.__file__)).parent / '.mim' / 'tools' 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder, made anew')
+    parser.add_argument('--train-people', type=int, default=120)
     parser.add_argument('--stage1-iters', type=int, default=1200, help='of PG2')
     parser.add_argument('--stage2-iters', type=int, default=200, help='of PG2')
     parser.add_argument('--epochs', type=int, default=4, help='of the pose estimator')
@@ -56,7 +57,14 @@ def make_steps(args: argparse.Namespace) -> dict[str, list[str]]:
     ]
     steps = {
         'Make procedural people': [
-            *(TOOLS / 'make_figures.py', figures, '--train-people', 120, '--val-people', 10),
+            *(
+                TOOLS / 'make_figures.py',
+                figures,
+                '--train-people',
+                args.train_people,
+                '--val-people',
+                10,
+            ),
             *('--images-per-person', 8),
         ],
         'Train PG2': [
@@ -70,7 +78,8 @@ def make_steps(args: argparse.Namespace) -> dict[str, list[str]]:
         ],
         'Train a pose estimator with PG2Augment': [
             *(MMPOSE_TRAIN, POSE_CONFIG, '--work-dir', out / 'pose', '--cfg-options'),
-            *(f'train_cfg.max_epochs={args.epochs}', *pose_options),
+            *(f'train_cfg.max_epochs={args.epochs}', f'train_cfg.val_interval={args.epochs}'),
+            *(f'default_hooks.checkpoint.interval={args.epochs}', *pose_options),
         ],
         'Expand the dataset': [
             *(TOOLS / 'synthesize.py', '--config', config, '--checkpoint', checkpoint),
