@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import forget_runners
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 
@@ -14,3 +15,9 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip('needs ../shared/data beside the repository')
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def _forget_runners():
+    with forget_runners():
+        yield

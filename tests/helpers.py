@@ -1,8 +1,12 @@
-"""A tiny PG2, its batches and its steps, for the tests of models and engine."""
+"""A tiny PG2, its batches and its steps, and what every test leaves behind otherwise."""
+
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 from pg2aug.engine import PG2OptimWrapperConstructor
 from pg2aug.models import PG2
@@ -73,3 +77,14 @@ def weights(module):
 
 def same_weights(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@contextmanager
+def forget_runners():
+    """A Runner leaves its logger, message hub and default scope behind: other tests see none."""
+    managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
+    before = [manager._instance_dict.copy() for manager in managers]
+    yield
+    for manager, instances in zip(managers, before, strict=True):
+        manager._instance_dict.clear()
+        manager._instance_dict.update(instances)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from helpers import COCO_METAINFO
+from helpers import COCO_METAINFO, TINY_MODEL
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -23,18 +23,11 @@ METAINFO = parse_pose_metainfo(dict(COCO_METAINFO))
 SKELETON = Skeleton.from_metainfo(METAINFO)
 SIZE = (48, 64)
 PADDING = 1.25
-GENERATOR = dict(
-    type='pg2aug.PG2',
-    size=SIZE,
-    num_keypoints=17,
-    generator1=dict(num_blocks=3, base_channels=4, bottleneck_features=8),
-    generator2=dict(num_blocks=2, base_channels=4),
-    discriminator=dict(channels=(4, 8)),
-    l1_weight=10,
-    data_preprocessor=dict(
-        type='pg2aug.PG2DataPreprocessor', metainfo=COCO_METAINFO, heatmap_radius=2.0
-    ),
-)
+GENERATOR = {
+    **TINY_MODEL,
+    'size': SIZE,
+    'data_preprocessor': {**TINY_MODEL['data_preprocessor'], 'heatmap_radius': 2.0},
+}
 
 
 class SmoothPG2(PG2):

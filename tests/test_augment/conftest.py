@@ -1,31 +1,10 @@
-from contextlib import contextmanager
-
 import pytest
 from augment_world import SmoothPG2, write_generator
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
+from helpers import forget_runners
 
 from pg2aug.augment import GeneratorFile, PG2Augment
 from pg2aug.datasets.figures import make_figures
 from pg2aug.poses import PoseBank
-
-
-@contextmanager
-def forget_runners():
-    """A Runner leaves its logger, message hub and default scope behind: other tests see none."""
-    managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
-    before = [manager._instance_dict.copy() for manager in managers]
-    yield
-    for manager, instances in zip(managers, before, strict=True):
-        manager._instance_dict.clear()
-        manager._instance_dict.update(instances)
-
-
-@pytest.fixture(autouse=True)
-def _forget_runners():
-    with forget_runners():
-        yield
 
 
 @pytest.fixture(scope='session')

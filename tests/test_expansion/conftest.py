@@ -8,9 +8,6 @@ import pytest
 import torch
 from helpers import COCO_METAINFO, TINY_MODEL, make_pg2
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from pg2aug.augment import GeneratorFile, Synthesizer
@@ -20,17 +17,6 @@ from pg2aug.expansion import Job, load_sources
 from pg2aug.poses import PoseBank
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'synthesize.py'
-
-
-@pytest.fixture(autouse=True)
-def _forget_runners():
-    """A Runner leaves its logger, message hub and default scope behind: other tests see none."""
-    managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
-    before = [manager._instance_dict.copy() for manager in managers]
-    yield
-    for manager, instances in zip(managers, before, strict=True):
-        manager._instance_dict.clear()
-        manager._instance_dict.update(instances)
 
 
 @pytest.fixture(scope='session')
