@@ -11,6 +11,7 @@ from pg2aug.augment.plan import Plan, UnsuitableError, make_plan
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.augment.whole_image import synthesize_in_images
 from pg2aug.expansion.files import read_image
+from pg2aug.expansion.neighbours import CoveredError, remaining_annotations
 from pg2aug.expansion.sources import Annotation, Sources, person_bbox, person_keypoints
 from pg2aug.poses import PoseBank
 
@@ -54,6 +55,8 @@ class Synthesised:
         source_image: (H, W, 3) uint8 BGR, as read.
         image: The same with the person in the new pose.
         joints_ok: (K,) bool, joints that the new label may name.
+        annotations: All of the image: the person's as it was, the others' without the joints that
+            were painted over.
     """
 
     attempt: Attempt
@@ -61,6 +64,14 @@ class Synthesised:
     source_image: NDArray[np.uint8]
     image: NDArray[np.uint8]
     joints_ok: NDArray[np.bool_]
+    annotations: Sequence[Annotation]
+
+
+class _Prepared(NamedTuple):
+    attempt: Attempt
+    image: NDArray[np.uint8]
+    plan: Plan
+    annotations: Sequence[Annotation]
 
 
 Outcome = Synthesised | Refused
@@ -128,22 +139,25 @@ def _draw_new(job: Job, number: int, seen: set[tuple[int, int]]) -> Attempt | Re
 def _run_batch(job: Job, drawn: Sequence[Attempt | Refused]) -> Iterator[Outcome]:
     prepared = [_prepare(job, item) if isinstance(item, Attempt) else item for item in drawn]
     ready = [item for item in prepared if not isinstance(item, Refused)]
-    images, plans = [image for _, image, _ in ready], [plan for _, _, plan in ready]
+    images, plans = [item.image for item in ready], [item.plan for item in ready]
     results = iter(synthesize_in_images(job.synthesizer, images, plans))
     for item in prepared:
-        yield item if isinstance(item, Refused) else _outcome(*item, *next(results))
+        yield item if isinstance(item, Refused) else _outcome(item, *next(results))
 
 
-def _prepare(job: Job, attempt: Attempt) -> tuple[Attempt, NDArray[np.uint8], Plan] | Refused:
+def _prepare(job: Job, attempt: Attempt) -> _Prepared | Refused:
     person = job.sources.persons[attempt.person]
     try:
         image = _read(job.sources, person)
     except (OSError, ValueError) as error:
         return Refused(attempt, 'the source image cannot be used', _describe(error))
     try:
-        return attempt, image, _plan(job, attempt, person, image)
+        plan = _plan(job, attempt, person, image)
+        return _Prepared(attempt, image, plan, _remaining(job, person, plan))
     except UnsuitableError as error:
         return Refused(attempt, 'the person cannot take the pose', str(error))
+    except CoveredError as error:
+        return Refused(attempt, 'the new person covers somebody else', str(error))
 
 
 def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
@@ -176,20 +190,24 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
     )
 
 
+def _remaining(job: Job, person: Annotation, plan: Plan) -> list[Annotation]:
+    annotations = job.sources.neighbours[person['image_id']]
+    synthesizer = job.synthesizer
+    return remaining_annotations(
+        annotations, person, plan, synthesizer.skeleton, synthesizer.remove_source
+    )
+
+
 def _outcome(
-    attempt: Attempt,
-    source_image: NDArray[np.uint8],
-    plan: Plan,
-    image: NDArray[np.uint8],
-    joints_ok: NDArray[Any],
-    accepted: bool,
+    prepared: _Prepared, image: NDArray[np.uint8], joints_ok: NDArray[Any], accepted: bool
 ) -> Outcome:
+    attempt, source_image, plan, annotations = prepared
     labelled = plan.target_visible > 0
     shown = np.asarray(joints_ok, bool) & labelled
     if not accepted:
         detail = f'{int(shown.sum())} of {int(labelled.sum())} joints passed'
         return Refused(attempt, 'the label check failed', detail)
-    return Synthesised(attempt, plan, source_image, image, shown)
+    return Synthesised(attempt, plan, source_image, image, shown, annotations)
 
 
 def _describe(error: Exception) -> str:

@@ -41,7 +41,7 @@ class CocoEntries:
         self._annotation_ids = count(1)
 
     def add(self, made: Synthesised, file_name: str) -> None:
-        """Add a new image: the synthesised person, and everyone else as they were.
+        """Add a new image: the synthesised person, and what is still to be seen of everyone else.
 
         The image's entry is that of the source, its licence and attribution with it.
         """
@@ -52,7 +52,7 @@ class CocoEntries:
         own = {'id': image_id, 'file_name': file_name, 'width': width, 'height': height}
         origin = {'source_image_id': source['id'], 'source_file_name': source['file_name']}
         self.images.append({**source, **own, 'pg2aug': origin})
-        for annotation in self.sources.neighbours[source['id']]:
+        for annotation in made.annotations:
             entry = self._person(made, person) if annotation is person else dict(annotation)
             entry |= {'id': next(self._annotation_ids), 'image_id': image_id}
             self.annotations.append(entry)
