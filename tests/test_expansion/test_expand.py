@@ -191,9 +191,8 @@ def test_mmpose_trains_on_it(synthesize, tmp_path):
 def test_an_unusable_image_is_counted_and_left_out(synthesize, couples, tmp_path):
     path, folder = couples
     (tmp_path / 'secret.png').write_bytes((folder / '0.png').read_bytes())
-    (folder / 'link.png').symlink_to(tmp_path / 'secret.png')
     (folder / '5.png').write_bytes(b'not an image')
-    names = ['missing.png', '../secret.png', str(tmp_path / 'secret.png'), 'link.png']
+    names = ['missing.png', '../secret.png', str(tmp_path / 'secret.png'), 'a/../3.png']
 
     def change(content):
         for image, name in zip(content['images'], names, strict=False):
@@ -210,6 +209,18 @@ def test_an_unusable_image_is_counted_and_left_out(synthesize, couples, tmp_path
     assert sum('leads out of the image folder' in detail for detail in details) == 3
     assert 'No such file or directory' in details
     assert len(refused) + len(content['images']) == 60 == content['info']['attempts']
+
+
+def test_images_may_be_links_to_elsewhere(synthesize, couples, tmp_path):
+    folder = couples[1]
+    folder.rename(tmp_path / 'cache')
+    folder.mkdir()
+    for image in (tmp_path / 'cache').iterdir():
+        (folder / image.name).symlink_to(image)
+    status, out = synthesize(num=6)
+    assert status == 0
+    refused = json.loads((out / 'refused.json').read_text())['refused']
+    assert 'the source image cannot be used' not in {r['reason'] for r in refused}
 
 
 def test_an_image_of_another_size_than_stated_is_left_out(synthesize, couples, capsys):
