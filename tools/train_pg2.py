@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.runner import find_latest_checkpoint
 
 from pg2aug.engine.training import apply_amp, build_runner
 
@@ -52,6 +53,8 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
+            print(f'--resume: no checkpoint in {cfg.work_dir}, training starts at iteration 0')
     build_runner(cfg).train()
 
 

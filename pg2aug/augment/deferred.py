@@ -122,7 +122,8 @@ def _final_matrix(sample: Any, plan: Plan, order: NDArray[np.int64]) -> NDArray[
         raise ValueError(
             f'what the train pipeline did to the keypoints of {sample.get("img_path")} after '
             f'PG2Augment is no affine transform: it misses one by {residual:.1f} px. Remove the '
-            'transform that bends or cuts images, or remove PG2Hook to synthesise before it'
+            'transform that bends or cuts images or a second RandomFlip, or remove PG2Hook to '
+            'synthesise before it'
         )
     return matrix
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pg2aug.compat import load_checkpoint
 from pg2aug.models.pg2 import PG2
-from pg2aug.poses.skeleton import Skeleton
+from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
 
 
@@ -67,7 +67,7 @@ class GeneratorFile:
         """Build the model with its weights, in evaluation mode, without gradients.
 
         Raises:
-            ValueError: If the weights do not fit the config.
+            ValueError: If the weights or the joints do not fit the config.
         """
         # The schedule plays no part in synthesis; a config leaves it to the training tool.
         model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
@@ -77,4 +77,6 @@ class GeneratorFile:
             raise ValueError(
                 f'the weights in {self.source} do not fit their config: {error}'
             ) from error
+        context = f'the generator config beside {self.source}'
+        check_same_joints(self.skeleton, model.data_preprocessor.skeleton, context)
         return model.eval().requires_grad_(False)

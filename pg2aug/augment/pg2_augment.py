@@ -139,7 +139,7 @@ class PG2Augment(BaseTransform):
         """
         if self.prob == 0:
             return results
-        check_sample(results, self.generator_file.skeleton.num_keypoints)
+        check_sample(results, self.generator_file.skeleton)
         chosen, *draws = self._draw_uniforms()
         if chosen >= self.prob:
             return results

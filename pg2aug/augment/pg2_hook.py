@@ -11,7 +11,7 @@ from torch import nn
 
 from pg2aug.augment.deferred import DeferredBatch
 from pg2aug.augment.pg2_augment import PG2Augment
-from pg2aug.augment.pipelines import check_placement, find_augments
+from pg2aug.augment.pipelines import Placement, check_placement, find_augments
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.dataloading import restart_dataloader
 from pg2aug.registry import HOOKS, register_for_users
@@ -37,6 +37,9 @@ class PG2Hook(Hook):
             apart; names the line to change.
     """
 
+    # After hooks that switch pipelines (NORMAL, 50), before the logger (BELOW_NORMAL, 60).
+    priority = 55
+
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
         self.synthesizer: Synthesizer | None = None
@@ -52,21 +55,31 @@ class PG2Hook(Hook):
                 "PG2Hook found no PG2Augment in the train pipeline: add dict(type='PG2Augment', "
                 "...) after dict(type='LoadImage'), or remove PG2Hook from custom_hooks"
             )
-        for placement in placements:
-            check_placement(placement)
-        self._augments = augments = [placement.augment for placement in placements]
-        _check_alike(augments)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         _check_model(model)
-        for augment in augments:
-            augment.deferred = True
+        # Last, what leaves a transform deferred: a failed start must not.
+        self._adopt(placements)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             # Its workers were forked before this hook ran.
             restart_dataloader(runner.train_loop)
-        self.synthesizer = augments[0].build_synthesizer(get_device())
+        self.synthesizer = self._augments[0].build_synthesizer(get_device())
         self._counts = torch.zeros(4, device=self.synthesizer.device)
         # Not before: an EMA copy of the model, made in before_run, would copy the hook.
         self._handle = model.data_preprocessor.register_forward_hook(self._serve)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Take over from PG2Augments that came with a new pipeline, as PipelineSwitchHook sets."""
+        self._adopt(find_augments(runner.train_dataloader.dataset))
+
+    def _adopt(self, placements: list[Placement]) -> None:
+        new = [p for p in placements if not any(p.augment is a for a in self._augments)]
+        for placement in new:
+            check_placement(placement)
+        augments = [*self._augments, *(placement.augment for placement in new)]
+        _check_alike(augments)
+        for augment in augments:
+            augment.deferred = True
+        self._augments = augments
 
     def after_train_iter(
         self,
@@ -91,6 +104,7 @@ class PG2Hook(Hook):
             self._handle = None
         for augment in self._augments:
             augment.deferred = False
+        self._augments = []
 
     def _serve(self, preprocessor: ImgDataPreprocessor, args: Any, output: dict[str, Any]) -> None:
         batch = DeferredBatch.take(output)
@@ -132,6 +146,12 @@ def _check_model(model: nn.Module) -> None:
             'changed it: remove batch_augments from the model config'
         )
     for name, module in model.named_modules():
+        if type(module).__name__ == 'VisPredictHead':
+            raise ValueError(
+                f'model.{name} (VisPredictHead) learns visibility from the keypoint weights, which '
+                'PG2Hook sets to 0 where the label check refuses: use another head, or synthesise '
+                'without PG2Hook'
+            )
         if getattr(module, 'use_target_weight', True) is False:
             raise ValueError(
                 f'the loss model.{name} ({type(module).__name__}) ignores keypoint weights, so '

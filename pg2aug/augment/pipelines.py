@@ -23,11 +23,21 @@ class Placement:
 
 
 def find_augments(dataset: Any) -> list[Placement]:
-    """Every PG2Augment in a dataset's pipelines, through dataset wrappers."""
+    """Every PG2Augment in a dataset's pipelines, through dataset wrappers.
+
+    Raises:
+        ValueError: If one is hidden inside another transform.
+    """
     found = []
     for owner in _datasets(dataset):
         transforms = list(getattr(getattr(owner, 'pipeline', None), 'transforms', ()))
         found += [Placement(t, transforms, owner) for t in transforms if isinstance(t, PG2Augment)]
+        for outer in transforms:
+            if any(isinstance(t, PG2Augment) for t in getattr(outer, 'transforms', ())):
+                raise ValueError(
+                    f'PG2Augment cannot stand inside {type(outer).__name__}: put it into the '
+                    'pipeline itself, and set prob'
+                )
     return found
 
 
@@ -53,6 +63,14 @@ def check_placement(placement: Placement) -> None:
                 logger='current',
                 level=30,
             )
+    for transform in after:
+        encoders = getattr(transform, 'encoder', None) or []
+        for encoder in encoders if isinstance(encoders, list) else [encoders]:
+            if getattr(encoder, 'instance_mapping_table', None):
+                raise ValueError(
+                    f'{type(encoder).__name__} replaces the instance_mapping_table that carries '
+                    f'what PG2Augment decided: use another codec in the {where}'
+                )
     if not after or names[-1] != 'PackPoseInputs':
         raise ValueError(f"the pipeline must end in dict(type='PackPoseInputs'): {where}")
     flips = [name for name in names[position + 1 :] if name.endswith('Flip')]

@@ -159,11 +159,11 @@ def make_plan(
         fitted = shift_into_image(fitted, target_visible, shape, BOX_MARGIN)
         shown = (np.asarray(target_visible) > 0) & inside_image(fitted, shape)
         recover_affine(fitted, fitted, shown)
+        source_matrix = crop_matrix(bbox, size, padding)
     except ValueError as error:
         raise UnsuitableError(str(error)) from error
     if shown.sum() < min_visible:
         raise UnsuitableError(f'only {int(shown.sum())} joints of the new pose are in the image')
-    source_matrix = crop_matrix(bbox, size, padding)
     target_matrix = crop_matrix(keypoints_bbox(fitted, shown, BOX_MARGIN, shape), size, padding)
     labelled = np.asarray(visible) > 0
     radius = max(_limb_radius(keypoints, labelled, skeleton), _limb_radius(fitted, shown, skeleton))

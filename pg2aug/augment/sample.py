@@ -6,17 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.augment.plan import Plan
+from pg2aug.poses import Skeleton
 
 PLAN_PREFIX = 'pg2_'
 FINAL_KEYPOINTS = PLAN_PREFIX + 'final_keypoints'
 
+_LATE_KEYS = ('input_size', 'transformed_keypoints', 'flip', 'bbox_rotation')
 
-def check_sample(results: dict[str, Any], num_keypoints: int) -> None:
+
+def check_sample(results: dict[str, Any], skeleton: Skeleton) -> None:
     """Raise ValueError unless a sample is one person's, fresh from ``LoadImage``.
 
     Args:
         results: Sample of the pipeline.
-        num_keypoints: Joints of the generator.
+        skeleton: Skeleton of the generator.
     """
     missing = [
         key for key in ('img', 'keypoints', 'keypoints_visible', 'bbox') if key not in results
@@ -26,7 +29,12 @@ def check_sample(results: dict[str, Any], num_keypoints: int) -> None:
             f'PG2Augment: the sample has no {missing}: put PG2Augment right after '
             "dict(type='LoadImage') in train_pipeline"
         )
-    late = [key for key in ('input_size', 'transformed_keypoints', 'flip') if key in results]
+    late = [key for key in _LATE_KEYS if key in results]
+    if 'bbox_scale' in results and not np.allclose(
+        results['bbox_scale'], results['bbox'][:, 2:] - results['bbox'][:, :2], rtol=1e-2
+    ):
+        # Some datasets come with the scale of their boxes; only GetBBoxCenterScale pads it.
+        late.append('a padded bbox_scale')
     if late:
         raise ValueError(
             f'PG2Augment: the sample was already transformed (it has {late}): move PG2Augment up, '
@@ -43,10 +51,16 @@ def check_sample(results: dict[str, Any], num_keypoints: int) -> None:
             f'PG2Augment: the sample has {count} instances; it needs one person a sample: set '
             "data_mode='topdown' in the dataset, or remove PG2Augment from a bottom-up pipeline"
         )
-    if joints != num_keypoints:
+    if joints != skeleton.num_keypoints:
         raise ValueError(
-            f'PG2Augment: the dataset has {joints} joints, the generator {num_keypoints}: set '
-            "generator=dict(...) to one trained on the dataset's skeleton"
+            f'PG2Augment: the dataset has {joints} joints, the generator {skeleton.num_keypoints}: '
+            "set generator=dict(...) to one trained on the dataset's skeleton"
+        )
+    if tuple(results.get('flip_indices', skeleton.flip_indices)) != skeleton.flip_indices:
+        raise ValueError(
+            f'PG2Augment: the joints of the dataset are mirrored as {results["flip_indices"]}, '
+            f'those of the generator as {skeleton.flip_indices}: set generator=dict(...) to one '
+            "trained on the dataset's skeleton"
         )
 
 

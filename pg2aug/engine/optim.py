@@ -23,12 +23,8 @@ class AutocastOptimWrapper(OptimWrapper):
     bfloat16 has the exponent range of float32 and needs no loss scaling. For float16, which does,
     use MMEngine's ``AmpOptimWrapper`` (GPU only).
 
-    Args:
-        **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
+    Takes the arguments of :class:`mmengine.optim.OptimWrapper`.
     """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

@@ -4,10 +4,12 @@ from itertools import chain, repeat
 from typing import Any
 
 from mmengine.dataset import InfiniteSampler
+from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from pg2aug.dataloading import restart_dataloader
+from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import LOOPS
 
 
@@ -21,7 +23,16 @@ class PG2TrainLoop(IterBasedTrainLoop):
     """
 
     def run(self) -> nn.Module:
-        """Train, from where a checkpoint left off."""
+        """Train, from where a checkpoint left off.
+
+        Raises:
+            ValueError: If the model and its dataset have different joints.
+        """
+        model = self.runner.model
+        model = model.module if is_model_wrapper(model) else model
+        joints = Skeleton.from_metainfo(self.dataloader.dataset.metainfo)
+        context = 'the train dataset (model.data_preprocessor.metainfo must be its metainfo)'
+        check_same_joints(model.data_preprocessor.skeleton, joints, context)
         if self._iter > 0 and isinstance(self.dataloader.sampler, InfiniteSampler):
             restart_dataloader(self, skipped_batches=self._iter)
             batches: Any = self.dataloader_iterator

@@ -36,7 +36,6 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         foreground: Whether to cut the person out of condition and target image, so that the model
             learns the person and not the scene: both are grey further from the pose than
             ``FOREGROUND_RADIUS``. Not in the paper.
-        non_blocking: Whether copies to the device may overlap with computation.
     """
 
     def __init__(
@@ -45,9 +44,8 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         heatmap_radius: float = 4.0,
         heatmap_background: float = 0.0,
         foreground: bool = False,
-        non_blocking: bool = True,
     ) -> None:
-        super().__init__(non_blocking=non_blocking)
+        super().__init__()
         # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
         from mmpose.datasets.datasets.utils import parse_pose_metainfo
 

@@ -1,6 +1,7 @@
 """Direct and deferred mode are one thing done in two frames."""
 
 import copy
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -228,3 +229,20 @@ def test_other_colours_and_scales_of_the_network_input(make_augment, smooth_pers
         outputs.append(output['inputs'])
     torch.testing.assert_close(as_images(outputs[0], preprocessor), outputs[1], atol=1e-2, rtol=0)
     torch.testing.assert_close(outputs[2] * 255, outputs[1], atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_mixed_precision_of_the_pose_model_moves_nothing(
+    make_augment, smooth_persons, preprocessor, dtype
+):
+    """MMEngine calls the preprocessor, and with it the hook, inside of autocast."""
+    samples = [make_sample(person_id=i, seed=i, family=f) for i, f in enumerate(FAMILIES)]
+    augment = make_augment()
+    augment.deferred = True
+    inputs = []
+    for context in (nullcontext(), torch.autocast('cpu', dtype)):
+        output = run_pipeline(augment, [ROTATION], MSRA, samples, preprocessor)
+        with context:
+            DeferredBatch.take(output).synthesize(augment.synthesizer, preprocessor)
+        inputs.append(output['inputs'])
+    assert torch.equal(*inputs)

@@ -76,7 +76,8 @@ def test_the_annotation_becomes_the_new_pose(make_augment, sample):
 
 def test_what_else_describes_the_person_follows(make_augment, sample):
     # MPII's box is a centre and a scale.
-    sample.update(bbox_center=np.ones((1, 2), np.float32), bbox_scale=np.ones((1, 2), np.float32))
+    box = sample['bbox']
+    sample.update(bbox_center=np.ones((1, 2), np.float32), bbox_scale=box[:, 2:] - box[:, :2])
     result = make_augment()(sample)
     low, high = result['bbox'][0, :2], result['bbox'][0, 2:]
     np.testing.assert_allclose(result['bbox_center'], [(low + high) / 2])

@@ -9,6 +9,7 @@ import torch
 from augment_world import SKELETON, make_sample
 from mmengine.dataset import ConcatDataset
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
+from mmpose.models.heads import VisPredictHead
 from mmpose.models.losses import KeypointMSELoss
 from mmpose.registry import DATASETS
 from pose_training import train_steps
@@ -92,6 +93,29 @@ def test_samples_that_do_not_tell_how_they_were_flipped(people, augment):
     )
     with pytest.raises(ValueError, match=words):
         start(build_dataset(people, steps))
+
+
+def test_a_transform_that_hides_it(people, augment):
+    steps = train_steps()
+    steps.insert(1, dict(type='mmcv.RandomApply', transforms=[augment], prob=0.5))
+    with pytest.raises(ValueError, match='cannot stand inside RandomApply'):
+        start(build_dataset(people, steps))
+
+
+def test_a_codec_that_drops_the_plan(people, augment):
+    dataset = build_dataset(people, train_steps(augment))
+    target = next(t for t in dataset.pipeline.transforms if hasattr(t, 'encoder'))
+    target.encoder.instance_mapping_table = dict(bbox='bboxes')
+    with pytest.raises(ValueError, match='replaces the instance_mapping_table'):
+        start(dataset)
+
+
+def test_a_head_that_learns_visibility_from_weights(people, augment):
+    model = make_model()
+    model.head = VisPredictHead.__new__(VisPredictHead)
+    nn.Module.__init__(model.head)
+    with pytest.raises(ValueError, match='VisPredictHead'):
+        start(build_dataset(people, train_steps(augment)), model)
 
 
 def test_a_bottom_up_dataset(people, augment):
@@ -237,6 +261,9 @@ def test_arguments_out_of_range(generator, pose_bank, settings, words):
         (dict(input_size=(48, 64)), r"already transformed .it has \['input_size'\].: move"),
         (dict(flip=False), 'already transformed'),
         (dict(img=np.zeros((96, 72, 3), np.float32)), 'float32, not uint8: remove to_float32'),
+        (dict(bbox_rotation=np.zeros(1)), r"already transformed .it has \['bbox_rotation'\]"),
+        (dict(bbox_scale=np.full((1, 2), 1e3)), "has .'a padded bbox_scale'.*move PG2Augment up"),
+        (dict(flip_indices=list(range(17))), 'joints of the dataset are mirrored as'),
     ],
 )
 def test_without_the_hook_the_first_sample_tells(make_augment, change, words):
