@@ -8,15 +8,18 @@ sheet.png (look at it first) into OUT. The same command writes the same bytes. T
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from mmengine.config import DictAction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pg2aug.augment import AppearanceCheck, GeneratorFile, Synthesizer
+from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
 from pg2aug.augment.plan import restrict_bank
 from pg2aug.expansion import Job, Summary, expand, expansion_info, load_sources
 from pg2aug.poses import PoseBank, Skeleton
+from pg2aug.registry import MODELS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,8 +56,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='F',
         help="share of a new person's joints that must pass the label check (default: 0.7)",
     )
-    parser.add_argument(
+    check = parser.add_mutually_exclusive_group()
+    check.add_argument(
+        '--check',
+        nargs='+',
+        action=DictAction,
+        type=key_value,
+        default=dict(type='AppearanceCheck'),
+        metavar='KEY=VALUE',
+        help='label check, e.g. max_distance=40, or type=MODULE.CLASS (default: AppearanceCheck)',
+    )
+    check.add_argument(
         '--no-check', action='store_true', help='keep every image and label, right or wrong'
+    )
+    parser.add_argument(
+        '--coarse', action='store_true', help='images of stage 1 alone, not refined by stage 2'
     )
     parser.add_argument(
         '--ignore-joint-names',
@@ -65,6 +81,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
         parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
     return args
+
+
+def key_value(text: str) -> str:
+    if '=' not in text:
+        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
+    return text
+
+
+def build_check(config: dict[str, Any]) -> LabelCheck:
+    try:
+        check: LabelCheck = MODELS.build(dict(config, _scope_='pg2aug'))
+    except (ImportError, KeyError, TypeError) as error:
+        raise ValueError(f'--check {config} cannot be built: {error}') from error
+    return check
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -96,8 +126,9 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
         bank=load_bank(args.pose_bank, skeleton, args.min_visible, ignore_names),
         synthesizer=Synthesizer(
             generator.build(),
-            check=None if args.no_check else AppearanceCheck(),
+            check=None if args.no_check else build_check(args.check),
             min_joints_ok=args.min_joints_ok,
+            refine=not args.coarse,
             device=choose_device(args.device),
         ),
         size=generator.size,
@@ -113,9 +144,9 @@ def run(args: argparse.Namespace, console: Console) -> Summary:
     left_out = sum(job.sources.left_out.values())
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out} left out')
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
-    check = 'none' if args.no_check else type(job.synthesizer.check).__name__
-    settings = {name: getattr(args, name) for name in ('seed', 'min_visible', 'min_joints_ok')}
-    settings['label_check'] = check
+    names = 'seed', 'min_visible', 'min_joints_ok', 'coarse'
+    settings = {name: getattr(args, name) for name in names}
+    settings['label_check'] = None if args.no_check else args.check
     info = expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)
     columns = (
         *(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),

@@ -249,6 +249,54 @@ def test_a_refused_person_is_listed_with_its_reason(synthesize):
     assert {'attempt', 'source_annotation_id', 'target_pose', 'detail'} <= set(failed[0])
 
 
+def test_the_label_check_is_set_from_the_command_line(synthesize, capsys):
+    settings = ['--check', 'max_distance=255', 'min_correlation=-1']
+    status, out = synthesize(*settings, num=2, check=True)
+    assert status == 0
+    check = dict(type='AppearanceCheck', max_distance=255, min_correlation=-1)
+    assert read(out)['info']['label_check'] == check
+    arguments = ['--check', 'max_distance=0.01', '--min-joints-ok', 1, '--max-attempts', 6]
+    assert synthesize(*arguments, out='b', check=True)[0] == 1
+    assert 'the label check failed' in capsys.readouterr().err
+    assert read(synthesize(out='c')[1])['info']['label_check'] is None
+
+
+@pytest.mark.parametrize('setting', ['type=NoSuchCheck', 'no_such_setting=1', 'type=no.such.Check'])
+def test_a_label_check_that_there_is_not(synthesize, capsys, setting):
+    status, out = synthesize('--check', setting, check=True)
+    assert status == 1
+    message = capsys.readouterr().err
+    assert '--check {' in message
+    assert setting.split('=')[1] in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [(['--check', 'max_distance'], 'not KEY=VALUE'), (['--check', 'a=1', '--no-check'], 'allowed')],
+)
+def test_label_check_arguments_that_cannot_be_read(synthesize, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        synthesize(*arguments, check=True)
+    assert message in capsys.readouterr().err
+
+
+def test_the_second_stage_plays_no_part_in_coarse_images(synthesize, generator, tmp_path):
+    content = torch.load(generator[1], weights_only=True)
+    state = content['state_dict']
+    state.update({k: v + 0.1 for k, v in state.items() if k.startswith('generator2.')})
+    torch.save(content, tmp_path / 'tiny.pth')
+    other = ['--checkpoint', tmp_path / 'tiny.pth']
+    images = [
+        tree(synthesize(*arguments, out=str(number))[1] / 'images')
+        for number, arguments in enumerate([['--coarse'], ['--coarse', *other], [], other])
+    ]
+    assert images[0] == images[1]
+    assert all(images[2][name] != images[3][name] for name in images[2])
+    assert read(tmp_path / '0')['info']['coarse'] is True
+    assert read(tmp_path / '2')['info']['coarse'] is False
+
+
 def test_crowds_and_hidden_people_are_no_sources(synthesize, couples):
     def change(content):
         for annotation in content['annotations'][1:]:
