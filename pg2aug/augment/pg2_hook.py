@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.device import get_device
 from mmengine.hooks import Hook
@@ -15,6 +16,12 @@ from pg2aug.augment.pipelines import Placement, check_placement, find_augments
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.dataloading import restart_dataloader
 from pg2aug.registry import HOOKS, register_for_users
+
+MIN_ACCEPTED = 0.2
+"""Share of accepted persons below which the log warns."""
+
+MIN_SEEN = 50
+"""Persons over which that share is taken."""
 
 
 @register_for_users(HOOKS)
@@ -46,6 +53,7 @@ class PG2Hook(Hook):
         self._augments: list[PG2Augment] = []
         self._handle: Any = None
         self._counts = torch.zeros(4)
+        self._seen = np.zeros(2)
 
     def before_train(self, runner: Runner) -> None:
         """Check the config, and take over from the train pipeline's PG2Augments."""
@@ -95,7 +103,20 @@ class PG2Hook(Hook):
         if persons:
             runner.message_hub.update_scalar('train/pg2/persons', persons_ok / persons)
             runner.message_hub.update_scalar('train/pg2/joints', joints_ok / joints)
+        self._warn_if_refused(runner, persons, persons_ok)
         self._counts.zero_()
+
+    def _warn_if_refused(self, runner: Runner, persons: float, persons_ok: float) -> None:
+        self._seen += np.array([persons, persons_ok])
+        seen, accepted = self._seen
+        if seen >= MIN_SEEN:
+            if accepted < MIN_ACCEPTED * seen:
+                runner.logger.warning(
+                    f'PG2Hook: the label check accepted {accepted:.0f} of the last {seen:.0f} '
+                    'persons; refused ones are not trained on. Train the generator on people like '
+                    'these, or lower prob; tools/browse_augment.py shows them'
+                )
+            self._seen[:] = 0
 
     def after_train(self, runner: Runner) -> None:
         """Let go of the model, and let the transforms synthesise by themselves again."""

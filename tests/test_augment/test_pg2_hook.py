@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -211,6 +213,15 @@ def test_the_accepted_shares_are_logged(augment, people, tmp_path, check, person
         values, _ = scalars[f'train/pg2/{name}'].data
         assert len(values) == 8
         assert np.mean(values) == pytest.approx(expected, abs=0.03)
+
+
+def test_many_refused_persons_are_warned_of(augment, people, tmp_path, monkeypatch):
+    monkeypatch.setattr('pg2aug.augment.pg2_hook.MIN_SEEN', 20)
+    check = dict(type='RefuseJoints', joints=list(range(17)))
+    dataset = with_pipeline(people, dict(augment, check=check))
+    runner, _ = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK]))
+    log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+    assert 'the label check accepted 0 of the last' in log
 
 
 def test_the_hook_lets_go_of_the_model_after_training(augment, people, tmp_path):
