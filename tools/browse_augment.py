@@ -1,12 +1,14 @@
 """See what a pose estimator will be trained on: PG2Augment's samples as contact sheets.
 
-Every row is one sample: the input without augmentation, the target pose, the synthesised person,
-and the final input with its labels. Joints that the label check refused are not drawn; refused
-persons say so.
+Every row is one sample: the photo as the network would have seen it, in the same frame; the target
+pose; the synthesised person; and the final input with the labels that it is trained on. Joints that
+the label check refused are no labels, and neither is any joint of a refused person.
 """
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,20 +16,23 @@ from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
+from numpy.typing import NDArray
 from rich.progress import track
 
 import pg2aug  # noqa: F401 (registers the transform, and makes mmpose.models import)
 from pg2aug.augment.deferred import DeferredBatch
+from pg2aug.augment.pg2_hook import _check_alike
 from pg2aug.augment.pipelines import check_placement, find_augments
 from pg2aug.augment.plan import to_crop
-from pg2aug.augment.synthesizer import Synthesizer
-from pg2aug.datasets.crop import transform_keypoints
+from pg2aug.augment.sample import FINAL_KEYPOINTS
+from pg2aug.augment.synthesizer import Result, Synthesizer
+from pg2aug.poses import Skeleton
 from pg2aug.visualization import contact_sheet, draw_skeleton, skeleton_image, write_png
 
 TITLES = ('source', 'target pose', 'synthesised', 'final input')
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='MMPose config with PG2Augment in its train pipeline')
     parser.add_argument('--num', type=int, default=48, help='samples to show')
@@ -36,13 +41,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings to override')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.num < 1 or args.rows < 1:
         parser.error(f'--num and --rows must be at least 1, got {args.num} and {args.rows}')
     return args
 
 
-def load(cfg: Config, device: str) -> tuple[object, object, Synthesizer]:
+def load(cfg: Config, device: str) -> tuple[Any, Any, Synthesizer]:
     """Train dataset with PG2Augment deferred at prob 1, the model's preprocessor, synthesizer."""
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     placements = find_augments(dataset)
@@ -51,31 +56,69 @@ def load(cfg: Config, device: str) -> tuple[object, object, Synthesizer]:
     for placement in placements:
         check_placement(placement)
         placement.augment.prob, placement.augment.deferred = 1.0, True
+    _check_alike([placement.augment for placement in placements])
     preprocessor = MODELS.build(cfg.model.data_preprocessor).to(device)
     return dataset, preprocessor, placements[0].augment.build_synthesizer(device)
 
 
-def make_row(index: int, batch: DeferredBatch, source: torch.Tensor, result: object, skeleton):
-    """One row of a sheet and its caption."""
-    plan = batch.plans[index]
-    images = [source[index], result.persons[index], result.images[index]]
-    source_image, person, final = (
-        image.permute(1, 2, 0).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
-        for image in images
+@dataclass(frozen=True)
+class Before:
+    """A sample before its synthesis.
+
+    Attributes:
+        images: (1, 3, H, W) BGR in [0, 255], the network input with the photo's own person.
+        keypoints: (K, 2) of its labels, in pixels of the network input.
+        labelled: (K,) True for joints that are labels unless the check refuses them.
+    """
+
+    images: torch.Tensor
+    keypoints: NDArray[np.float32]
+    labelled: NDArray[np.bool_]
+
+
+def final_keypoints(sample: Any) -> NDArray[np.float32]:
+    """(K, 2) joints of a packed sample in pixels of the network input, mirrored ones swapped.
+
+    To be read before ``DeferredBatch.take``, which removes them.
+    """
+    instances = sample.gt_instances
+    return np.array(instances.get(FINAL_KEYPOINTS, instances.get('keypoints'))[0], np.float32)
+
+
+def trained_joints(sample: Any) -> NDArray[np.bool_]:
+    """(K,) True for the joints that the loss sees."""
+    weights = sample.gt_instance_labels.keypoint_weights
+    # Codecs of several levels have weights for each.
+    trained: NDArray[np.bool_] = (weights.reshape(-1, weights.shape[-1]).amax(0) > 0).cpu().numpy()
+    return trained
+
+
+def make_row(
+    batch: DeferredBatch, before: Before, result: Result, skeleton: Skeleton
+) -> tuple[list[NDArray[np.uint8]], str]:
+    """Images of a batch of one sample, and their caption.
+
+    Args:
+        batch: Synthesised already.
+        before: What the sample was.
+        result: What became of the plan.
+        skeleton: Of the labels.
+    """
+    source, person, final = (
+        image[0].permute(1, 2, 0).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
+        for image in (before.images, result.persons, result.images)
     )
-    joints_ok = result.joints_ok[index].cpu().numpy()
-    accepted = bool(result.accepted[index])
+    plan, trained = batch.plans[0], trained_joints(batch.samples[0])
     size = person.shape[1], person.shape[0]
     pose = skeleton_image(size, to_crop(plan), plan.target_visible, skeleton)
-    keypoints = transform_keypoints(plan.target_keypoints, batch.matrices[index].numpy())
-    labelled = draw_skeleton(final, keypoints, joints_ok * accepted, skeleton, thickness_px=1)
-    verdict = 'accepted' if accepted else 'refused'
-    joints = f'{int(joints_ok.sum())} of {int((plan.target_visible > 0).sum())} joints'
-    return [source_image, pose, person, labelled], f'{verdict}: {joints}'
+    drawn = draw_skeleton(final, before.keypoints, trained.astype(float), skeleton, thickness_px=1)
+    verdict = 'accepted' if bool(result.accepted[0]) else 'refused'
+    caption = f'{verdict}: {trained.sum()} of {before.labelled.sum()} joints'
+    return [source, pose, person, drawn], caption
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -86,13 +129,15 @@ def main() -> None:
     rows, captions, left, accepted = [], [], 0, 0
     for number in track(range(args.num), 'synthesising'):
         data = preprocessor(pseudo_collate([dataset[int(order[number % len(order)])]]), True)
+        sample = data['data_samples'][0]
+        keypoints, labelled = final_keypoints(sample), trained_joints(sample)
         batch = DeferredBatch.take(data)
         if batch is None:
             left += 1
             continue
-        source = batch.images(preprocessor).clone()
+        before = Before(batch.images(preprocessor).clone(), keypoints, labelled)
         result = batch.synthesize(synthesizer, preprocessor)
-        row, caption = make_row(0, batch, source, result, synthesizer.skeleton)
+        row, caption = make_row(batch, before, result, synthesizer.skeleton)
         rows.append(row)
         captions.append(caption)
         accepted += int(result.accepted.sum())
