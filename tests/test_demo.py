@@ -19,8 +19,10 @@ def test_the_demo_goes_the_whole_way(tmp_path):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     summary = (out / 'SUMMARY.md').read_text()
-    sheets = [line[2:] for line in summary.splitlines() if line.startswith('- ')]
-    assert {Path(sheet).parts[0] for sheet in sheets} == {'pg2', 'browse', 'expanded'}
+    sheets = [line[5:] for line in summary.splitlines() if line.startswith('   - ')]
+    in_order = list(dict.fromkeys(Path(sheet).parts[0] for sheet in sheets))
+    assert in_order == ['figures', 'pg2', 'bank.png', 'browse', 'pose', 'expanded']
+    assert {'figures/people.png', 'pose/predictions.png'} <= set(sheets)
     assert all(cv2.imread(str(out / sheet)) is not None for sheet in sheets)
     expanded = json.loads((out / 'expanded' / 'person_keypoints.json').read_text())
     assert len(expanded['images']) == 3

@@ -10,14 +10,20 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import mmpose
+from demo_sheets import draw_people, draw_poses, draw_predictions
 
 TOOLS = Path(os.path.relpath(Path(__file__).resolve().parent))
 CONFIGS = TOOLS.parent / 'configs'
 PG2_CONFIG = CONFIGS / 'pg2' / 'pg2-foreground_figures-64x48.py'
 POSE_CONFIG = CONFIGS / 'pose' / 'td-hm_res18-small_pg2aug_figures-128x96.py'
+IMAGES_PER_PERSON, VAL_PEOPLE = 8, 10
+SPLITS = ('train', 'val')
 MMPOSE_TRAIN = Path(os.path.relpath(mmpose.__file__)).parent / '.mim' / 'tools' / 'train.py'
 
 
@@ -32,62 +38,120 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_steps(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Command of each step, by its title."""
+@dataclass(frozen=True)
+class Step:
+    """A tool to run.
+
+    Attributes:
+        title: What it does.
+        made: What it leaves, and where.
+        command: Its script and arguments.
+        sheets: Its contact sheets: a pattern below the demo's folder.
+        draw: Draws them, where the tool does not.
+    """
+
+    title: str
+    made: str
+    command: tuple[object, ...]
+    sheets: str
+    draw: Callable[[], None] | None = None
+
+    def run(self) -> None:
+        """Run the tool, and draw its sheets."""
+        code = subprocess.run([sys.executable, *map(str, self.command)], check=False).returncode
+        if code:
+            raise SystemExit(f'the step {self.title!r} failed with exit code {code}')
+        if self.draw:
+            self.draw()
+
+
+def make_steps(args: argparse.Namespace) -> list[Step]:
+    """The steps in their order."""
     out = args.out
     figures = out / 'figures'
-    annotations = figures / 'person_keypoints_train.json'
+    train, val = ((figures / f'person_keypoints_{s}.json', figures / 'images' / s) for s in SPLITS)
     config = out / 'pg2' / PG2_CONFIG.name
     checkpoint = out / 'pg2' / f'iter_{args.stage1_iters + args.stage2_iters}.pth'
     bank = out / 'bank.npz'
-    augment = 'train_dataloader.dataset.pipeline.1'
-    pose_options = [
-        f'train_dataloader.dataset.data_root={figures}/',
-        f'val_dataloader.dataset.data_root={figures}/',
-        f'test_dataloader.dataset.data_root={figures}/',
-        f'{augment}.generator.config={config}',
-        f'{augment}.generator.checkpoint={checkpoint}',
-        f'{augment}.pose_bank={bank}',
-    ]
     pg2_options = [
         f'stage1_iters={args.stage1_iters}',
         f'stage2_iters={args.stage2_iters}',
         f'train_dataloader.dataset.dataset.data_root={figures}/',
         f'custom_hooks.0.dataset.dataset.data_root={figures}/',
     ]
-    steps = {
-        'Make procedural people': [
-            *(
-                TOOLS / 'make_figures.py',
-                figures,
-                '--train-people',
-                args.train_people,
-                '--val-people',
-                10,
+    augment = 'train_dataloader.dataset.pipeline.1'
+    pose_options = [
+        *(f'{split}_dataloader.dataset.data_root={figures}/' for split in (*SPLITS, 'test')),
+        f'{augment}.generator.config={config}',
+        f'{augment}.generator.checkpoint={checkpoint}',
+        f'{augment}.pose_bank={bank}',
+    ]
+    pose_config = out / 'pose' / POSE_CONFIG.name
+    pose_checkpoint = out / 'pose' / f'epoch_{args.epochs}.pth'
+    return [
+        Step(
+            'Make procedural people',
+            f'{args.train_people * IMAGES_PER_PERSON} images of {args.train_people} people to '
+            f'train on and {VAL_PEOPLE * IMAGES_PER_PERSON} of {VAL_PEOPLE} others to validate: '
+            '`figures/`',
+            (
+                *(TOOLS / 'make_figures.py', figures, '--train-people', args.train_people),
+                *('--val-people', VAL_PEOPLE, '--images-per-person', IMAGES_PER_PERSON),
             ),
-            *('--images-per-person', 8),
-        ],
-        'Train PG2': [
-            *(TOOLS / 'train_pg2.py', PG2_CONFIG, '--work-dir', out / 'pg2', '--amp'),
-            *('--cfg-options', *pg2_options),
-        ],
-        'Build the pose bank': [TOOLS / 'build_pose_bank.py', annotations, '--out', bank],
-        'Browse what the estimator will see': [
-            *(TOOLS / 'browse_augment.py', POSE_CONFIG, '--num', 16, '--out', out / 'browse'),
-            *('--cfg-options', *pose_options),
-        ],
-        'Train a pose estimator with PG2Augment': [
-            *(MMPOSE_TRAIN, POSE_CONFIG, '--work-dir', out / 'pose', '--cfg-options'),
-            *(f'train_cfg.max_epochs={args.epochs}', f'train_cfg.val_interval={args.epochs}'),
-            *(f'default_hooks.checkpoint.interval={args.epochs}', *pose_options),
-        ],
-        'Expand the dataset': [
-            *(TOOLS / 'synthesize.py', '--config', config, '--checkpoint', checkpoint),
-            *('--ann-file', annotations, '--img-root', figures / 'images' / 'train'),
-            *('--pose-bank', bank, '--num', args.num, '--seed', 0, '--out', out / 'expanded'),
-        ],
-    }
-    return {title: [str(part) for part in command] for title, command in steps.items()}
+            'figures/people.png',
+            partial(draw_people, *train, figures / 'people.png'),
+        ),
+        Step(
+            'Train PG2',
+            f'a generator, its config and its log: `pg2/`, weights in `pg2/{checkpoint.name}`',
+            (
+                *(TOOLS / 'train_pg2.py', PG2_CONFIG, '--work-dir', out / 'pg2', '--amp'),
+                *('--cfg-options', *pg2_options),
+            ),
+            'pg2/samples/*.png',
+        ),
+        Step(
+            'Build the pose bank',
+            'the training poses and how often each is drawn, rare ones more often: `bank.npz`',
+            (TOOLS / 'build_pose_bank.py', train[0], '--out', bank),
+            'bank.png',
+            partial(draw_poses, bank, out / 'bank.png'),
+        ),
+        Step(
+            'Browse what the estimator will see',
+            'samples of PG2Augment with the labels that are trained on: `browse/`',
+            (
+                *(TOOLS / 'browse_augment.py', POSE_CONFIG, '--num', 16, '--out', out / 'browse'),
+                *('--cfg-options', *pose_options),
+            ),
+            'browse/*.png',
+        ),
+        Step(
+            'Train a pose estimator with PG2Augment',
+            f'an estimator, its config and its log: `pose/`, weights in '
+            f'`pose/{pose_checkpoint.name}`; its predictions on validation images',
+            (
+                *(MMPOSE_TRAIN, POSE_CONFIG, '--work-dir', out / 'pose', '--cfg-options'),
+                *(f'train_cfg.max_epochs={args.epochs}', f'train_cfg.val_interval={args.epochs}'),
+                *(f'default_hooks.checkpoint.interval={args.epochs}', *pose_options),
+            ),
+            'pose/predictions.png',
+            partial(
+                draw_predictions,
+                *(pose_config, pose_checkpoint, *val, out / 'pose' / 'predictions.png'),
+            ),
+        ),
+        Step(
+            'Expand the dataset',
+            f'up to {args.num} new images and their COCO file: `expanded/`',
+            (
+                *(TOOLS / 'synthesize.py', '--config', config, '--checkpoint', checkpoint),
+                *('--ann-file', train[0], '--img-root', train[1]),
+                *('--pose-bank', bank, '--num', args.num, '--seed', 0, '--out', out / 'expanded'),
+            ),
+            'expanded/*.png',
+        ),
+    ]
 
 
 def prepare(out: Path) -> None:
@@ -105,23 +169,17 @@ def main() -> None:
     prepare(args.out)
     lines = ['# What the demo made', '']
     started = time.time()
-    for number, (title, command) in enumerate(make_steps(args).items(), 1):
-        print(f'\n=== {number}. {title}\n{" ".join(command)}\n', flush=True)
+    for number, step in enumerate(make_steps(args), 1):
+        command = ' '.join(map(str, step.command))
+        print(f'\n=== {number}. {step.title}\n{command}\n', flush=True)
         step_started = time.time()
-        code = subprocess.run([sys.executable, *command], check=False).returncode
-        if code:
-            raise SystemExit(f'step {number} ({title}) failed with exit code {code}')
+        step.run()
         lines += [
-            f'{number}. **{title}** ({time.time() - step_started:.0f} s)',
-            f'   `python {" ".join(command)}`',
+            f'{number}. **{step.title}** ({time.time() - step_started:.0f} s): {step.made}',
+            f'   `python {command}`',
+            *(f'   - {path.relative_to(args.out)}' for path in sorted(args.out.glob(step.sheets))),
         ]
-    sheets = [
-        *sorted((args.out / 'pg2' / 'samples').glob('*.png')),
-        *sorted((args.out / 'browse').glob('*.png')),
-        *sorted((args.out / 'expanded').glob('*.png')),
-    ]
-    lines += ['', f'Took {time.time() - started:.0f} s. Sheets to look at:', '']
-    lines += [f'- {sheet.relative_to(args.out)}' for sheet in sheets]
+    lines += ['', f'Took {time.time() - started:.0f} s. The .png files are contact sheets.']
     summary = args.out / 'SUMMARY.md'
     summary.write_text('\n'.join(lines) + '\n')
     print(f'\n{summary.read_text()}\nin {args.out}/')
