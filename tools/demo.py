@@ -30,9 +30,9 @@ MMPOSE_TRAIN = Path(os.path.relpath(mmpose.__file__)).parent / '.mim' / 'tools' 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder, made anew')
-    parser.add_argument('--train-people', type=int, default=120)
-    parser.add_argument('--stage1-iters', type=int, default=1200, help='of PG2')
-    parser.add_argument('--stage2-iters', type=int, default=200, help='of PG2')
+    parser.add_argument('--train-people', type=int, default=40)
+    parser.add_argument('--stage1-iters', type=int, default=1000, help='of PG2')
+    parser.add_argument('--stage2-iters', type=int, default=100, help='of PG2')
     parser.add_argument('--epochs', type=int, default=4, help='of the pose estimator')
     parser.add_argument('--num', type=int, default=50, help='images to expand the dataset by')
     return parser.parse_args()

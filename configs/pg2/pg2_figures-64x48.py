@@ -3,8 +3,8 @@ _base_ = '../_base_/pg2.py'
 
 data_root = 'demo/figures/'
 size = (48, 64)
-stage1_iters = 1200
-stage2_iters = 200
+stage1_iters = 1000
+stage2_iters = 100
 
 model = dict(
     size=size,
@@ -36,7 +36,7 @@ train_dataloader = dict(
 custom_hooks = [
     dict(
         type='pg2aug.SampleSheetHook',
-        interval=300,
+        interval=250,
         scale=3,
         dataset=dict(
             type='pg2aug.PersonPairDataset',

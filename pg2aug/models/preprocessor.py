@@ -9,7 +9,7 @@ from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, limb_radius, 
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
-FOREGROUND_RADIUS = 1.8
+FOREGROUND_RADIUS = 1.4
 """Radius of what is cut out around a limb, over the radius of limbs in the pose mask."""
 
 
