@@ -71,6 +71,8 @@ class Plan:
 def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> None:
     """Raise UnsuitableError unless enough of a person is labelled to cut it out and remove it.
 
+    A limb of which one end alone is labelled would stay in the picture, beside the new pose.
+
     Args:
         visible: (K,), greater than 0 where labelled.
         skeleton: Skeleton of K joints.
@@ -83,6 +85,10 @@ def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) ->
         raise UnsuitableError('the torso is not labelled')
     if skeleton.head and not labelled[list(skeleton.head)].any():
         raise UnsuitableError('no joint of the head is labelled')
+    for a, b in skeleton.limbs:
+        if labelled[a] != labelled[b] and not {a, b} & set(skeleton.head):
+            name = skeleton.keypoint_names[b if labelled[a] else a]
+            raise UnsuitableError(f'{name} is not labelled: where a limb is cannot be told')
 
 
 def suitable_targets(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> NDArray[Any]:

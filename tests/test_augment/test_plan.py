@@ -105,13 +105,20 @@ def test_a_plan_survives_as_plain_arrays(sample):
 def test_unlabelled_joints_are_never_read(sample):
     target = make_figure(seed=2)
     visible, target_visible = sample['keypoints_visible'].copy(), target.visible.copy()
-    visible[0, 9], target_visible[3] = 0, 0
+    visible[0, 4], target_visible[3] = 0, 0
     keypoints, target_keypoints = sample['keypoints'].copy(), target.keypoints.copy()
     changed = dict(visible=visible[0], target_visible=target_visible)
     expected = plan_for(sample, target, **changed)
-    keypoints[0, 9], target_keypoints[3] = np.nan, np.nan
+    keypoints[0, 4], target_keypoints[3] = np.nan, np.nan
     plan = plan_for(sample, target, keypoints=keypoints[0], target=target_keypoints, **changed)
     assert same_arrays(plan, expected)
+
+
+def test_a_limb_that_is_half_unlabelled_could_not_be_removed(sample):
+    visible = sample['keypoints_visible'].copy()
+    visible[0, 15] = 0
+    with pytest.raises(UnsuitableError, match='left_ankle is not labelled'):
+        plan_for(sample, make_figure(seed=2), visible=visible[0])
 
 
 def test_planning_writes_to_nothing_of_the_sample(sample):

@@ -47,7 +47,7 @@ def pose_bank(tmp_path_factory):
 @pytest.fixture
 def couples(tmp_path):
     """Annotation file and image folder of six images with two people each."""
-    figures = make_figures(tmp_path / 'figures', 4, 3, size=(72, 96), rare_fraction=0)
+    figures = make_figures(tmp_path / 'figures', 4, 3, size=(72, 96), rare_fraction=0, seed=1)
     content = json.loads(figures.read_text())
     singles, annotations = content['images'], content['annotations']
     folder = tmp_path / 'couples'
