@@ -26,7 +26,7 @@ def whole_image_mask(plan, skeleton, role, factor):
 
 def test_no_label_of_a_neighbour_outlives_its_pixels(make_job):
     job = make_job()
-    made = [o for o in run_attempts(job, range(16), 8) if isinstance(o, Synthesised)]
+    made = [o for o in run_attempts(job, range(80), 8) if isinstance(o, Synthesised)]
     skeleton, lost, kept = job.synthesizer.skeleton, 0, 0
     for outcome in made:
         entries = CocoEntries(job.sources, skeleton, 0, 'tiny.pth')
