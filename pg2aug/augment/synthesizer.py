@@ -229,7 +229,12 @@ class Synthesizer:
             images = torch.lerp(images, fill_holes(images, (1 - hole) * inside), hole * inside)
         target = transform_points(batch['target_keypoints'], matrices)
         alpha = body_alpha(
-            target, batch['target_visible'], shape, self.skeleton, radius * PERSON_RADIUS
+            target,
+            batch['target_visible'],
+            shape,
+            self.skeleton,
+            radius * PERSON_RADIUS,
+            hands_and_feet=False,
         )
         placement = compose_affines(matrices, invert_affine(batch['target_matrix']))
         pasted = warp(

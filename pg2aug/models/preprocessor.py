@@ -97,4 +97,6 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         keypoints, visible = data[f'{role}_keypoints'], data[f'{role}_visible']
         shape = image.shape[-2], image.shape[-1]
         radius = keypoints.new_full((len(image),), FOREGROUND_RADIUS * limb_radius(shape[0]))
-        return image * body_alpha(keypoints, visible, shape, self.skeleton, radius)
+        return image * body_alpha(
+            keypoints, visible, shape, self.skeleton, radius, hands_and_feet=False
+        )

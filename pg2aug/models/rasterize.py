@@ -127,6 +127,7 @@ def body_alpha(
     skeleton: Skeleton,
     radius: Tensor,
     softness: float = 0.35,
+    hands_and_feet: bool = True,
 ) -> Tensor:
     """Soft mask of the body in a pose: limbs, filled torso, and disks for head, hands and feet.
 
@@ -140,13 +141,16 @@ def body_alpha(
         skeleton: Skeleton of K joints.
         radius: (N,) radius of a limb in pixels.
         softness: Width of the edge as a share of the radius; the mask is 0.5 at the radius.
+        hands_and_feet: Whether wrists and ankles get disks. They are mostly background: good for
+            removing a person, bad for pasting one.
 
     Returns:
         (N, 1, height, width) float32 in [0, 1].
     """
     radius = radius[:, None, None]
     distance = body_distance(keypoints, visible, shape, skeleton.limbs, skeleton.torso)
-    ends = _ends_distance(keypoints, visible, shape, skeleton)
+    tips = skeleton.tips if hands_and_feet else ()
+    ends = _ends_distance(keypoints, visible, shape, skeleton, tips)
     distance = torch.minimum(distance, ends - (END_RADIUS - 1) * radius)
     edge = (softness * radius).clamp_min(0.5)
     return (0.5 + (radius - distance) / (2 * edge)).clamp(0, 1)[:, None]
@@ -164,11 +168,12 @@ def _ends_distance(
     visible: Tensor,
     shape: tuple[int, int],
     skeleton: Skeleton,
+    tips: Sequence[int],
 ) -> Tensor:
-    """Distance to the nearest of head, hands and feet: (N, H, W), infinite without any of them."""
+    """Distance to the nearest of head and tips: (N, H, W), infinite without any of them."""
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    head, tips = list(skeleton.head), list(skeleton.tips)
+    head, tips = list(skeleton.head), list(tips)
     count = labelled[:, head].sum(dim=1, keepdim=True)
     face = keypoints[:, head].sum(dim=1, keepdim=True) / count.clamp_min(1)[..., None]
     if skeleton.torso:

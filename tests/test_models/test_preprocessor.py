@@ -70,7 +70,7 @@ def test_foreground_keeps_the_persons_own_pixels_and_greys_the_rest():
     for role in ('target', 'condition'):
         joints = data[f'{role}_keypoints'], data[f'{role}_visible']
         distance = body_distance(*joints, (128, 64), skeleton.limbs, skeleton.torso)
-        body = (distance <= 4)[:, None].expand_as(plain[role])
+        body = (distance <= 3.5)[:, None].expand_as(plain[role])
         torch.testing.assert_close(cut[role][body], plain[role][body])
         assert (cut[role][..., :8, :8] == 0).all()
         assert (plain[role][..., :8, :8] != 0).any()
