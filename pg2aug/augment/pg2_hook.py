@@ -65,12 +65,12 @@ class PG2Hook(Hook):
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         _check_model(model)
-        # Last, what leaves a transform deferred: a failed start must not.
+        self.synthesizer = placements[0].augment.build_synthesizer(get_device())
+        # Last of what can fail: a failed start must not leave a transform deferred.
         self._adopt(placements)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             # Its workers were forked before this hook ran.
             restart_dataloader(runner.train_loop)
-        self.synthesizer = self._augments[0].build_synthesizer(get_device())
         self._counts = torch.zeros(4, device=self.synthesizer.device)
         # Not before: an EMA copy of the model, made in before_run, would copy the hook.
         self._handle = model.data_preprocessor.register_forward_hook(self._serve)

@@ -92,7 +92,10 @@ def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) ->
 
 
 def suitable_targets(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> NDArray[Any]:
-    """Which poses (N, K) of a bank show enough of a person, by :func:`check_source`: (N,) bool."""
+    """Which poses (N, K) of a bank show enough of a person to be drawn: (N,) bool.
+
+    The rule of :func:`check_source`, but that limbs may be cut off: nothing has to be removed.
+    """
     labelled = np.asarray(visible) > 0
     enough = labelled.sum(axis=1) >= min_visible
     if skeleton.torso:
