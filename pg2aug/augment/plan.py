@@ -14,15 +14,13 @@ from pg2aug.poses import (
     fit_pose,
     inside_image,
     keypoints_bbox,
+    person_limb_radius,
     recover_affine,
     shift_into_image,
 )
 
 BOX_MARGIN = 0.1
 """Share of a pose's extent by which a person's box exceeds its joints (top of the head, feet)."""
-
-LIMB_RADIUS = 0.135
-"""Radius of a limb over the length of a long limb: the paper's 4 pixels at its image height."""
 
 
 class UnsuitableError(ValueError):
@@ -175,7 +173,10 @@ def make_plan(
         raise UnsuitableError(f'only {int(shown.sum())} joints of the new pose are in the image')
     target_matrix = crop_matrix(keypoints_bbox(fitted, shown, BOX_MARGIN, shape), size, padding)
     labelled = np.asarray(visible) > 0
-    radius = max(_limb_radius(keypoints, labelled, skeleton), _limb_radius(fitted, shown, skeleton))
+    radius = max(
+        person_limb_radius(keypoints, labelled, skeleton.limbs),
+        person_limb_radius(fitted, shown, skeleton.limbs),
+    )
     return Plan(
         condition=crop_person(image, source_matrix, size),
         condition_matrix=source_matrix,
@@ -193,13 +194,3 @@ def make_plan(
 def to_crop(plan: Plan) -> NDArray[np.float32]:
     """(K, 2) target keypoints in the crop in which the person is synthesised."""
     return transform_keypoints(plan.target_keypoints, plan.target_matrix)
-
-
-def _limb_radius(keypoints: NDArray[Any], shown: NDArray[Any], skeleton: Skeleton) -> float:
-    lengths = [
-        float(np.linalg.norm(keypoints[a] - keypoints[b]))
-        for a, b in skeleton.limbs
-        if shown[a] and shown[b]
-    ]
-    # The third longest: torso, thighs and shins are about equal, and one may be mis-annotated.
-    return LIMB_RADIUS * sorted(lengths)[-min(3, len(lengths))] if lengths else 0.0

@@ -8,6 +8,7 @@ from pg2aug.poses.fitting import (
     shift_into_image,
 )
 from pg2aug.poses.pose_bank import PoseBank
+from pg2aug.poses.scale import person_limb_radius
 from pg2aug.poses.skeleton import Skeleton, check_same_joints, describe_differences
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     'fit_pose',
     'inside_image',
     'keypoints_bbox',
+    'person_limb_radius',
     'recover_affine',
     'shift_into_image',
 ]

@@ -8,6 +8,9 @@ import numpy.typing as npt
 Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
+LIMB_RADIUS = 0.135
+"""Radius of a limb over the length of a long limb: the paper's 4 pixels at its image height."""
+
 
 def limb_lengths(keypoints: Array, visible: Mask, limbs: tuple[tuple[int, int], ...]) -> Array:
     """Length of every limb, NaN where one of its ends is unlabelled.
@@ -106,3 +109,23 @@ def normalize_poses(keypoints: Array, visible: Mask, scales: Array) -> Array:
     count = np.maximum(labelled.sum(axis=1, keepdims=True), 1)
     centred = poses - poses.sum(axis=1, keepdims=True) / count
     return np.where(labelled, centred / scales[:, None, None], 0.0)
+
+
+def person_limb_radius(
+    keypoints: npt.NDArray[Any], visible: npt.NDArray[Any], limbs: tuple[tuple[int, int], ...]
+) -> float:
+    """Radius of a person's limbs, from the third longest of them.
+
+    Torso, thighs and shins are about equally long, and one of them may be mis-annotated.
+
+    Args:
+        keypoints: ``(K, 2)``, pixels of any frame.
+        visible: ``(K,)``, greater than 0 where labelled.
+        limbs: Pairs of joint indices.
+
+    Returns:
+        Radius in the unit of ``keypoints``; 0 without any labelled limb.
+    """
+    lengths = limb_lengths(np.asarray(keypoints)[None], np.asarray(visible)[None] > 0, limbs)[0]
+    lengths = np.sort(lengths[np.isfinite(lengths)])
+    return LIMB_RADIUS * float(lengths[-min(3, len(lengths))]) if len(lengths) else 0.0
