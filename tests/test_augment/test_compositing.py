@@ -5,11 +5,10 @@ import torch
 from augment_world import SKELETON, slope_background
 from helpers import STANDING
 
-from pg2aug.augment.compositing import (
+from pg2aug.augment.compositing import fill_holes, inside_mask
+from pg2aug.models.affine import (
     affine_scale,
     compose_affines,
-    fill_holes,
-    inside_mask,
     invert_affine,
     transform_points,
     warp,

@@ -11,9 +11,9 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import pseudo_collate
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 
-from pg2aug.augment.compositing import affine_scale, transform_points
 from pg2aug.augment.deferred import DeferredBatch
 from pg2aug.augment.synthesizer import HOLE_RADIUS, PERSON_RADIUS
+from pg2aug.models.affine import affine_scale, transform_points
 from pg2aug.models.rasterize import body_alpha
 
 INPUT = (48, 64)

@@ -1,0 +1,53 @@
+"""Batched affines of images and points: pure functions on any device."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pg2aug.models.rasterize import pixel_grid
+
+
+def warp(images: Tensor, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Warp a batch bilinearly, zero outside, like ``cv2.warpAffine``.
+
+    Args:
+        images: (N, C, H, W).
+        matrices: (N, 2, 3), source pixels to destination pixels.
+        shape: (height, width) of the destination.
+
+    Returns:
+        (N, C, height, width) float32.
+    """
+    inverse = invert_affine(matrices)
+    xs, ys = pixel_grid(shape, images.device)
+    points = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1)
+    source = transform_points(points.reshape(1, -1, 2), inverse)
+    limit = source.new_tensor([images.shape[-1] - 1, images.shape[-2] - 1])
+    grid = (source / limit * 2 - 1).reshape(len(images), *shape, 2)
+    return F.grid_sample(images.float(), grid, mode='bilinear', align_corners=True)
+
+
+def transform_points(points: Tensor, matrices: Tensor) -> Tensor:
+    """Apply (N, 2, 3) affines to (N or 1, P, 2) points: (N, P, 2)."""
+    return points @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
+
+
+def invert_affine(matrices: Tensor) -> Tensor:
+    """Inverse of (N, 2, 3) affines, in closed form: no solver, so no synchronisation."""
+    a, b, c, d = (matrices[:, i, j] for i in (0, 1) for j in (0, 1))
+    det = a * d - b * c
+    linear = torch.stack([d, -b, -c, a], dim=1).reshape(-1, 2, 2) / det[:, None, None]
+    return torch.cat([linear, -linear @ matrices[:, :, 2:]], dim=2)
+
+
+def compose_affines(outer: Tensor, inner: Tensor) -> Tensor:
+    """The (N, 2, 3) affines that apply ``inner`` first and ``outer`` second."""
+    linear = outer[:, :, :2] @ inner[:, :, :2]
+    return torch.cat([linear, outer[:, :, :2] @ inner[:, :, 2:] + outer[:, :, 2:]], dim=2)
+
+
+def affine_scale(matrices: Tensor) -> Tensor:
+    """By how much (N, 2, 3) affines enlarge lengths, on average over directions: (N,)."""
+    linear = matrices[:, :, :2]
+    det = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
+    return det.abs().sqrt()
