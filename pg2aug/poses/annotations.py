@@ -7,6 +7,7 @@ from typing import Any
 
 import mmengine
 import numpy as np
+import numpy.typing as npt
 
 from pg2aug.poses.scale import Array, Mask
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
@@ -40,47 +41,88 @@ def read_coco_poses(
     """
     if not paths:
         raise ValueError('no annotation file given')
-    files = {str(path): _load(str(path)) for path in paths}
+    files = {str(path): _load(str(path), skeleton is None) for path in paths}
     skeleton = skeleton or _common_skeleton(files)
-    least = (skeleton.num_keypoints + 1) // 2 if min_visible is None else min_visible
-    counts = Counter({'read': 0, 'crowd': 0, 'no keypoints': 0, 'few joints': 0})
-    poses = []
-    for path, data in files.items():
-        posed = {category['id'] for category in _keypoint_categories(data)}
-        for annotation in data['annotations']:
-            pose = _read_pose(annotation, posed, skeleton.num_keypoints, path)
-            fate = _fate(annotation, pose, least)
-            counts.update({'read', fate})
-            if pose is not None and fate == 'used':
-                poses.append(pose)
-    if not poses:
+    read = [_read_file(data, path, skeleton.num_keypoints) for path, data in files.items()]
+    triplets = np.concatenate([part for part, _ in read])
+    counts = sum((part for _, part in read), Counter({'read': 0, 'crowd': 0, 'no keypoints': 0}))
+    keypoints, visible = split_triplets(triplets)
+    least = least_visible(skeleton.num_keypoints, min_visible)
+    used = visible.sum(axis=1) >= least
+    counts = Counter({**counts, 'few joints': int((~used).sum())})
+    if not used.any():
         raise ValueError(
             f'no pose with at least {least} labelled joints in {list(files)}: {dict(counts)}'
         )
-    del counts['used']
-    stacked = np.stack(poses)
-    visible = stacked[..., 2] > 0
-    keypoints = np.where(visible[..., None], stacked[..., :2], 0).astype(np.float32)
-    return keypoints, visible, skeleton, dict(counts)
+    return keypoints[used], visible[used], skeleton, dict(counts)
 
 
-def _load(path: str) -> Mapping[str, Any]:
+def read_coco_triplets(
+    path: str | Path, names: Sequence[str] | None = None
+) -> tuple[Array, tuple[str, ...], dict[str, int]]:
+    """Read all poses of one COCO keypoint file with the names of their joints.
+
+    Neither images nor boxes are needed, nor links between the joints; with ``names`` no categories
+    either. Crowds, and annotations without keypoints, are left out and counted.
+
+    Args:
+        path: The json file.
+        names: The joints, whatever the file calls them; those of the categories if None.
+
+    Returns:
+        ``(N, K, 3)`` float64 of x, y in pixels and flag, N may be 0; the K names; and the counts
+        ``read``, ``crowd``, ``no keypoints``.
+
+    Raises:
+        ValueError: If the file is no COCO keypoint file, names no joints and ``names`` is None, its
+            categories differ in their joints, or an annotation does not have K triplets.
+    """
+    data = _load(str(path), names is None)
+    found = tuple(names) if names is not None else _joint_names(data, str(path))
+    triplets, counts = _read_file(data, str(path), len(found))
+    return triplets, found, dict(counts)
+
+
+def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Mask]:
+    """Split ``(N, K, 3)`` into keypoints, 0 where unlabelled, and bool visibility (flag 1 or 2)."""
+    visible = triplets[..., 2] > 0
+    return np.where(visible[..., None], triplets[..., :2], 0).astype(np.float32), visible
+
+
+def least_visible(num_keypoints: int, min_visible: int | None) -> int:
+    """Fewest labelled joints of a pose: ``min_visible``, half of K if None, and at least 1."""
+    return max(1, (num_keypoints + 1) // 2 if min_visible is None else min_visible)
+
+
+def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
     try:
         data = mmengine.load(path, file_format='json')
     except ValueError as error:
         raise ValueError(f'{path} is no json file: {error}') from error
-    if not isinstance(data, Mapping) or not {'annotations', 'categories'} <= data.keys():
+    needed = {'annotations', 'categories'} if need_categories else {'annotations'}
+    if not isinstance(data, Mapping) or not needed <= data.keys():
         kind = sorted(data) if isinstance(data, Mapping) else type(data).__name__
         raise ValueError(
-            f"{path} is no COCO keypoint file: it needs 'annotations' and 'categories', got {kind}"
+            f"{path} is no COCO keypoint file: it needs 'annotations' and 'categories' (without "
+            f'which a metainfo has to name the joints), got {kind}'
         )
     return data
 
 
 def _keypoint_categories(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    # Under an explicit skeleton, a file may have a category that does not name its joints.
-    categories = data['categories']
+    # Under explicit names, a file may have a category that does not name its joints, or none.
+    categories = data.get('categories') or []
     return [c for c in categories if c.get('keypoints')] or list(categories)
+
+
+def _joint_names(data: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    found = {tuple(map(str, c.get('keypoints') or ())) for c in _keypoint_categories(data)}
+    if len(found) != 1 or not max(found):
+        raise ValueError(
+            f"{path} has {len(found)} lists of joint names, or an empty one, under 'keypoints' of "
+            'its categories: give an MMPose metainfo that names the joints'
+        )
+    return found.pop()
 
 
 def _common_skeleton(files: Mapping[str, Mapping[str, Any]]) -> Skeleton:
@@ -97,23 +139,23 @@ def _common_skeleton(files: Mapping[str, Mapping[str, Any]]) -> Skeleton:
     return first
 
 
-def _read_pose(
-    annotation: Mapping[str, Any], posed: set[Any], num_keypoints: int, path: str
-) -> Array | None:
-    values = annotation.get('keypoints')
-    if not values or annotation.get('category_id') not in posed:
-        return None
-    if len(values) != 3 * num_keypoints:
-        raise ValueError(
-            f'annotation {annotation.get("id")} of {path} has {len(values)} keypoint values; '
-            f'{num_keypoints} joints need {3 * num_keypoints}'
-        )
-    return np.array(values, dtype=np.float64).reshape(num_keypoints, 3)
-
-
-def _fate(annotation: Mapping[str, Any], pose: Array | None, min_visible: int) -> str:
-    if pose is None:
-        return 'no keypoints'
-    if annotation.get('iscrowd'):
-        return 'crowd'
-    return 'used' if (pose[:, 2] > 0).sum() >= max(min_visible, 1) else 'few joints'
+def _read_file(
+    data: Mapping[str, Any], path: str, num_keypoints: int
+) -> tuple[Array, Counter[str]]:
+    posed = {category['id'] for category in _keypoint_categories(data)}
+    counts = Counter({'read': len(data['annotations']), 'crowd': 0, 'no keypoints': 0})
+    poses = []
+    for annotation in data['annotations']:
+        values = annotation.get('keypoints')
+        if not values or (posed and annotation.get('category_id') not in posed):
+            counts['no keypoints'] += 1
+        elif len(values) != 3 * num_keypoints:
+            raise ValueError(
+                f'annotation {annotation.get("id")} of {path} has {len(values)} keypoint values; '
+                f'{num_keypoints} joints need {3 * num_keypoints}'
+            )
+        elif annotation.get('iscrowd'):
+            counts['crowd'] += 1
+        else:
+            poses.append(values)
+    return np.array(poses, dtype=np.float64).reshape(-1, num_keypoints, 3), counts

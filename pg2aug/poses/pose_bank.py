@@ -13,14 +13,11 @@ import numpy.typing as npt
 from mmengine import fileio
 
 from pg2aug.poses.annotations import read_coco_poses
-from pg2aug.poses.plausibility import plausible_poses
-from pg2aug.poses.rarity import knn_rarity
-from pg2aug.poses.sampling import alias_table, effective_sample_size, rarity_weights
-from pg2aug.poses.scale import body_scales, limb_lengths, normalize_poses, typical_limb_lengths
+from pg2aug.poses.sampling import alias_table, effective_sample_size
 from pg2aug.poses.skeleton import Skeleton
+from pg2aug.poses.weighing import Density, WeighingOptions, weigh_poses
 
 _ARRAYS = ('keypoints', 'visible', 'weights', 'rarity')
-_TYPICAL_SAMPLE = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +28,11 @@ class PoseBank:
         keypoints: ``(N, K, 2)`` float32, pixels of each pose's own image; 0 where unlabelled.
         visible: ``(N, K)`` bool, True where labelled.
         weights: ``(N,)`` float64, sum 1; 0 for implausible poses, which are never drawn.
-        rarity: ``(N,)`` float32, k-NN distance in body units; NaN for implausible poses.
+        rarity: ``(N,)`` float32, larger is rarer, k-NN: distance in body units; NaN if implausible.
         skeleton: The K joints.
         counts: What was read and left out, and why.
+        options: The arguments of :meth:`from_poses` that the weights were made with; `reference` is
+            the number of poses of the other data set, None without one. Empty in older banks.
     """
 
     keypoints: npt.NDArray[np.float32]
@@ -42,6 +41,7 @@ class PoseBank:
     rarity: npt.NDArray[np.float32]
     skeleton: Skeleton
     counts: Mapping[str, int] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_poses(
@@ -50,12 +50,16 @@ class PoseBank:
         visible: npt.NDArray[Any],
         skeleton: Skeleton,
         *,
+        reference: tuple[npt.NDArray[np.floating[Any]], npt.NDArray[Any]] | None = None,
         alpha: float = 2.0,
         neighbours: int | None = None,
+        density: Density = 'knn',
+        rotation_invariant: bool = False,
+        mirror_invariant: bool = True,
         seed: int = 0,
         counts: Mapping[str, int] | None = None,
     ) -> 'PoseBank':
-        """Weigh poses by their rarity among each other.
+        """Weigh poses by their rarity, among each other or in a data set.
 
         Implausible poses (:func:`pg2aug.poses.plausibility.plausible_poses`) get weight 0 and are
         counted. The effective sample size of the others is at least N / 10.
@@ -64,31 +68,36 @@ class PoseBank:
             keypoints: ``(N, K, 2)``, N at least 1.
             visible: ``(N, K)``, greater than 0 where labelled.
             skeleton: Of K joints.
+            reference: Keypoints ``(M, K, 2)`` and visibility ``(M, K)`` of the data set that is
+                going to be augmented: what is rare there is drawn more often. The bank itself if
+                None, or if its keypoints are the very array ``keypoints``; no pose then counts as
+                its own neighbour.
             alpha: Weights are ``rarity ** alpha``; 0 draws uniformly.
             neighbours: k of the k-NN distance; a twentieth of the reference set if None.
+            density: ``'knn'`` (:func:`pg2aug.poses.rarity.knn_rarity`) or ``'gmm'``
+                (:func:`pg2aug.poses.mixture.gmm_rarity`, after PoseTrans).
+            rotation_invariant: Turn poses upright before they are compared: for training with
+                rotations up to 180 degrees. Otherwise a handstand differs from standing.
+            mirror_invariant: Take a pose for as rare as its mirror, for nearly every training
+                flips images.
             seed: Of the random reference set.
             counts: Carried over.
 
         Raises:
             ValueError: If shapes disagree, a parameter is out of range, or no pose is plausible.
         """
+        options = WeighingOptions(
+            alpha, neighbours, density, rotation_invariant, mirror_invariant, seed
+        )
         visible = np.asarray(visible) > 0
         _check_poses(keypoints, visible, skeleton)
-        if neighbours is not None and neighbours < 1:
-            raise ValueError(f'neighbours must be at least 1, got {neighbours}')
-        finite = np.isfinite(keypoints).all(axis=-1) | ~visible
-        clean = np.where((visible & finite)[..., None], keypoints, 0).astype(np.float32)
-        scales = _scales(clean, visible, skeleton, seed)
-        usable = plausible_poses(clean, visible, scales, skeleton) & finite.all(axis=1)
-        if not usable.any():
-            raise ValueError(f'none of {len(clean)} poses is plausible: check the annotation')
-        poses = normalize_poses(clean[usable], visible[usable], scales[usable])
-        rarity = np.full(len(clean), np.nan, np.float32)
-        rarity[usable] = knn_rarity(poses, visible[usable], neighbours=neighbours, seed=seed)
-        weights = np.zeros(len(clean))
-        weights[usable] = rarity_weights(rarity[usable].astype(np.float64), alpha, len(clean) / 10)
-        counts = {**(counts or {}), 'implausible': int((~usable).sum())}
-        return cls(clean, visible, weights, rarity, skeleton, counts)
+        if reference is not None:
+            _check_poses(reference[0], np.asarray(reference[1]) > 0, skeleton, 'reference ')
+        bank, weights, rarity = weigh_poses(keypoints, visible, skeleton, options, reference)
+        counts = {**(counts or {}), 'implausible': int((~bank.usable).sum())}
+        size = None if reference is None else len(reference[0])
+        kept = {**asdict(options), 'reference': size}
+        return cls(bank.keypoints, visible, weights, rarity, skeleton, counts, kept)
 
     @classmethod
     def from_annotations(
@@ -97,27 +106,17 @@ class PoseBank:
         *,
         min_visible: int | None = None,
         skeleton: Skeleton | None = None,
-        alpha: float = 2.0,
-        neighbours: int | None = None,
-        seed: int = 0,
+        **options: Any,
     ) -> 'PoseBank':
         """Build a bank from COCO keypoint files.
 
         See :func:`pg2aug.poses.annotations.read_coco_poses` for the first three parameters and for
-        what is left out, :meth:`from_poses` for the others and for the errors.
+        what is left out, :meth:`from_poses` for the keyword arguments and for the errors.
         """
         keypoints, visible, skeleton, counts = read_coco_poses(
             paths, min_visible=min_visible, skeleton=skeleton
         )
-        return cls.from_poses(
-            keypoints,
-            visible,
-            skeleton,
-            alpha=alpha,
-            neighbours=neighbours,
-            seed=seed,
-            counts=counts,
-        )
+        return cls.from_poses(keypoints, visible, skeleton, counts=counts, **options)
 
     @classmethod
     def load(cls, path: str | Path) -> 'PoseBank':
@@ -146,7 +145,12 @@ class PoseBank:
                 f'{path} is no pose bank ({error}): build one with tools/build_pose_bank.py'
             ) from error
         fields = {name: _tuples(value) for name, value in meta['skeleton'].items()}
-        bank = cls(**arrays, skeleton=Skeleton(**fields), counts=meta['counts'])
+        bank = cls(
+            **arrays,
+            skeleton=Skeleton(**fields),
+            counts=meta['counts'],
+            options=meta.get('options', {}),
+        )
         _check_poses(bank.keypoints, bank.visible, bank.skeleton)
         return bank
 
@@ -158,7 +162,13 @@ class PoseBank:
         """
         if Path(path).suffix != '.npz':
             raise ValueError(f'a pose bank is saved as .npz, got {str(path)!r}')
-        meta = json.dumps({'skeleton': asdict(self.skeleton), 'counts': dict(self.counts)})
+        meta = json.dumps(
+            {
+                'skeleton': asdict(self.skeleton),
+                'counts': dict(self.counts),
+                'options': dict(self.options),
+            }
+        )
         buffer = io.BytesIO()
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         np.savez_compressed(buffer, meta=np.array(meta), **arrays)
@@ -221,24 +231,16 @@ class PoseBank:
         )
 
 
-def _scales(
-    keypoints: npt.NDArray[np.float32],
+def _check_poses(
+    keypoints: npt.NDArray[Any],
     visible: npt.NDArray[np.bool_],
     skeleton: Skeleton,
-    seed: int,
-) -> npt.NDArray[np.floating[Any]]:
-    lengths = limb_lengths(keypoints, visible, skeleton.limbs)
-    sample = np.random.default_rng(seed).permutation(len(lengths))[:_TYPICAL_SAMPLE]
-    return body_scales(lengths, typical_limb_lengths(lengths[sample]))
-
-
-def _check_poses(
-    keypoints: npt.NDArray[Any], visible: npt.NDArray[np.bool_], skeleton: Skeleton
+    whose: str = '',
 ) -> None:
     k = skeleton.num_keypoints
     if keypoints.shape != (len(keypoints), k, 2) or visible.shape != keypoints.shape[:2]:
         raise ValueError(
-            f'keypoints must be (N, {k}, 2) and visible (N, {k}), got {keypoints.shape} and '
+            f'{whose}keypoints must be (N, {k}, 2) and visible (N, {k}), got {keypoints.shape} and '
             f'{visible.shape}'
         )
     if not len(keypoints):

@@ -7,8 +7,11 @@ is therefore compared as a half body, and is no rarer than the half it shows; an
 not look common just because some crop shares its arms.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from pg2aug.poses.alignment import mirror_poses
 from pg2aug.poses.scale import Array, Mask
 
 REFERENCE_SIZE = 2000
@@ -81,6 +84,8 @@ def knn_rarity(
     poses: Array,
     visible: Mask,
     *,
+    reference: tuple[Array, Mask] | None = None,
+    flip_indices: Sequence[int] | None = None,
     neighbours: int | None = None,
     reference_size: int = REFERENCE_SIZE,
     seed: int = 0,
@@ -93,28 +98,41 @@ def knn_rarity(
     Args:
         poses: ``(N, K, 2)`` in body units, 0 at unlabelled joints.
         visible: ``(N, K)`` bool.
+        reference: Poses and mask of another data set, which the reference set is drawn from. If
+            None it is drawn from ``poses``, and no pose is its own neighbour.
+        flip_indices: If given, half of the reference set is the mirror of the other half, so that
+            a pose is as rare as its mirror.
         neighbours: k; a twentieth of the reference set if None.
-        reference_size: Poses to compare with, at most.
+        reference_size: Poses to compare with, at most, mirrored ones included.
         seed: Of the choice of the reference set.
 
     Returns:
         ``(N,)`` float64 in body units; the median where a pose has fewer than k comparable poses,
         for what cannot be compared is not known to be rare; 1 if that holds for all.
     """
-    reference = np.sort(np.random.default_rng(seed).permutation(len(poses))[:reference_size])
-    k = min(neighbours or max(1, round(len(reference) / 20)), len(reference) - 1)
+    source, source_visible = (poses, visible) if reference is None else reference
+    copies = 1 if flip_indices is None else 2
+    size = max(1, reference_size // copies)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(source))[:size])
+    others, others_visible = source[chosen], source_visible[chosen]
+    if flip_indices is not None:
+        mirrored, mirrored_visible = mirror_poses(others, others_visible, flip_indices)
+        others = np.concatenate([others, mirrored])
+        others_visible = np.concatenate([others_visible, mirrored_visible])
+    own = copies if reference is None else 0
+    k = min(neighbours or max(1, round(len(others) / 20)), len(others) - own)
     if k < 1:
         return np.ones(len(poses))
-    sample = reference[:: max(1, len(reference) // _COST_SAMPLE)]
-    cost = missing_joint_cost(poses[sample], visible[sample])
+    sample = chosen[:: max(1, len(chosen) // _COST_SAMPLE)]
+    cost = missing_joint_cost(source[sample], source_visible[sample])
     rarity = np.empty(len(poses))
     for start in range(0, len(poses), _CHUNK):
         part = slice(start, start + _CHUNK)
-        distances = pose_distances(
-            poses[part], visible[part], poses[reference], visible[reference], cost
-        )
-        own = np.nonzero((reference >= start) & (reference < start + _CHUNK))[0]
-        distances[reference[own] - start, own] = np.inf
+        distances = pose_distances(poses[part], visible[part], others, others_visible, cost)
+        if reference is None:
+            inside = np.nonzero((chosen >= start) & (chosen < start + _CHUNK))[0]
+            for copy in range(copies):
+                distances[chosen[inside] - start, inside + copy * len(chosen)] = np.inf
         rarity[part] = np.partition(distances, k - 1, axis=1)[:, k - 1]
     known = np.isfinite(rarity)
     return np.where(known, rarity, np.median(rarity[known]) if known.any() else 1.0)
