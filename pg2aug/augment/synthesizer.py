@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pg2aug.augment.compositing import fill_holes, inside_mask
+from pg2aug.augment.compositing import inside_mask
 from pg2aug.augment.label_check import LabelCheck, Synthesis
 from pg2aug.augment.plan import Plan
 from pg2aug.models.affine import (
@@ -19,6 +19,7 @@ from pg2aug.models.affine import (
     transform_points,
     warp,
 )
+from pg2aug.models.hole_filling import fill_holes
 from pg2aug.models.pg2 import PG2
 from pg2aug.models.preprocessor import to_image_range
 from pg2aug.models.rasterize import body_alpha

@@ -5,7 +5,7 @@ import torch
 from augment_world import SKELETON, slope_background
 from helpers import STANDING
 
-from pg2aug.augment.compositing import fill_holes, inside_mask
+from pg2aug.augment.compositing import inside_mask
 from pg2aug.models.affine import (
     affine_scale,
     compose_affines,
@@ -13,6 +13,7 @@ from pg2aug.models.affine import (
     transform_points,
     warp,
 )
+from pg2aug.models.hole_filling import fill_holes
 from pg2aug.models.rasterize import body_alpha
 
 
