@@ -12,6 +12,7 @@ from mmcv.transforms.utils import cache_randomness
 from torch.utils.data import get_worker_info
 
 from pg2aug.augment.generator_file import GeneratorFile
+from pg2aug.augment.people import PeopleFile
 from pg2aug.augment.plan import Plan, UnsuitableError, make_plan, restrict_bank
 from pg2aug.augment.sample import attach_plan, check_sample, relabel, sample_visibility
 from pg2aug.augment.synthesizer import Synthesizer
@@ -21,7 +22,7 @@ from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 
 _ARGUMENTS = (
     *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
-    *('remove_source', 'refine', 'device'),
+    *('remove_source', 'refine', 'device', 'neighbours'),
 )
 
 
@@ -70,10 +71,13 @@ class PG2Augment(BaseTransform):
         remove_source: Whether the original person is removed from the background.
         refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
         device: Where to synthesise without the hook; a GPU if there is one.
+        neighbours: COCO keypoint json of everybody in the images, normally the annotation file of
+            the dataset itself: those of them who overlap the person stay in front. None where
+            everybody else may be painted over.
 
     Raises:
-        FileNotFoundError: If the generator or the pose bank is missing.
-        ValueError: If an argument is out of range, or generator and bank differ in their joints.
+        FileNotFoundError: If a file is missing.
+        ValueError: If an argument is out of range, or files differ in their joints.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class PG2Augment(BaseTransform):
         remove_source: bool = True,
         refine: bool = True,
         device: str | None = None,
+        neighbours: str | None = None,
     ) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'PG2Augment: prob must be in [0, 1], got {prob}')
@@ -108,6 +113,11 @@ class PG2Augment(BaseTransform):
                 f'PG2Augment: pose_bank {pose_bank!r} does not exist: build one with '
                 'tools/build_pose_bank.py, or give a COCO keypoint json'
             )
+        if neighbours is not None and not os.path.isfile(neighbours):
+            raise FileNotFoundError(
+                f'PG2Augment: neighbours {neighbours!r} does not exist: give the annotation file '
+                'of the dataset'
+            )
         self.generator = dict(generator)
         self.pose_bank = pose_bank
         self.prob = prob
@@ -118,10 +128,12 @@ class PG2Augment(BaseTransform):
         self.remove_source = remove_source
         self.refine = refine
         self.device = device
+        self.neighbours = neighbours
         self.deferred = False
         """Whether somebody else synthesises; set by PG2Hook."""
         self.generator_file = GeneratorFile.load(**self.generator)
         self.bank = self._load_bank()
+        self._people = self._load_neighbours()
         self._synthesizer: Synthesizer | None = None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -191,6 +203,7 @@ class PG2Augment(BaseTransform):
             padding=self.generator_file.padding,
             min_visible=self.min_visible,
             pose_index=pose_index,
+            others=None if self._people is None else self._people.of(results),
         )
 
     def build_synthesizer(self, device: str | torch.device) -> Synthesizer:
@@ -229,6 +242,12 @@ class PG2Augment(BaseTransform):
         context = f'PG2Augment: pose_bank {self.pose_bank!r}'
         bank = PoseBank.load(self.pose_bank)
         return restrict_bank(bank, self.generator_file.skeleton, self.min_visible, context)
+
+    def _load_neighbours(self) -> PeopleFile | None:
+        if self.neighbours is None:
+            return None
+        context = f'PG2Augment: neighbours {self.neighbours!r}'
+        return PeopleFile.load(self.neighbours, self.generator_file.skeleton, context)
 
     def __repr__(self) -> str:
         arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in _ARGUMENTS)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pg2aug.augment.neighbours import overlapping_neighbours
+from pg2aug.augment.people import People
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
 from pg2aug.poses import (
     PoseBank,
@@ -42,6 +44,10 @@ class Plan:
         limb_radius: (1,) float32, radius of this person's limbs.
         image_size: (2,) float32, width and height of the image.
         pose_index: (1,) int64, index of the pose in its bank.
+        neighbour_keypoints: (M, K, 2) float32, other people who overlap what changes and stay in
+            front of it; M is the same for all plans, rows without anybody are 0.
+        neighbour_visible: (M, K) float32, greater than 0 where labelled and in front.
+        neighbour_radius: (M,) float32, radius of their limbs; 0 where there is nobody.
     """
 
     condition: NDArray[np.uint8]
@@ -54,6 +60,9 @@ class Plan:
     limb_radius: NDArray[np.float32]
     image_size: NDArray[np.float32]
     pose_index: NDArray[np.int64]
+    neighbour_keypoints: NDArray[np.float32]
+    neighbour_visible: NDArray[np.float32]
+    neighbour_radius: NDArray[np.float32]
 
     @property
     def bbox(self) -> NDArray[np.float32]:
@@ -137,6 +146,7 @@ def make_plan(
     padding: float,
     min_visible: int,
     pose_index: int = -1,
+    others: People | None = None,
 ) -> Plan:
     """Fit a pose to a person and cut out what the generator needs.
 
@@ -152,6 +162,8 @@ def make_plan(
         padding: Factor on a person's box that makes the crop, as in the generator's training.
         min_visible: Least number of joints that source and fitted target must show.
         pose_index: Index of the target in its bank, for provenance.
+        others: (P, K, 3), the other people of the image: x, y and COCO's visibility flag. None
+            where they are not known.
 
     Returns:
         The plan.
@@ -177,6 +189,9 @@ def make_plan(
         person_limb_radius(keypoints, labelled, skeleton.limbs),
         person_limb_radius(fitted, shown, skeleton.limbs),
     )
+    bodies = (keypoints, labelled), (fitted, shown)
+    people = np.zeros((0, len(labelled), 3), np.float32) if others is None else others
+    in_front = overlapping_neighbours(people, bodies, radius, skeleton)
     return Plan(
         condition=crop_person(image, source_matrix, size),
         condition_matrix=source_matrix,
@@ -188,6 +203,9 @@ def make_plan(
         limb_radius=np.array([radius], np.float32),
         image_size=np.array(shape[::-1], np.float32),
         pose_index=np.array([pose_index], np.int64),
+        neighbour_keypoints=in_front[0],
+        neighbour_visible=in_front[1],
+        neighbour_radius=in_front[2],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pg2aug.augment.people import other_people
 from pg2aug.augment.plan import Plan, UnsuitableError, make_plan
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.augment.whole_image import synthesize_in_images
@@ -187,6 +188,7 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
         padding=job.padding,
         min_visible=job.min_visible,
         pose_index=attempt.pose,
+        others=other_people(job.sources.neighbours[person['image_id']], keypoints[:, :2]),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
 from pg2aug.augment.synthesizer import HOLE_RADIUS, PERSON_RADIUS
 from pg2aug.augment.whole_image import affected_window
@@ -54,22 +55,32 @@ def remaining_annotations(
 
 
 def changed_pixels(plan: Plan, skeleton: Skeleton, remove_source: bool = True) -> NDArray[np.bool_]:
-    """(H, W) bool, in the image's frame: where the old person is removed or the new one pasted."""
+    """(H, W) bool, in the image's frame: where the old person is removed or the new one pasted.
+
+    Not where neighbours of the plan stand in front.
+    """
     left, top, right, bottom = affected_window(plan)
+    corner, shape = np.array([left, top], np.float32), (bottom - top, right - left)
     changed = np.zeros(plan.image_size[::-1].astype(int), bool)
     bodies = [(plan.target_keypoints, plan.target_visible, PERSON_RADIUS)]
     if remove_source:
         bodies.append((plan.source_keypoints, plan.source_visible, HOLE_RADIUS))
     alpha = body_alpha(
-        torch.from_numpy(
-            np.stack([body[0] for body in bodies]) - np.array([left, top], np.float32)
-        ),
+        torch.from_numpy(np.stack([body[0] for body in bodies]) - corner),
         torch.from_numpy(np.stack([body[1] for body in bodies])),
-        (bottom - top, right - left),
+        shape,
         skeleton,
         torch.from_numpy(plan.limb_radius) * torch.tensor([body[2] for body in bodies]),
     )
-    changed[top:bottom, left:right] = (alpha > 0.5).any(dim=0)[0].numpy()
+    in_front = neighbours_alpha(
+        torch.from_numpy(plan.neighbour_keypoints - corner)[None],
+        torch.from_numpy(plan.neighbour_visible)[None],
+        torch.from_numpy(plan.neighbour_radius)[None],
+        shape,
+        skeleton,
+    )
+    covered = alpha.amax(dim=0, keepdim=True) * (1 - in_front)
+    changed[top:bottom, left:right] = (covered > 0.5)[0, 0].numpy()
     return changed
 
 

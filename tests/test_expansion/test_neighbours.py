@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pg2aug.augment.neighbours import NEIGHBOUR_RADIUS
 from pg2aug.augment.synthesizer import HOLE_RADIUS, PERSON_RADIUS
 from pg2aug.expansion import Synthesised, run_attempts
 from pg2aug.expansion.coco import CocoEntries
@@ -24,7 +25,24 @@ def whole_image_mask(plan, skeleton, role, factor):
     )
 
 
-def test_no_label_of_a_neighbour_outlives_its_pixels(make_job):
+def neighbours_mask(plan, skeleton):
+    there = plan.neighbour_radius > 0
+    radius = torch.from_numpy(plan.neighbour_radius[there] * NEIGHBOUR_RADIUS)
+    arrays = (
+        torch.from_numpy(a[there]) for a in (plan.neighbour_keypoints, plan.neighbour_visible)
+    )
+    shape = tuple(plan.image_size[::-1].astype(int))
+    return (body_alpha(*arrays, shape, skeleton, radius)[:, 0].numpy() > 0.5).any(axis=0)
+
+
+def test_no_label_of_a_neighbour_outlives_its_pixels(make_job, couples):
+    content = json.loads(couples[0].read_text())
+    for right in content['annotations'][6:]:
+        # Closer, and marked as hidden, so that nothing of him that lies on the other is in front.
+        values = np.reshape(right['keypoints'], (-1, 3)).astype(float)
+        values = np.where(values[:, 2:] > 0, values - [45, 0, 0], 0)
+        right['keypoints'] = np.minimum(values, [np.inf, np.inf, 1]).ravel().tolist()
+    couples[0].write_text(json.dumps(content))
     job = make_job()
     made = [o for o in run_attempts(job, range(80), 8) if isinstance(o, Synthesised)]
     skeleton, lost, kept = job.synthesizer.skeleton, 0, 0
@@ -33,6 +51,7 @@ def test_no_label_of_a_neighbour_outlives_its_pixels(make_job):
         entries.add(outcome, 'new.jpg')
         changed = whole_image_mask(outcome.plan, skeleton, 'source', HOLE_RADIUS)
         changed |= whole_image_mask(outcome.plan, skeleton, 'target', PERSON_RADIUS)
+        changed &= ~neighbours_mask(outcome.plan, skeleton)
         person = job.sources.persons[outcome.attempt.person]
         (neighbour,) = [a for a in entries.annotations if 'pg2aug' not in a]
         (before,) = [a for a in job.sources.neighbours[person['image_id']] if a is not person]

@@ -1,0 +1,111 @@
+"""Who else is in an image: everybody's pose by image, from a COCO keypoint file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import numpy as np
+from numpy.typing import NDArray
+
+from pg2aug.poses import Skeleton, check_same_joints
+
+People = NDArray[np.float32]
+"""(P, K, 3): x and y in image pixels and COCO's flag (0 unlabelled, 1 hidden, 2 seen)."""
+
+
+class PeopleFile:
+    """Everybody in the images of a COCO keypoint file, in a few flat arrays.
+
+    Forked workers share the arrays: reading them writes to no page, as reading Python objects does.
+
+    Args:
+        content: A COCO keypoint file's content. People without labelled joints and crowds are left
+            out, for their outlines are not known.
+        skeleton: Of K joints.
+        context: Names the file in errors.
+
+    Raises:
+        ValueError: If it is no COCO keypoint file, or its joints are not those of the skeleton.
+    """
+
+    def __init__(self, content: Mapping[str, Any], skeleton: Skeleton, context: str) -> None:
+        missing = {'images', 'annotations', 'categories'} - set(content)
+        if missing:
+            raise ValueError(f'{context} is no COCO keypoint file: it has no {sorted(missing)}')
+        for category in content['categories']:
+            if category.get('keypoints'):
+                check_same_joints(skeleton, Skeleton.from_coco_category(category), context)
+        annotations = [a for a in content['annotations'] if _is_posed(a)]
+        width = 3 * skeleton.num_keypoints
+        wrong = [a.get('id') for a in annotations if len(a['keypoints']) != width]
+        if wrong:
+            raise ValueError(
+                f'{context}: annotation {wrong[0]} does not have {width} keypoint values'
+            )
+        images = sorted(content['images'], key=lambda image: image['id'])
+        annotations.sort(key=lambda annotation: annotation['image_id'])
+        values = [a['keypoints'] for a in annotations]
+        self.people: People = np.array(values, np.float32).reshape(-1, skeleton.num_keypoints, 3)
+        self.image_ids = np.array([image['id'] for image in images])
+        self.file_names = np.array([image['file_name'].encode() for image in images], np.bytes_)
+        owners = np.array([a['image_id'] for a in annotations], self.image_ids.dtype)
+        self.starts = np.searchsorted(owners, self.image_ids, 'left')
+        self.ends = np.searchsorted(owners, self.image_ids, 'right')
+        self.context = context
+
+    @classmethod
+    def load(cls, path: str | Path, skeleton: Skeleton, context: str) -> 'PeopleFile':
+        """Read a file; see the class.
+
+        Raises:
+            ValueError: If it is no json file; and as the class.
+        """
+        try:
+            content = mmengine.load(path, file_format='json')
+        except ValueError as error:
+            raise ValueError(f'{context} is no json file: {error}') from error
+        return cls(content, skeleton, context)
+
+    def of(self, results: Mapping[str, Any]) -> People:
+        """The other people in the image of a sample.
+
+        The sample's person is told by its keypoints, and so is a second annotation of the same.
+
+        Args:
+            results: Sample of a top-down dataset, after ``LoadImage``.
+
+        Raises:
+            ValueError: If the sample's image is not in the file.
+        """
+        image_id, path = results.get('img_id'), str(results.get('img_path'))
+        index = int(np.searchsorted(self.image_ids, image_id)) if image_id is not None else -1
+        known = 0 <= index < len(self.image_ids) and self.image_ids[index] == image_id
+        name = self.file_names[index].decode() if known else None
+        if name is None or not f'/{path}'.endswith(f'/{name}'):
+            raise ValueError(
+                f'{self.context} has another image, {name!r}, or none, under the img_id '
+                f'{image_id!r} of {path!r}: give the annotation file of the dataset that '
+                'PG2Augment is used with'
+            )
+        people = self.people[self.starts[index] : self.ends[index]]
+        return _but(people, results['keypoints'][0])
+
+
+def other_people(annotations: Sequence[Mapping[str, Any]], keypoints: NDArray[Any]) -> People:
+    """The people of COCO annotations whose pose is another than a person's keypoints (K, 2).
+
+    Crowds, people without labelled joints and things of other joints are left out.
+    """
+    width = 3 * len(keypoints)
+    posed = [a['keypoints'] for a in annotations if _is_posed(a) and len(a['keypoints']) == width]
+    return _but(np.array(posed, np.float32).reshape(-1, len(keypoints), 3), keypoints)
+
+
+def _but(people: People, keypoints: NDArray[Any]) -> People:
+    return people[(people[..., :2] != np.asarray(keypoints, np.float32)).any(axis=(1, 2))]
+
+
+def _is_posed(annotation: Mapping[str, Any]) -> bool:
+    values = annotation.get('keypoints') or ()
+    return any(values[2::3]) and not annotation.get('iscrowd')

@@ -1,0 +1,208 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from augment_world import SKELETON, make_figure, make_sample, plan_for
+
+from pg2aug.augment import PG2Augment
+from pg2aug.augment.neighbours import (
+    MAX_NEIGHBOURS,
+    NEIGHBOUR_RADIUS,
+    limb_distances,
+    neighbours_alpha,
+)
+from pg2aug.augment.people import PeopleFile, other_people
+from pg2aug.expansion.neighbours import changed_pixels
+from pg2aug.models.rasterize import body_alpha
+
+COCO_CATEGORY = dict(
+    id=1,
+    name='person',
+    keypoints=list(SKELETON.keypoint_names),
+    skeleton=[[a + 1, b + 1] for a, b in SKELETON.limbs],
+)
+FIELDS = ('neighbour_keypoints', 'neighbour_visible', 'neighbour_radius')
+
+
+@pytest.fixture(scope='module')
+def sample():
+    return make_sample(seed=1)
+
+
+def flagged(keypoints, flag=2):
+    return np.concatenate([keypoints, np.full((17, 1), flag)], axis=1).astype(np.float32)
+
+
+def beside(sample, shift_px, flag=2):
+    return flagged(sample['keypoints'][0] + [shift_px, 0], flag)
+
+
+def plan_with(sample, *others, **settings):
+    return plan_for(sample, make_figure(seed=2), others=np.array(others), **settings)
+
+
+def coco(sample, *others, **images):
+    """A COCO file of the sample's image and another one; ids in no order."""
+    people = [flagged(sample['keypoints'][0]), *others]
+    annotations = [
+        dict(id=10 + i, image_id=1, category_id=1, keypoints=person.ravel().tolist())
+        for i, person in enumerate(people)
+    ]
+    elsewhere = dict(annotations[0], id=99, image_id=7)
+    return dict(
+        images=[dict(id=7, file_name='other.png'), dict(id=1, file_name='figure.png')],
+        annotations=[elsewhere, *annotations],
+        categories=[COCO_CATEGORY],
+    )
+
+
+def test_the_others_of_a_samples_image_are_found(sample):
+    others = [beside(sample, 20), beside(sample, 40, flag=1)]
+    content = coco(sample, *others)
+    crowd = dict(content['annotations'][2], id=50, iscrowd=1)
+    unlabelled = dict(content['annotations'][2], id=51, keypoints=[0] * 51)
+    boxed = dict(id=52, image_id=1, category_id=1)
+    content['annotations'] += [crowd, unlabelled, boxed, dict(content['annotations'][1], id=53)]
+    np.testing.assert_array_equal(PeopleFile(content, SKELETON, 'it').of(sample), others)
+    found = other_people(content['annotations'][1:], sample['keypoints'][0])
+    np.testing.assert_array_equal(found, others)
+    alone = dict(sample, img_id=7, img_path='some/folder/other.png')
+    assert PeopleFile(content, SKELETON, 'it').of(alone).shape == (0, 17, 3)
+
+
+@pytest.mark.parametrize(
+    'change', [dict(img_id=7), dict(img_id=8), dict(img_id=0), dict(img_path='xfigure.png')]
+)
+def test_the_file_of_another_data_set_is_told(sample, change):
+    neighbours = PeopleFile(coco(sample), SKELETON, "neighbours 'x.json'")
+    with pytest.raises(ValueError, match=r"neighbours 'x\.json'.* give the annotation file of"):
+        neighbours.of({**sample, **change})
+
+
+def test_a_sample_without_an_image_id_is_told(sample):
+    without = {key: value for key, value in sample.items() if key != 'img_id'}
+    with pytest.raises(ValueError, match='img_id None'):
+        PeopleFile(coco(sample), SKELETON, 'it').of(without)
+
+
+def test_files_of_something_else_are_told(sample, tmp_path):
+    content = coco(sample)
+    with pytest.raises(ValueError, match=r"it is no COCO keypoint file: it has no \['images'\]"):
+        PeopleFile({k: v for k, v in content.items() if k != 'images'}, SKELETON, 'it')
+    other = dict(COCO_CATEGORY, keypoints=['chin', *COCO_CATEGORY['keypoints'][1:]])
+    other = dict(content, categories=[other])
+    with pytest.raises(ValueError, match='it has another skeleton'):
+        PeopleFile(other, SKELETON, 'it')
+    content['annotations'][0]['keypoints'] += [1, 2, 2]
+    with pytest.raises(ValueError, match='it: annotation 99 does not have 51'):
+        PeopleFile(content, SKELETON, 'it')
+    (tmp_path / 'broken.json').write_text('{')
+    with pytest.raises(ValueError, match='it is no json file'):
+        PeopleFile.load(tmp_path / 'broken.json', SKELETON, 'it')
+
+
+def test_plans_can_be_stacked_whoever_is_there(sample):
+    crowd = [beside(sample, 5 * i) for i in range(1, 9)]
+    plans = [plan_with(sample), plan_with(sample, crowd[3]), plan_with(sample, *crowd)]
+    plans.append(plan_for(sample, make_figure(seed=2)))
+    for name in FIELDS:
+        stacked = np.stack([plan.to_dict()[name] for plan in plans])
+        assert stacked.dtype == np.float32
+        assert stacked.shape[1] == MAX_NEIGHBOURS
+        assert not stacked[[0, 3]].any()
+        assert stacked[2].any(axis=tuple(range(1, stacked.ndim - 1))).all()
+    np.testing.assert_array_equal(plans[1].neighbour_keypoints[0], crowd[3][:, :2])
+    assert plans[1].neighbour_visible.sum(axis=1).tolist() == [17, 0, 0, 0]
+    assert (plans[1].neighbour_radius > 0).tolist() == [True, False, False, False]
+
+
+def test_those_who_overlap_most_are_taken(sample):
+    near = [beside(sample, shift) for shift in (2, -2, 3, -3)]
+    far = [beside(sample, shift) for shift in (60, -60, 2000)]
+    plan = plan_with(sample, *far[:2], *near, far[2])
+    taken = {tuple(person.ravel()) for person in plan.neighbour_keypoints}
+    assert taken == {tuple(person[:, :2].ravel()) for person in near}
+    assert not plan_with(sample, far[2]).neighbour_radius.any()
+
+
+def test_whoever_a_changed_pixel_belongs_to_is_in_the_plan(sample):
+    changed = changed_pixels(plan_with(sample), SKELETON)
+    touched = 0
+    for shift in range(-150, 151, 10):
+        person = beside(sample, shift)
+        ones, radius = torch.ones(1, 1, 17), plan_with(sample, beside(sample, 1)).neighbour_radius
+        alpha = neighbours_alpha(
+            torch.from_numpy(person[None, None, :, :2]),
+            ones,
+            torch.from_numpy(radius[None, :1]),
+            changed.shape,
+            SKELETON,
+        )
+        if (changed & (alpha[0, 0].numpy() > 0)).any():
+            touched += 1
+            assert plan_with(sample, person).neighbour_radius.any()
+    assert 3 < touched < 31
+
+
+def test_a_neighbour_hidden_by_the_person_is_not_in_front_of_him(sample):
+    # His left half is seen, and hidden joints lie on the person, or far from him.
+    person = beside(sample, 8)
+    hidden = [6, 8, 10, 12]
+    person[hidden, 2] = 1
+    on_him = limb_distances(
+        person[:, :2], sample['keypoints'][0], sample['keypoints_visible'][0], SKELETON.limbs
+    )
+    assert on_him[hidden].max() < 9
+    plan = plan_with(sample, person)
+    assert set(np.flatnonzero(plan.neighbour_visible[0] == 0)) == set(hidden)
+    assert not plan.neighbour_keypoints[0, hidden].any()
+    person[hidden, :2] += [50, 0]
+    assert plan_with(sample, person).neighbour_visible[0].all()
+
+
+def test_nonsense_is_nobody(sample):
+    nan, dot = beside(sample, 3), beside(sample, 3)
+    nan[:, 0], dot[1:, 2] = np.nan, 0
+    assert not plan_with(sample, nan, dot).neighbour_visible.any()
+    nan[5:, :2] = beside(sample, 3)[5:, :2]
+    plan = plan_with(sample, nan)
+    assert plan.neighbour_visible[0].tolist() == [0] * 5 + [1] * 12
+    assert np.isfinite(plan.neighbour_keypoints).all()
+
+
+def test_distances_are_those_of_the_nearest_limb():
+    limbs = ((0, 1), (1, 2))
+    keypoints = np.array([[0, 0], [10, 0], [10, np.nan]])
+    points = np.array([[5, 3], [-3, 4], [13, 4]])
+    found = limb_distances(points, keypoints, np.array([1, 2, 0]), limbs)
+    np.testing.assert_allclose(found, [3, 5, 5])
+    assert np.isinf(limb_distances(points, keypoints, np.zeros(3), limbs)).all()
+
+
+def test_the_mask_of_neighbours_is_that_of_all_their_bodies(sample):
+    plans = [plan_with(sample, beside(sample, 10), beside(sample, -30)), plan_with(sample)]
+    arrays = [torch.from_numpy(np.stack([getattr(p, f) for p in plans])) for f in FIELDS]
+    alpha = neighbours_alpha(*arrays, (150, 160), SKELETON)
+    keypoints, visible, radius = (array[0, :2] for array in arrays)
+    each = body_alpha(keypoints, visible, (150, 160), SKELETON, radius * NEIGHBOUR_RADIUS)
+    torch.testing.assert_close(alpha[0], each.amax(dim=0))
+    assert alpha[0].max() == 1
+    assert not alpha[1].any()
+
+
+def test_the_transform_puts_neighbours_into_its_plans(make_augment, sample, tmp_path):
+    path = tmp_path / 'people.json'
+    path.write_text(json.dumps(coco(sample, beside(sample, 12))))
+    augment = make_augment(neighbours=str(path))
+    plan = augment.plan(sample, 0)
+    np.testing.assert_array_equal(plan.neighbour_keypoints[0], beside(sample, 12)[:, :2])
+    assert not make_augment().plan(sample, 0).neighbour_radius.any()
+    augment.deferred = True
+    packed = augment(sample)
+    np.testing.assert_array_equal(packed['pg2_neighbour_radius'][0], plan.neighbour_radius)
+
+
+def test_a_missing_file_is_told(generator, pose_bank):
+    with pytest.raises(FileNotFoundError, match=r"neighbours 'gone\.json' does not exist"):
+        PG2Augment(generator, pose_bank, neighbours='gone.json')
