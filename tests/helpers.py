@@ -67,6 +67,10 @@ def make_batch(num=3, size=SIZE, seed=0):
         target_image=torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8)),
         target_keypoints=torch.from_numpy(poses.astype(np.float32)),
         target_visible=torch.ones(num, 17),
+        target_radius=torch.full((num,), size[1] / 32),
+        condition_keypoints=torch.from_numpy(poses[::-1].astype(np.float32)),
+        condition_visible=torch.ones(num, 17),
+        condition_radius=torch.full((num,), size[1] / 32),
     )
 
 

@@ -1,12 +1,15 @@
-"""A trained generator on disk: what training wrote, and how its crops were made."""
+"""Generators that users name: what training wrote, or one that needs no training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from torch import Tensor
 
 from pg2aug.compat import load_checkpoint
+from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
@@ -14,23 +17,55 @@ from pg2aug.registry import MODELS
 
 @dataclass(frozen=True)
 class GeneratorFile:
-    """A trained generator on disk, read but not yet built.
+    """A generator, read but not yet built.
 
     Attributes:
         config: Model config.
-        state_dict: Weights, on the CPU.
+        state_dict: Weights, on the CPU; None for a generator without any.
         size: (width, height) of its crops.
-        padding: Factor on a person's box that made the crops it was trained on.
-        skeleton: Skeleton it was trained with.
-        source: Path of the checkpoint, for messages and provenance.
+        padding: Factor on a person's box that makes its crops, as in its training.
+        skeleton: Skeleton of its poses.
+        source: Path of the checkpoint, or the type of a generator without one, for messages and
+            provenance.
     """
 
     config: Config
-    state_dict: dict[str, Tensor]
+    state_dict: dict[str, Tensor] | None
     size: tuple[int, int]
     padding: float
     skeleton: Skeleton
     source: str
+
+    @classmethod
+    def from_config(cls, generator: Mapping[str, Any]) -> 'GeneratorFile':
+        """Read a generator as configs name it.
+
+        Args:
+            generator: ``dict(config=..., checkpoint=...)``, both written by
+                ``tools/train_pg2.py``; or, to lay limbs into poses without any learning,
+                ``dict(type='LimbWarpGenerator', metainfo=dict(from_file=...), size=(width,
+                height))``, with ``padding`` (1.25 by default) on the person's box.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+            ValueError: If it is neither of the two; see :meth:`load` for more.
+        """
+        keys = set(generator)
+        if keys == {'config', 'checkpoint'}:
+            return cls.load(**generator)
+        if generator.get('type') not in ('LimbWarpGenerator', 'pg2aug.LimbWarpGenerator') or not (
+            {'type', 'metainfo', 'size'} <= keys <= {'type', 'metainfo', 'size', 'padding'}
+        ):
+            raise ValueError(
+                "generator must be dict(config='...', checkpoint='...') of a trained one, or "
+                "dict(type='LimbWarpGenerator', metainfo=dict(from_file='...'), size=(width, "
+                f'height)), got {dict(generator)!r}'
+            )
+        config = Config(dict(type='LimbWarpGenerator', metainfo=generator['metainfo']))
+        skeleton = LimbWarpGenerator(generator['metainfo']).skeleton
+        width, height = generator['size']
+        padding = float(generator.get('padding', 1.25))
+        return cls(config, None, (width, height), padding, skeleton, 'LimbWarpGenerator')
 
     @classmethod
     def load(cls, config: str, checkpoint: str) -> 'GeneratorFile':
@@ -63,12 +98,15 @@ class GeneratorFile:
         state_dict = content['state_dict']
         return cls(cfg.model, state_dict, (width, height), padding, skeleton, str(checkpoint))
 
-    def build(self) -> PG2:
+    def build(self) -> PG2 | LimbWarpGenerator:
         """Build the model with its weights, in evaluation mode, without gradients.
 
         Raises:
             ValueError: If the weights or the joints do not fit the config.
         """
+        if self.state_dict is None:
+            generator: LimbWarpGenerator = MODELS.build(dict(self.config, _scope_='pg2aug'))
+            return generator
         # The schedule plays no part in synthesis; a config leaves it to the training tool.
         model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
         try:
@@ -78,5 +116,5 @@ class GeneratorFile:
                 f'the weights in {self.source} do not fit their config: {error}'
             ) from error
         context = f'the generator config beside {self.source}'
-        check_same_joints(self.skeleton, model.data_preprocessor.skeleton, context)
+        check_same_joints(self.skeleton, model.skeleton, context)
         return model.eval().requires_grad_(False)

@@ -59,7 +59,9 @@ class PG2Augment(BaseTransform):
         - instance_mapping_table
 
     Args:
-        generator: ``dict(config=..., checkpoint=...)``, both written by ``tools/train_pg2.py``.
+        generator: ``dict(config=..., checkpoint=...)``, both written by ``tools/train_pg2.py``; or
+            ``dict(type='LimbWarpGenerator', metainfo=..., size=...)``, which needs no training; see
+            :meth:`GeneratorFile.from_config`.
         pose_bank: File of target poses: a bank written by ``tools/build_pose_bank.py``, or a COCO
             keypoint json.
         prob: Probability with which a sample is replaced. 0 leaves every sample, and the state of
@@ -82,7 +84,7 @@ class PG2Augment(BaseTransform):
 
     def __init__(
         self,
-        generator: dict[str, str],
+        generator: dict[str, Any],
         pose_bank: str,
         prob: float = 0.3,
         check: dict[str, Any] | None = dict(type='AppearanceCheck'),  # noqa: B006 (MMEngine's idiom)
@@ -102,11 +104,6 @@ class PG2Augment(BaseTransform):
             raise ValueError(
                 'PG2Augment: max_draws must be at least 1 and min_visible at least 3, got '
                 f'{max_draws} and {min_visible}'
-            )
-        if set(generator) != {'config', 'checkpoint'}:
-            raise ValueError(
-                "PG2Augment: generator must be dict(config='...', checkpoint='...'), got "
-                f'{generator!r}'
             )
         if not os.path.isfile(pose_bank):
             raise FileNotFoundError(
@@ -131,7 +128,7 @@ class PG2Augment(BaseTransform):
         self.neighbours = neighbours
         self.deferred = False
         """Whether somebody else synthesises; set by PG2Hook."""
-        self.generator_file = GeneratorFile.load(**self.generator)
+        self.generator_file = GeneratorFile.from_config(self.generator)
         self.bank = self._load_bank()
         self._people = self._load_neighbours()
         self._synthesizer: Synthesizer | None = None

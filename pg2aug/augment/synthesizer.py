@@ -20,8 +20,8 @@ from pg2aug.models.affine import (
     warp,
 )
 from pg2aug.models.hole_filling import fill_holes
+from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
-from pg2aug.models.preprocessor import to_image_range
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses.skeleton import Skeleton
 
@@ -29,7 +29,10 @@ HOLE_RADIUS = 2.0
 """Radius of what is removed of the source person, over that of its limbs: clothes and hair too."""
 
 PERSON_RADIUS = 1.3
-"""Radius of what is pasted of the synthesised person, over that of its limbs."""
+"""Radius of what is pasted of a person without a coverage of its own, over that of its limbs."""
+
+FRONT_RADIUS = 1.4
+"""Radius of what stays of somebody in front, over that of their limbs."""
 
 
 _R = TypeVar('_R')
@@ -43,7 +46,7 @@ class Result:
         images: (N, 3, H, W) float32 BGR in [0, 255]: the person replaced where it was accepted.
         joints_ok: (N, K) bool, labelled joints that passed the label check.
         accepted: (N,) bool, persons with enough of such joints; the others are not to be used.
-        persons: (N, 3, h, w) float32 BGR in [0, 255], as generated.
+        persons: (N, 3, h, w) float32 BGR in [0, 255], as they were checked.
     """
 
     images: Tensor
@@ -53,8 +56,14 @@ class Result:
 
 
 class Persons(NamedTuple):
-    """Synthesised persons, not yet in any image; see :class:`Result`."""
+    """Synthesised persons, not yet in any image; see :class:`Result`.
 
+    Attributes:
+        made: (N, 3, h, w) float32 BGR in [0, 255], as generated; (N, 4, h, w) from a generator that
+            knows the person's coverage, which is the last channel.
+    """
+
+    made: Tensor
     persons: Tensor
     joints_ok: Tensor
     accepted: Tensor
@@ -79,7 +88,7 @@ class Synthesizer:
     """Synthesise persons in new poses and put them into images.
 
     Args:
-        model: A trained PG2 in evaluation mode.
+        model: A trained PG2 in evaluation mode, or a generator that needs no training.
         check: Label check; None accepts everything.
         min_joints_ok: Share of a person's labelled joints that must pass the check.
         refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
@@ -90,7 +99,7 @@ class Synthesizer:
 
     def __init__(
         self,
-        model: PG2,
+        model: PG2 | LimbWarpGenerator,
         check: LabelCheck | None,
         min_joints_ok: float = 0.7,
         refine: bool = True,
@@ -100,7 +109,7 @@ class Synthesizer:
     ) -> None:
         self.device = torch.device(device)
         self.model = model.to(self.device)
-        self.skeleton: Skeleton = model.data_preprocessor.skeleton
+        self.skeleton: Skeleton = model.skeleton
         self.check = check
         self.min_joints_ok = min_joints_ok
         self.refine = refine
@@ -149,12 +158,12 @@ class Synthesizer:
     def composite(
         self, images: Tensor, plans: Sequence[Plan], persons: Tensor, matrices: Tensor
     ) -> Tensor:
-        """Put synthesised persons (N, 3, h, w) in the place of the original ones.
+        """Put synthesised persons in the place of the original ones.
 
         Args:
             images: See :meth:`__call__`.
             plans: What the persons were synthesised from.
-            persons: Persons as generated, on the synthesizer's device.
+            persons: (N, 3 or 4, h, w) as generated, on the synthesizer's device.
             matrices: See :meth:`__call__`.
 
         Returns:
@@ -168,8 +177,8 @@ class Synthesizer:
         batch = self._to_device(plans)
         images = images.to(self.device, torch.float32)
         matrices = matrices.to(self.device, torch.float32)
-        persons, joints_ok, accepted = self._generate(batch)
-        replaced = self._composite(images, persons, batch, matrices)
+        made, persons, joints_ok, accepted = self._generate(batch)
+        replaced = self._composite(images, made, batch, matrices)
         images = torch.where(accepted[:, None, None, None], replaced, images)
         return Result(images, joints_ok, accepted, persons)
 
@@ -180,65 +189,104 @@ class Synthesizer:
             for name in arrays[0]
         }
 
-    def _generate(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Persons (N, 3, h, w), their joints that passed the check (N, K), and the accepted."""
-        persons, joints_ok = self._generate_checked(batch)
+    def _generate(self, batch: dict[str, Tensor]) -> Persons:
+        """Persons, their joints that passed the check (N, K), and the accepted."""
+        data = self._generator_data(batch)
+        made = self.model.synthesize(data, self.refine)
+        persons = self._in_scene(made, data)
         labelled = batch['target_visible'] > 0
+        joints_ok = labelled if self.check is None else self.check(self._synthesis(persons, data))
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
-        return persons, joints_ok, share >= self.min_joints_ok
+        return Persons(made, persons, joints_ok, share >= self.min_joints_ok)
 
-    def _generate_checked(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        conditions = batch['condition'].permute(0, 3, 1, 2)
-        keypoints = transform_points(batch['target_keypoints'], batch['target_matrix'])
-        source = transform_points(batch['source_keypoints'], batch['condition_matrix'])
-        data = dict(
-            condition_image=conditions,
-            condition_keypoints=source,
-            condition_visible=batch['source_visible'],
-            target_keypoints=keypoints,
-            target_visible=batch['target_visible'],
+    def _generator_data(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        radius = batch['limb_radius'][:, 0]
+        data = {'condition_image': batch['condition'].permute(0, 3, 1, 2)}
+        for role, person in (('condition', 'source'), ('target', 'target')):
+            matrix = batch[f'{role}_matrix']
+            data[f'{role}_keypoints'] = transform_points(batch[f'{person}_keypoints'], matrix)
+            data[f'{role}_visible'] = batch[f'{person}_visible']
+            data[f'{role}_radius'] = radius * affine_scale(matrix)
+        return data
+
+    def _in_scene(self, made: Tensor, data: dict[str, Tensor]) -> Tensor:
+        """Persons (N, 3, h, w) in front of the source's surroundings, without the source."""
+        if made.shape[1] == 3:
+            return made
+        conditions = data['condition_image'].float()
+        hole = body_alpha(
+            data['condition_keypoints'],
+            data['condition_visible'],
+            (conditions.shape[-2], conditions.shape[-1]),
+            self.skeleton,
+            data['condition_radius'] * HOLE_RADIUS,
         )
-        inputs = self.model.data_preprocessor(data)
-        coarse, refined = self.model(**inputs)
-        persons = to_image_range(refined if self.refine else coarse)
-        if self.check is None:
-            return persons, batch['target_visible'] > 0
-        synthesis = Synthesis(
+        return torch.lerp(fill_holes(conditions, 1 - hole), made[:, :3], made[:, 3:])
+
+    def _synthesis(self, persons: Tensor, data: dict[str, Tensor]) -> Synthesis:
+        return Synthesis(
             persons=persons,
-            keypoints=keypoints,
-            visible=batch['target_visible'],
-            conditions=conditions.float(),
-            condition_keypoints=source,
-            condition_visible=batch['source_visible'],
+            keypoints=data['target_keypoints'],
+            visible=data['target_visible'],
+            conditions=data['condition_image'].float(),
+            condition_keypoints=data['condition_keypoints'],
+            condition_visible=data['condition_visible'],
             skeleton=self.skeleton,
         )
-        return persons, self.check(synthesis)
 
     def _composite(
-        self, images: Tensor, persons: Tensor, batch: dict[str, Tensor], matrices: Tensor
+        self, images: Tensor, made: Tensor, batch: dict[str, Tensor], matrices: Tensor
     ) -> Tensor:
         """Remove the source persons and paste the synthesised ones, all in the final frame."""
         shape = (images.shape[-2], images.shape[-1])
-        radius = batch['limb_radius'][:, 0] * affine_scale(matrices)
         inside = inside_mask(shape, matrices, batch['image_size'])
+        free = inside * (1 - self._in_front(batch, matrices, shape))
         if self.remove_source:
-            source = transform_points(batch['source_keypoints'], matrices)
-            hole = body_alpha(
-                source, batch['source_visible'], shape, self.skeleton, radius * HOLE_RADIUS
+            hole = self._body(batch, 'source', matrices, shape, HOLE_RADIUS)
+            filled = fill_holes(images, (1 - hole) * free)
+            images = torch.lerp(images, filled, hole * free)
+        coverage = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
+        placement = compose_affines(matrices, invert_affine(batch['target_matrix']))
+        # Colours times coverage: beyond the person they mean nothing and must not bleed in.
+        pasted = warp(torch.cat([made[:, :3] * coverage, coverage], dim=1), placement, shape)
+        if made.shape[1] == 3:
+            pasted = pasted * self._body(
+                batch, 'target', matrices, shape, PERSON_RADIUS, hands_and_feet=False
             )
-            images = torch.lerp(images, fill_holes(images, (1 - hole) * inside), hole * inside)
-        target = transform_points(batch['target_keypoints'], matrices)
-        alpha = body_alpha(
-            target,
-            batch['target_visible'],
+        pasted = pasted * free
+        return images * (1 - pasted[:, 3:]) + pasted[:, :3]
+
+    def _body(
+        self,
+        batch: dict[str, Tensor],
+        person: str,
+        matrices: Tensor,
+        shape: tuple[int, int],
+        radius: float,
+        hands_and_feet: bool = True,
+    ) -> Tensor:
+        return body_alpha(
+            transform_points(batch[f'{person}_keypoints'], matrices),
+            batch[f'{person}_visible'],
             shape,
             self.skeleton,
-            radius * PERSON_RADIUS,
-            hands_and_feet=False,
+            radius * batch['limb_radius'][:, 0] * affine_scale(matrices),
+            hands_and_feet=hands_and_feet,
         )
-        placement = compose_affines(matrices, invert_affine(batch['target_matrix']))
-        pasted = warp(
-            torch.cat([persons, torch.ones_like(persons[:, :1])], dim=1), placement, shape
-        )
-        alpha = alpha * pasted[:, 3:] * inside
-        return torch.lerp(images, pasted[:, :3], alpha)
+
+    def _in_front(
+        self, batch: dict[str, Tensor], matrices: Tensor, shape: tuple[int, int]
+    ) -> Tensor:
+        """Where other people stay in front: (N, 1, H, W) in [0, 1]."""
+        scale = affine_scale(matrices)
+        covered = torch.zeros((len(matrices), 1, *shape), device=matrices.device)
+        for m in range(batch['neighbour_radius'].shape[1]):
+            alpha = body_alpha(
+                transform_points(batch['neighbour_keypoints'][:, m], matrices),
+                batch['neighbour_visible'][:, m],
+                shape,
+                self.skeleton,
+                FRONT_RADIUS * batch['neighbour_radius'][:, m] * scale,
+            )
+            covered = torch.maximum(covered, alpha)
+        return covered

@@ -47,7 +47,7 @@ def synthesize_in_images(
     generated = synthesizer.generate(plans)
     joints_ok, accepted = generated.joints_ok.cpu().numpy(), generated.accepted.tolist()
     replaced = [
-        _replace(synthesizer, image, plan, generated.persons[i : i + 1]) if accepted[i] else image
+        _replace(synthesizer, image, plan, generated.made[i : i + 1]) if accepted[i] else image
         for i, (image, plan) in enumerate(zip(images, plans, strict=True))
     ]
     return list(zip(replaced, joints_ok, accepted, strict=True))

@@ -2,19 +2,25 @@
 
 from pg2aug.models.discriminator import PairDiscriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
-from pg2aug.models.losses import adversarial_loss, masked_l1
+from pg2aug.models.limb_warp import Body, limb_warp
+from pg2aug.models.limb_warp_generator import LimbWarpGenerator
+from pg2aug.models.losses import adversarial_loss, masked_l1, matte_l1
 from pg2aug.models.pg2 import PG2
 from pg2aug.models.preprocessor import PG2DataPreprocessor
 from pg2aug.models.rasterize import keypoint_heatmaps, pose_mask
 
 __all__ = [
     'PG2',
+    'Body',
+    'LimbWarpGenerator',
     'PG2DataPreprocessor',
     'PairDiscriminator',
     'PoseIntegrationGenerator',
     'RefinementGenerator',
     'adversarial_loss',
     'keypoint_heatmaps',
+    'limb_warp',
     'masked_l1',
+    'matte_l1',
     'pose_mask',
 ]

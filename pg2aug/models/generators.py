@@ -27,6 +27,8 @@ class PoseIntegrationGenerator(nn.Module):
         num_blocks: N of the paper: 5 for Market-1501, 6 for DeepFashion.
         base_channels: Width of the first block; block ``i`` has ``(i + 1)`` times as many.
         bottleneck_features: Output features of the fully connected bottleneck.
+        extra_channels: Channels of further conditions; none in the paper.
+        out_channels: Channels of the output; 3 in the paper.
 
     Raises:
         ValueError: If the size cannot be halved ``num_blocks - 1`` times.
@@ -39,6 +41,8 @@ class PoseIntegrationGenerator(nn.Module):
         num_blocks: int = 5,
         base_channels: int = 128,
         bottleneck_features: int = 64,
+        extra_channels: int = 0,
+        out_channels: int = 3,
     ) -> None:
         super().__init__()
         check_divisible(size, num_blocks, type(self).__name__)
@@ -46,7 +50,7 @@ class PoseIntegrationGenerator(nn.Module):
         height = size[1] // 2 ** (num_blocks - 1)
         widths = [base_channels * (i + 1) for i in range(num_blocks)]
 
-        self.stem = conv_relu(3 + num_keypoints, base_channels)
+        self.stem = conv_relu(3 + num_keypoints + extra_channels, base_channels)
         self.encoder = nn.ModuleList(ResidualBlock(w) for w in widths)
         self.downs = nn.ModuleList(conv_relu(w, w_next, stride=2) for w, w_next in pairwise(widths))
         self.bottleneck = nn.Sequential(
@@ -66,20 +70,21 @@ class PoseIntegrationGenerator(nn.Module):
                     nn.Sequential(nn.Conv2d(channels, w - base_channels, 1), nn.ReLU(inplace=True))
                 )
                 channels = w - base_channels
-        self.head = nn.Conv2d(channels, 3, 3, padding=1)
+        self.head = nn.Conv2d(channels, out_channels, 3, padding=1)
         init_xavier(self)
 
-    def forward(self, condition: Tensor, pose: Tensor) -> Tensor:
+    def forward(self, condition: Tensor, pose: Tensor, extra: Tensor | None = None) -> Tensor:
         """Synthesise the coarse image.
 
         Args:
             condition: (N, 3, H, W), RGB in [-1, 1].
             pose: (N, K, H, W) target heatmaps.
+            extra: (N, ``extra_channels``, H, W), None without.
 
         Returns:
-            (N, 3, H, W) coarse image, linear output around [-1, 1].
+            (N, ``out_channels``, H, W) coarse image, linear output around [-1, 1].
         """
-        x = self.stem(torch.cat([condition, pose], dim=1))
+        x = self.stem(torch.cat([condition, pose, *([] if extra is None else [extra])], dim=1))
         skips = []
         for i, block in enumerate(self.encoder):
             x = block(x)

@@ -4,6 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+MATTE_WEIGHT = 0.1
+"""Weight of coverage outside the body: the least difference in colour that is worth covering."""
+
 
 def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Pose-mask loss, equations 1 and 4 of the paper: ``mean(|prediction - target| * (1 + mask))``.
@@ -17,6 +20,32 @@ def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         Scalar.
     """
     return ((prediction - target).abs() * (1 + mask)).mean()
+
+
+def matte_l1(
+    prediction: Tensor, target: Tensor, background: Tensor, mask: Tensor, core: Tensor
+) -> Tensor:
+    """Pose-mask loss of a person and its coverage, laid over the scene without the person.
+
+    Where the body must be, the colours alone have to be right and the coverage full; elsewhere the
+    coverage is as small as it can be without spoiling the picture, so that clothes, which differ
+    from the background, are covered and the background is not.
+
+    Args:
+        prediction: (N, 4, H, W), the person's colours and its coverage in [0, 1].
+        target: (N, 3, H, W), the person in the scene.
+        background: (N, 3, H, W), the scene without the person, as far as it can be known.
+        mask: (N, 1, H, W), 1 on the body of the target pose and 0 outside.
+        core: (N, 1, H, W) in [0, 1], where there is nothing but the person.
+
+    Returns:
+        Scalar.
+    """
+    person, coverage = prediction[:, :3], prediction[:, 3:]
+    loss = masked_l1(torch.lerp(background, person, coverage), target, mask)
+    loss = loss + ((person - target).abs() * core).mean()
+    missing, needless = core * (1 - coverage), (1 - core) * coverage
+    return loss + missing.mean() + MATTE_WEIGHT * needless.mean()
 
 
 def adversarial_loss(logits: Tensor, real: bool) -> Tensor:

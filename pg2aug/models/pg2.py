@@ -10,8 +10,13 @@ from torch import Tensor, nn
 
 from pg2aug.models.discriminator import PairDiscriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
-from pg2aug.models.losses import adversarial_loss, masked_l1
+from pg2aug.models.losses import adversarial_loss, masked_l1, matte_l1
+from pg2aug.models.preprocessor import to_image_range
+from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
+
+_WARP_CHANNELS = 4
+_WARP_LOGIT = 3.0
 
 
 @MODELS.register_module()
@@ -20,6 +25,10 @@ class PG2(BaseModel):
 
     Training has two stages inside one run: for ``stage1_iters`` iterations G1 learns the pose with
     the masked L1 loss; after that G1 is frozen, and G2 and D learn in turn.
+
+    Not in the paper, and named options of the data preprocessor: with ``aligned``, G1 corrects the
+    condition's limbs laid into the target pose; with ``matte``, it also predicts the coverage, and
+    only the person is judged by D.
 
     Args:
         size: (width, height) of all images.
@@ -47,39 +56,57 @@ class PG2(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor=MODELS.build(dict(data_preprocessor, _scope_='pg2aug')))
         self.size = tuple(size)
-        self.generator1: nn.Module = PoseIntegrationGenerator(size, num_keypoints, **generator1)
+        aligned, matte = self.data_preprocessor.aligned, self.data_preprocessor.matte
+        self.generator1: nn.Module = PoseIntegrationGenerator(
+            size,
+            num_keypoints,
+            extra_channels=_WARP_CHANNELS if aligned else 0,
+            out_channels=4 if matte else 3,
+            **generator1,
+        )
+        if aligned:
+            # What it starts to correct is the warp itself, not noise added to it.
+            nn.init.zeros_(self.generator1.head.weight)
         self.generator2: nn.Module = RefinementGenerator(size, **generator2)
         self.discriminator: nn.Module = PairDiscriminator(size, **discriminator)
         # Convolutions in 16 bits are several times faster in this layout, and never slower.
         self.to(memory_format=torch.channels_last)
         self.stage1_iters = stage1_iters
         self.l1_weight = l1_weight
-        skeleton = self.data_preprocessor.skeleton
-        if skeleton.num_keypoints != num_keypoints:
+        if self.skeleton.num_keypoints != num_keypoints:
             raise ValueError(
                 f'model.num_keypoints is {num_keypoints}, but the skeleton of '
-                f'model.data_preprocessor.metainfo has {skeleton.num_keypoints} joints'
+                f'model.data_preprocessor.metainfo has {self.skeleton.num_keypoints} joints'
             )
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton of the poses."""
+        skeleton: Skeleton = self.data_preprocessor.skeleton
+        return skeleton
 
     def forward(
         self,
         condition: Tensor,
         pose: Tensor,
-        mask: Tensor | None = None,
-        target: Tensor | None = None,
+        warp: Tensor | None = None,
+        support: Tensor | None = None,
         mode: str = 'tensor',
+        **training: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Synthesise persons.
 
         Args:
             condition: (N, 3, H, W) condition images, RGB in [-1, 1].
             pose: (N, K, H, W) heatmaps of the target poses.
-            mask: Not used; part of a preprocessed batch.
-            target: Not used; part of a preprocessed batch.
+            warp: (N, 4, H, W), if aligned; see :class:`PG2DataPreprocessor`.
+            support: (N, 1, H, W), with a matte.
             mode: 'tensor' or 'predict', which are the same here.
+            training: Not used; the rest of a preprocessed batch.
 
         Returns:
-            Coarse and refined images, (N, 3, H, W), linear output around [-1, 1].
+            Coarse and refined images, (N, 3, H, W), linear output around [-1, 1]; with a matte
+            (N, 4, H, W), the last channel being the coverage in [0, 1].
 
         Raises:
             ValueError: For mode 'loss': training goes through :meth:`train_step`, because two
@@ -87,8 +114,23 @@ class PG2(BaseModel):
         """
         if mode not in ('tensor', 'predict'):
             raise ValueError(f"mode must be 'tensor' or 'predict', got {mode!r}; see train_step")
-        coarse = self.generator1(condition, pose)
-        return coarse, coarse + self.generator2(coarse, condition)
+        coarse = _assemble(self.generator1(condition, pose, warp), warp, support)
+        return coarse, _refine(self.generator2, coarse, condition)
+
+    def synthesize(self, data: dict[str, Any], refine: bool = True) -> Tensor:
+        """Synthesise the persons of a batch as images.
+
+        Args:
+            data: See :class:`PG2DataPreprocessor`.
+            refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
+
+        Returns:
+            (N, 3, H, W) float32 BGR in [0, 255]; with a matte (N, 4, H, W), the last channel being
+            the coverage in [0, 1].
+        """
+        coarse, refined = self(**self.data_preprocessor(data))
+        made = refined if refine else coarse
+        return torch.cat([to_image_range(made[:, :3]), made[:, 3:].float()], dim=1)
 
     def train_step(
         self, data: dict[str, Any], optim_wrapper: OptimWrapperDict
@@ -119,39 +161,40 @@ class PG2(BaseModel):
     ) -> dict[str, Tensor]:
         wrapper = optim_wrapper['generator1']
         with wrapper.optim_context(self.generator1):
-            coarse = self.generator1(batch['condition'], batch['pose'])
-            loss = masked_l1(coarse, batch['target'], batch['mask'])
+            loss = _image_loss(_coarse(self.generator1, batch), batch)
         wrapper.update_params(loss)
         return {'loss_g1': loss.detach()}
 
     def _train_stage2(
         self, batch: dict[str, Tensor], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        condition, target = batch['condition'], batch['target']
+        condition = batch['condition']
         # Without gradients G1 is frozen by construction: nothing can reach its optimiser.
         with torch.no_grad(), optim_wrapper['generator1'].optim_context(self.generator1):
-            coarse = _unwrap(self.generator1)(condition, batch['pose'])
+            coarse = _coarse(_unwrap(self.generator1), batch)
+        target = _shown(batch['target'], coarse)
 
         wrapper = optim_wrapper['generator2']
         # The bare module: a distributed wrapper would wait for gradients that D must not get here.
         judge = _unwrap(self.discriminator).requires_grad_(False)
         with wrapper.optim_context(self.generator2):
-            refined = coarse + self.generator2(coarse, condition)
-            loss_adv = adversarial_loss(judge(refined, condition), real=True)
-            loss_l1 = masked_l1(refined, target, batch['mask'])
+            refined = _refine(self.generator2, coarse, condition)
+            fake = _shown(refined, coarse)
+            loss_adv = adversarial_loss(judge(fake, condition), real=True)
+            loss_l1 = _image_loss(refined, batch)
             loss_g2 = loss_adv + self.l1_weight * loss_l1
         wrapper.update_params(loss_g2)
         judge.requires_grad_(True)
 
         wrapper = optim_wrapper['discriminator']
-        fake = refined.detach()
+        fake = fake.detach()
         with wrapper.optim_context(self.discriminator):
             loss_real = adversarial_loss(self.discriminator(target, condition), real=True)
             loss_fake = adversarial_loss(self.discriminator(fake, condition), real=False)
             loss_d = (loss_real + loss_fake) / 2
         wrapper.update_params(loss_d)
         # The coarse image's loss beside the refined one's: stage II must not undo stage I.
-        loss_g1 = masked_l1(coarse, target, batch['mask'])
+        loss_g1 = _image_loss(coarse, batch)
         losses = dict(loss_g1=loss_g1, loss_l1=loss_l1, loss_adv=loss_adv, loss_d=loss_d)
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -161,6 +204,39 @@ class PG2(BaseModel):
         return list(zip(*self(**batch, mode='predict'), strict=True))
 
     test_step = val_step
+
+
+def _coarse(generator1: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    warp = batch.get('warp')
+    return _assemble(
+        generator1(batch['condition'], batch['pose'], warp), warp, batch.get('support')
+    )
+
+
+def _assemble(output: Tensor, warp: Tensor | None, support: Tensor | None) -> Tensor:
+    """What G1 puts out, as an image, and with a matte its coverage behind it."""
+    image = output[:, :3] if warp is None else output[:, :3] + warp[:, :3]
+    if support is None:
+        return image
+    logits = output[:, 3:] if warp is None else output[:, 3:] + _WARP_LOGIT * (2 * warp[:, 3:] - 1)
+    return torch.cat([image, logits.sigmoid() * support], dim=1)
+
+
+def _refine(generator2: nn.Module, coarse: Tensor, condition: Tensor) -> Tensor:
+    shown = _shown(coarse, coarse)
+    return torch.cat([coarse[:, :3] + generator2(shown, condition), coarse[:, 3:]], dim=1)
+
+
+def _shown(image: Tensor, coarse: Tensor) -> Tensor:
+    """The image, or with a matte what the coverage of the coarse image leaves of it."""
+    return image if coarse.shape[1] == 3 else image[:, :3] * coarse[:, 3:]
+
+
+def _image_loss(image: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    if image.shape[1] == 3:
+        return masked_l1(image, batch['target'], batch['mask'])
+    parts = (batch[name] for name in ('target', 'background', 'mask', 'core'))
+    return matte_l1(image, *parts)
 
 
 def _unwrap(module: nn.Module) -> nn.Module:

@@ -5,12 +5,20 @@ from typing import Any
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, limb_radius, pose_mask
+from pg2aug.models.hole_filling import fill_holes
+from pg2aug.models.limb_warp import Body, limb_warp
+from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, pose_mask
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
 FOREGROUND_RADIUS = 1.4
-"""Radius of what is cut out around a limb, over the radius of limbs in the pose mask."""
+"""Radius of what is cut out around a limb, over the radius of the person's limbs."""
+
+SUPPORT_RADIUS = 2.0
+"""Radius within which a person is looked for: clothes and hair too."""
+
+CORE_RADIUS = 0.6
+"""Radius within which there is nothing but the person."""
 
 
 def to_model_range(images: Tensor) -> Tensor:
@@ -27,6 +35,8 @@ def to_image_range(images: Tensor) -> Tensor:
 class PG2DataPreprocessor(BaseDataPreprocessor):
     """Move a batch to the device, scale its images and rasterise its target poses there.
 
+    ``foreground``, ``aligned`` and ``matte`` are not in the paper; without them its batches result.
+
     Args:
         metainfo: MMPose's description of the skeleton, as a dataset's ``metainfo``: either
             ``dict(from_file='configs/_base_/datasets/coco.py')`` or the dict in such a file.
@@ -35,7 +45,11 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             authors' code.
         foreground: Whether to cut the person out of condition and target image, so that the model
             learns the person and not the scene: both are grey further from the pose than
-            ``FOREGROUND_RADIUS``. Not in the paper.
+            ``FOREGROUND_RADIUS``.
+        aligned: Whether to lay the condition's limbs into the target pose (:func:`limb_warp`) as a
+            further condition, which G1 corrects instead of drawing the person anew.
+        matte: Whether the model is to predict how much of each pixel is the person, too. The target
+            then keeps its background, and comes with that background without the person.
     """
 
     def __init__(
@@ -44,6 +58,8 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         heatmap_radius: float = 4.0,
         heatmap_background: float = 0.0,
         foreground: bool = False,
+        aligned: bool = False,
+        matte: bool = False,
     ) -> None:
         super().__init__()
         # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
@@ -53,50 +69,95 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         self.heatmap_radius = heatmap_radius
         self.heatmap_background = heatmap_background
         self.foreground = foreground
+        self.aligned = aligned
+        self.matte = matte
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Prepare a batch of :class:`pg2aug.datasets.PersonPairDataset`.
 
         Args:
             data: Holds ``condition_image`` (N, 3, H, W) uint8 BGR, ``condition_keypoints`` (N, K,
-                2) in crop pixels and ``condition_visible`` (N, K), and the same of the target; in
-                synthesis there is no ``target_image``.
+                2) in crop pixels, ``condition_visible`` (N, K) and ``condition_radius`` (N,), and
+                the same of the target; in synthesis there is no ``target_image``, and what is in
+                the paper needs no more of the condition than its image. With
+                ``via_keypoints``, ``via_visible`` and ``via_radius`` the condition is first moved
+                into that pose, which damages it, limb by limb.
             training: Not used: a batch is prepared in the same way for training and testing.
 
         Returns:
             ``condition`` (N, 3, H, W) RGB in [-1, 1], ``pose`` (N, K, H, W) heatmaps, ``mask``
             (N, 1, H, W) in {0, 1}, and ``target`` like ``condition`` where there is one.
+            If ``aligned``: ``warp`` (N, 4, H, W), RGB in [-1, 1] times coverage, and coverage. If
+            ``matte``: ``core`` and ``support`` (N, 1, H, W) in [0, 1], where there is nothing but
+            the person and where it may be, and ``background`` (N, 3, H, W) where there is a target.
 
         Raises:
             ValueError: If the number of joints is not the skeleton's.
         """
         data = self.cast_data(data)
-        keypoints, visible = data['target_keypoints'], data['target_visible']
+        self._check_joints(data['target_keypoints'])
+        shape = tuple(data['condition_image'].shape[-2:])
+        joints = data['target_keypoints'], data['target_visible'], shape
+        batch = dict(
+            pose=keypoint_heatmaps(*joints, self.heatmap_radius, self.heatmap_background),
+            mask=pose_mask(*joints, self.skeleton.limbs, self.skeleton.torso),
+        )
+        batch |= self._conditions(data)
+        if self.matte:
+            target = _body(data, 'target')
+            batch['core'] = self._alpha(target, shape, CORE_RADIUS, hands_and_feet=False)
+            batch['support'] = self._alpha(target, shape, SUPPORT_RADIUS, hands_and_feet=True)
+        if 'target_image' in data:
+            batch |= self._target(data, batch)
+        return batch
+
+    def _conditions(self, data: dict[str, Any]) -> dict[str, Tensor]:
+        image = to_model_range(data['condition_image'])
+        if not (self.foreground or self.aligned or 'via_keypoints' in data):
+            return {'condition': image}
+        source, known = _body(data, 'condition'), None
+        shape = image.shape[-2], image.shape[-1]
+        if 'via_keypoints' in data:
+            via = _body(data, 'via')
+            moved = limb_warp(image, source, via, self.skeleton)
+            image, known, source = moved[:, :3], moved[:, 3:], via
+        batch = {'condition': image}
+        if self.foreground:
+            batch['condition'] = image * self._alpha(source, shape, FOREGROUND_RADIUS)
+        if self.aligned:
+            batch['warp'] = limb_warp(image, source, _body(data, 'target'), self.skeleton, known)
+        return batch
+
+    def _target(self, data: dict[str, Any], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        image = to_model_range(data['target_image'])
+        if self.matte:
+            known = (batch['support'] <= 0).float()
+            return {'target': image, 'background': fill_holes(image, known)}
+        if self.foreground:
+            shape = image.shape[-2], image.shape[-1]
+            image = image * self._alpha(_body(data, 'target'), shape, FOREGROUND_RADIUS)
+        return {'target': image}
+
+    def _alpha(
+        self, body: Body, shape: tuple[int, int], radius: float, hands_and_feet: bool = False
+    ) -> Tensor:
+        return body_alpha(
+            body.keypoints,
+            body.visible,
+            shape,
+            self.skeleton,
+            radius * body.radius,
+            hands_and_feet=hands_and_feet,
+        )
+
+    def _check_joints(self, keypoints: Tensor) -> None:
         if keypoints.shape[1] != self.skeleton.num_keypoints:
             raise ValueError(
                 f'the batch has {keypoints.shape[1]} joints, but the skeleton of '
                 f'model.data_preprocessor.metainfo has {self.skeleton.num_keypoints}: '
                 'give the model the metainfo of its dataset'
             )
-        shape = tuple(data['condition_image'].shape[-2:])
-        batch = dict(
-            condition=self._image(data, 'condition'),
-            pose=keypoint_heatmaps(
-                keypoints, visible, shape, self.heatmap_radius, self.heatmap_background
-            ),
-            mask=pose_mask(keypoints, visible, shape, self.skeleton.limbs, self.skeleton.torso),
-        )
-        if 'target_image' in data:
-            batch['target'] = self._image(data, 'target')
-        return batch
 
-    def _image(self, data: dict[str, Any], role: str) -> Tensor:
-        image = to_model_range(data[f'{role}_image'])
-        if not self.foreground:
-            return image
-        keypoints, visible = data[f'{role}_keypoints'], data[f'{role}_visible']
-        shape = image.shape[-2], image.shape[-1]
-        radius = keypoints.new_full((len(image),), FOREGROUND_RADIUS * limb_radius(shape[0]))
-        return image * body_alpha(
-            keypoints, visible, shape, self.skeleton, radius, hands_and_feet=False
-        )
+
+def _body(data: dict[str, Any], role: str) -> Body:
+    return Body(*(data[f'{role}_{name}'] for name in ('keypoints', 'visible', 'radius')))
