@@ -1,6 +1,7 @@
-"""Build a pose bank from COCO keypoint files.
+"""Build a pose bank from keypoint files: yours, other data sets', other skeletons', or 3-D ones.
 
-Usage: python tools/build_pose_bank.py ANN [ANN ...] --out bank.npz
+ANN is a COCO keypoint json, images or no images, or an .npz/.npy of 3-D keypoints. PATH::METAINFO
+names its joints by an MMPose data set config, e.g. mpii.json::configs/_base_/datasets/mpii.py.
 """
 
 import argparse
@@ -8,37 +9,145 @@ import sys
 from pathlib import Path
 
 from pg2aug.poses import PoseBank, Skeleton
+from pg2aug.poses.novel import add_novel_poses
+from pg2aug.poses.projection import WORLDS
+from pg2aug.poses.sources import PoseSource, metainfo_skeleton, read_poses
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('annotations', nargs='+', metavar='ANN', help='COCO keypoint json')
-    parser.add_argument('--out', required=True, type=Path, help='the bank to write, .npz')
-    parser.add_argument('--alpha', type=float, default=2.0, help='weights are rarity ** alpha')
-    parser.add_argument(
-        '--neighbours', type=int, help='k of the k-NN distance (default: 1/20 of the reference)'
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the random reference set')
-    parser.add_argument(
+    parser.add_argument('annotations', nargs='+', metavar='ANN', type=PoseSource.parse)
+    parser.add_argument('--out', required=True, type=Path, help='the bank to write, .npz')
+    parser.add_argument('--overwrite', action='store_true', help='replace an existing bank')
+    parser.add_argument('--seed', type=int, default=0, help='of all that is random')
+    parser.add_argument('--plot', type=Path, metavar='DIR', help='write pictures of the bank')
+    joints = parser.add_argument_group('joints')
+    joints.add_argument(
+        '--metainfo',
+        help="MMPose data set config with the bank's joints, e.g. 'configs/_base_/datasets/coco.py'"
+        " (default: the reference's joints, or those of the first ANN)",
+    )
+    joints.add_argument(
+        '--map',
+        nargs='+',
+        default=[],
+        type=_parse_substitute,
+        metavar='JOINT=JOINT[+JOINT]',
+        help='what stands for a joint of the bank in files that lack it, e.g. '
+        'left_ankle=left_foot, or the middle of two: neck=left_shoulder+right_shoulder',
+    )
+    joints.add_argument(
         '--min-keypoints', type=int, help='fewest labelled joints (default: half of them)'
     )
-    parser.add_argument(
-        '--metainfo',
-        help="MMPose data set config, e.g. 'configs/_base_/datasets/crowdpose.py': takes the "
-        "joints to be that data set's, whatever names and links the files give",
+    _add_rarity_arguments(parser.add_argument_group('rarity'))
+    _add_view_arguments(parser.add_argument_group('3-D keypoints'))
+    novel = parser.add_argument_group('new poses')
+    novel.add_argument('--num-novel', type=int, default=0, metavar='N', help='poses to make up')
+    novel.add_argument(
+        '--max-turn', type=float, default=12.0, metavar='DEG', help='noise of their joint angles'
     )
-    parser.add_argument('--overwrite', action='store_true', help='replace an existing bank')
     return parser.parse_args(argv)
 
 
-def read_skeleton(metainfo: str | None) -> Skeleton | None:
-    """Read an MMPose data set config; None without one."""
-    if metainfo is None:
-        return None
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+def _add_rarity_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--reference',
+        type=PoseSource.parse,
+        metavar='ANN',
+        help='the data set you augment: rare is what it lacks (default: what the bank has least)',
+    )
+    group.add_argument('--alpha', type=float, default=2.0, help='weights are rarity ** alpha')
+    group.add_argument(
+        '--density', choices=('knn', 'gmm'), default='knn', help='nearest neighbours or mixture'
+    )
+    group.add_argument(
+        '--neighbours', type=int, help='k of the k-NN distance (default: 1/20 of the reference)'
+    )
+    group.add_argument(
+        '--rotation-invariant',
+        action='store_true',
+        help='a handstand is no rarer than standing: for trainings with 180 degree rotations',
+    )
+    group.add_argument(
+        '--mirror-invariant',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='a pose is as rare as its mirror image',
+    )
 
-    return Skeleton.from_metainfo(parse_pose_metainfo({'from_file': metainfo}))
+
+def _add_view_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument('--world', choices=WORLDS, default='z-up', help='axes of the arrays')
+    group.add_argument('--cameras', type=int, default=4, help='views of each pose')
+    group.add_argument(
+        '--elevation',
+        type=float,
+        nargs=2,
+        default=(-10, 45),
+        metavar=('LOW', 'HIGH'),
+        help='of the cameras, degrees above the horizon (default: -10 45)',
+    )
+    group.add_argument(
+        '--distance',
+        type=float,
+        nargs=2,
+        default=(2.5, 8),
+        metavar=('NEAR', 'FAR'),
+        help='of the cameras, in body sizes (default: 2.5 8)',
+    )
+
+
+def _parse_substitute(text: str) -> tuple[str, tuple[str, ...]]:
+    joint, separator, parts = text.partition('=')
+    if not joint or not separator or not parts:
+        raise argparse.ArgumentTypeError(f'expected JOINT=JOINT or JOINT=JOINT+JOINT, got {text!r}')
+    return joint, tuple(parts.split('+'))
+
+
+def build(args: argparse.Namespace) -> PoseBank:
+    """Read, weigh, add new poses and plot, as the arguments say."""
+    reading = dict(
+        min_visible=args.min_keypoints,
+        substitutes=dict(args.map),
+        world=args.world,
+        cameras=args.cameras,
+        elevation=tuple(args.elevation),
+        distance=tuple(args.distance),
+        seed=args.seed,
+    )
+    skeleton: Skeleton | None = metainfo_skeleton(args.metainfo) if args.metainfo else None
+    reference = None
+    if args.reference is not None:
+        own = read_poses([args.reference], skeleton, **reading)
+        skeleton, reference = own.skeleton, (own.keypoints, own.visible)
+        print(f'reference {own.report[0]}; {len(own.keypoints)} poses')
+    poses = read_poses(args.annotations, skeleton, **reading)
+    print('\n'.join(poses.report))
+    bank = PoseBank.from_poses(
+        poses.keypoints,
+        poses.visible,
+        poses.skeleton,
+        reference=reference,
+        alpha=args.alpha,
+        neighbours=args.neighbours,
+        density=args.density,
+        rotation_invariant=args.rotation_invariant,
+        mirror_invariant=args.mirror_invariant,
+        seed=args.seed,
+        counts=poses.counts,
+    )
+    if args.num_novel:
+        bank, _ = add_novel_poses(
+            bank,
+            args.num_novel,
+            max_turn=args.max_turn,
+            min_visible=args.min_keypoints,
+            seed=args.seed,
+        )
+    return bank
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,14 +157,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'{args.out} exists: pass --overwrite to replace it', file=sys.stderr)
         return 1
     try:
-        bank = PoseBank.from_annotations(
-            args.annotations,
-            min_visible=args.min_keypoints,
-            skeleton=read_skeleton(args.metainfo),
-            alpha=args.alpha,
-            neighbours=args.neighbours,
-            seed=args.seed,
-        )
+        bank = build(args)
         bank.save(args.out)
     except (ValueError, FileNotFoundError) as error:
         print(f'error: {error}', file=sys.stderr)

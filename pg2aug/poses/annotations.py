@@ -45,11 +45,13 @@ def read_coco_poses(
     skeleton = skeleton or _common_skeleton(files)
     read = [_read_file(data, path, skeleton.num_keypoints) for path, data in files.items()]
     triplets = np.concatenate([part for part, _ in read])
-    counts = sum((part for _, part in read), Counter({'read': 0, 'crowd': 0, 'no keypoints': 0}))
+    counts: Counter[str] = Counter()
+    for _, part in read:
+        counts.update(part)  # a sum of counters would lose what counts 0
     keypoints, visible = split_triplets(triplets)
     least = least_visible(skeleton.num_keypoints, min_visible)
     used = visible.sum(axis=1) >= least
-    counts = Counter({**counts, 'few joints': int((~used).sum())})
+    counts['few joints'] = int((~used).sum())
     if not used.any():
         raise ValueError(
             f'no pose with at least {least} labelled joints in {list(files)}: {dict(counts)}'
@@ -59,8 +61,8 @@ def read_coco_poses(
 
 def read_coco_triplets(
     path: str | Path, names: Sequence[str] | None = None
-) -> tuple[Array, tuple[str, ...], dict[str, int]]:
-    """Read all poses of one COCO keypoint file with the names of their joints.
+) -> tuple[Array, Mapping[str, Any], dict[str, int]]:
+    """Read all poses of one COCO keypoint file with the category that names their joints.
 
     Neither images nor boxes are needed, nor links between the joints; with ``names`` no categories
     either. Crowds, and annotations without keypoints, are left out and counted.
@@ -70,17 +72,17 @@ def read_coco_triplets(
         names: The joints, whatever the file calls them; those of the categories if None.
 
     Returns:
-        ``(N, K, 3)`` float64 of x, y in pixels and flag, N may be 0; the K names; and the counts
-        ``read``, ``crowd``, ``no keypoints``.
+        ``(N, K, 3)`` float64 of x, y in pixels and flag, N may be 0; a COCO category, whose
+        ``keypoints`` are the K names; and the counts ``read``, ``crowd``, ``no keypoints``.
 
     Raises:
         ValueError: If the file is no COCO keypoint file, names no joints and ``names`` is None, its
             categories differ in their joints, or an annotation does not have K triplets.
     """
     data = _load(str(path), names is None)
-    found = tuple(names) if names is not None else _joint_names(data, str(path))
-    triplets, counts = _read_file(data, str(path), len(found))
-    return triplets, found, dict(counts)
+    category = {'keypoints': tuple(names)} if names else _one_category(data, str(path))
+    triplets, counts = _read_file(data, str(path), len(category['keypoints']))
+    return triplets, category, dict(counts)
 
 
 def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Mask]:
@@ -115,14 +117,16 @@ def _keypoint_categories(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [c for c in categories if c.get('keypoints')] or list(categories)
 
 
-def _joint_names(data: Mapping[str, Any], path: str) -> tuple[str, ...]:
-    found = {tuple(map(str, c.get('keypoints') or ())) for c in _keypoint_categories(data)}
-    if len(found) != 1 or not max(found):
+def _one_category(data: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    categories = _keypoint_categories(data)
+    lists = {tuple(map(str, category.get('keypoints') or ())) for category in categories}
+    if len(lists) != 1 or () in lists:
         raise ValueError(
-            f"{path} has {len(found)} lists of joint names, or an empty one, under 'keypoints' of "
-            'its categories: give an MMPose metainfo that names the joints'
+            f"{path} has {len(lists - {()})} lists of joint names under 'keypoints' of its "
+            'categories, one is needed: give an MMPose metainfo that names the joints, as '
+            "'PATH::METAINFO'"
         )
-    return found.pop()
+    return categories[0]
 
 
 def _common_skeleton(files: Mapping[str, Mapping[str, Any]]) -> Skeleton:

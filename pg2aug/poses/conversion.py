@@ -1,0 +1,106 @@
+"""Joints of one skeleton as joints of another, by name."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pg2aug.poses.scale import Array, Mask
+from pg2aug.poses.skeleton import joint_key
+
+JointMapping = list[tuple[int | tuple[int, int], int]]
+Substitutes = Mapping[str, tuple[str, ...]]
+
+
+def joint_mapping(
+    source: Sequence[str], target: Sequence[str], substitutes: Substitutes | None = None
+) -> JointMapping:
+    """Find for each joint of the target the same joint of the source.
+
+    Joints are the same if their names are, in whatever spelling
+    (:func:`pg2aug.poses.skeleton.joint_key`). What is merely near, such as MPII's ``upper_neck`` to
+    a ``neck``, is not taken unless ``substitutes`` say so.
+
+    Args:
+        source: Names of the source's joints.
+        target: Names of the target's joints.
+        substitutes: For a target joint which the source does not have, the source joint to take,
+            or the two source joints whose middle to take. Where the source lacks these too, the
+            joint remains without a source.
+
+    Returns:
+        Pairs of source index (or two, for their middle) and target index, in the target's order:
+        what MMPose's ``KeypointConverter`` takes.
+
+    Raises:
+        ValueError: If a substitute is for no joint of the target, stands for one or two joints not,
+            or two source joints have the same name.
+    """
+    wanted = {joint_key(name): parts for name, parts in (substitutes or {}).items()}
+    _check_substitutes(substitutes or {}, target)
+    indices: dict[object, int] = {}
+    for index, name in enumerate(source):
+        if joint_key(name) in indices:
+            other = source[indices[joint_key(name)]]
+            raise ValueError(f'the source joints {other!r} and {name!r} have the same name')
+        indices[joint_key(name)] = index
+    mapping: JointMapping = []
+    for index, name in enumerate(target):
+        key = joint_key(name)
+        parts = [key] if key in indices else [joint_key(part) for part in wanted.get(key, ())]
+        if parts and all(part in indices for part in parts):
+            first, last = indices[parts[0]], indices[parts[-1]]
+            mapping.append((first if len(parts) == 1 else (first, last), index))
+    return mapping
+
+
+def convert_joints(
+    keypoints: Array, visible: Mask, mapping: JointMapping, num_keypoints: int
+) -> tuple[Array, Mask]:
+    """Bring poses to another skeleton with MMPose's ``KeypointConverter``.
+
+    Args:
+        keypoints: ``(N, S, 2)`` of the source.
+        visible: ``(N, S)`` bool.
+        mapping: From :func:`joint_mapping`; a middle is labelled where both joints are.
+        num_keypoints: Joints K of the target.
+
+    Returns:
+        Keypoints ``(N, K, 2)`` float32, 0 where unlabelled, and visible ``(N, K)`` bool. Joints
+        without a source are unlabelled.
+    """
+    # MMPose's transforms take seconds to load, and a bank that is merely used needs none.
+    from mmpose.datasets.transforms import KeypointConverter
+
+    clean = np.where(visible[..., None], keypoints, 0).astype(np.float32)
+    results = {'keypoints': clean, 'keypoints_visible': visible.astype(np.float32)}
+    converted = KeypointConverter(num_keypoints, mapping).transform(results)
+    labelled = converted['keypoints_visible'][..., 0] > 0
+    moved = np.where(labelled[..., None], converted['keypoints'], 0).astype(np.float32)
+    return moved, labelled
+
+
+def describe_mapping(source: Sequence[str], target: Sequence[str], mapping: JointMapping) -> str:
+    """Say how many joints of the target have a source, which are made, and which are left over."""
+    pairs = {index: np.atleast_1d(part).tolist() for part, index in mapping}
+    used = {part for parts in pairs.values() for part in parts}
+    made = [
+        f'{target[index]} from {" and ".join(source[part] for part in parts)}'
+        for index, parts in pairs.items()
+        if len(parts) > 1 or joint_key(source[parts[0]]) != joint_key(target[index])
+    ]
+    lacking = [name for index, name in enumerate(target) if index not in pairs]
+    unused = [name for index, name in enumerate(source) if index not in used]
+    items = {'by substitute': made, 'unlabelled': lacking, 'not used': unused}
+    return '; '.join(
+        [f'{len(pairs)} of {len(target)} joints mapped']
+        + [f'{title}: {", ".join(names)}' for title, names in items.items() if names]
+    )
+
+
+def _check_substitutes(substitutes: Substitutes, target: Sequence[str]) -> None:
+    keys = {joint_key(name) for name in target}
+    for name, parts in substitutes.items():
+        if joint_key(name) not in keys:
+            raise ValueError(f'{name!r} is no joint of the target, which has {list(target)}')
+        if len(parts) not in (1, 2):
+            raise ValueError(f'{name!r} needs one source joint, or two for their middle: {parts}')
