@@ -13,7 +13,6 @@ from pg2aug.models.affine import (
     transform_points,
     warp,
 )
-from pg2aug.models.hole_filling import fill_holes
 from pg2aug.models.rasterize import body_alpha
 
 
@@ -128,49 +127,6 @@ def test_missing_joints_are_never_read(missing):
     assert alpha.isfinite().all()
     assert torch.equal(alpha, expected)
     assert alpha[0].sum() < alpha[1].sum()
-
-
-def hole(shape, low, high):
-    known = torch.ones(1, 1, *shape)
-    known[..., low[0] : high[0], low[1] : high[1]] = 0
-    return known
-
-
-def test_fill_keeps_what_is_known_and_reads_nothing_else():
-    images = torch.rand(1, 3, 37, 50) * 255
-    known = hole((37, 50), (5, 8), (30, 40))
-    filled = fill_holes(images, known)
-    assert torch.equal(filled[known.expand_as(images) == 1], images[known.expand_as(images) == 1])
-    spoilt = torch.where(known > 0, images, torch.nan)
-    assert torch.equal(fill_holes(spoilt, known), filled)
-
-
-@pytest.mark.parametrize('shape', [(64, 48), (37, 51), (5, 90)])
-def test_fill_restores_a_constant_background(shape):
-    images = torch.full((1, 3, *shape), 93.0)
-    known = hole(shape, (1, 2), (shape[0] - 1, shape[1] - 3))
-    filled = fill_holes(torch.where(known > 0, images, 0.0), known)
-    torch.testing.assert_close(filled, images, atol=1e-3, rtol=0)
-
-
-def test_fill_restores_a_slope():
-    image = torch.from_numpy(slope_background((96, 80)).transpose(2, 0, 1).copy())[None].float()
-    known = hole((80, 96), (25, 35), (55, 60))
-    filled = fill_holes(torch.where(known > 0, image, 255.0), known)
-    error = (filled - image).abs()[known.expand_as(image) == 0]
-    assert error.mean() < 4
-    assert error.max() < 15
-
-
-def test_fill_without_anything_known_is_finite():
-    assert fill_holes(torch.full((2, 3, 9, 7), 255.0), torch.zeros(2, 1, 9, 7)).isfinite().all()
-
-
-def test_a_batch_is_filled_one_by_one():
-    images = torch.rand(3, 3, 20, 24) * 255
-    known = (torch.rand(3, 1, 20, 24) > 0.6).float()
-    single = [fill_holes(images[i : i + 1], known[i : i + 1]) for i in range(3)]
-    torch.testing.assert_close(fill_holes(images, known), torch.cat(single))
 
 
 def test_inside_mask_is_the_image_in_the_frame():
