@@ -7,15 +7,21 @@ import numpy as np
 import torch
 from mmengine.model import ImgDataPreprocessor
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from pg2aug.augment.network_inputs import to_images, to_inputs
 from pg2aug.augment.plan import Plan
+from pg2aug.augment.pose_estimator import keypoint_extent, predict_keypoints
 from pg2aug.augment.sample import FINAL_KEYPOINTS, PLAN_PREFIX
 from pg2aug.augment.synthesizer import Result, Synthesizer
+from pg2aug.models.affine import transform_points
 from pg2aug.poses import recover_affine
 
 MAX_RESIDUAL_PX = 0.5
 """Distance by which keypoints may miss the recovered affine before it was none."""
+
+MAX_ERROR = 0.5
+"""Error at which a joint is simply wrong: half of the diagonal of the keypoints' box."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,7 @@ class DeferredBatch:
     def images(self, preprocessor: ImgDataPreprocessor) -> Tensor:
         """The samples' part of the inputs as (N, 3, H, W) float32 BGR in [0, 255]."""
         inputs = self.inputs[torch.tensor(self.indices, device=self.inputs.device)]
-        if preprocessor._enable_normalize:
-            inputs = inputs * preprocessor.std + preprocessor.mean
-        return inputs.flip(1) if preprocessor._channel_conversion else inputs
+        return to_images(inputs, preprocessor)
 
     def synthesize(self, synthesizer: Synthesizer, preprocessor: ImgDataPreprocessor) -> Result:
         """Write the synthesised persons into the inputs, and the check's verdict into the labels.
@@ -86,7 +90,7 @@ class DeferredBatch:
         """
         result = synthesizer(self.images(preprocessor), self.plans, self.matrices)
         index = torch.tensor(self.indices, device=self.inputs.device)
-        made = _normalize(result.images.to(self.inputs.device), preprocessor)
+        made = to_inputs(result.images.to(self.inputs.device), preprocessor)
         self.inputs.index_copy_(0, index, made.to(self.inputs.dtype))
         order = torch.from_numpy(self.orders).to(result.joints_ok.device)
         kept = (result.joints_ok & result.accepted[:, None]).gather(1, order)
@@ -94,6 +98,43 @@ class DeferredBatch:
             labels = sample.gt_instance_labels
             labels.keypoint_weights = labels.keypoint_weights * weights
         return result
+
+    def estimation_errors(self, model: nn.Module) -> tuple[Tensor, Tensor]:
+        """How far a model is from the labels of what was synthesised, over joints trained on.
+
+        Args:
+            model: Top-down MMPose model; it is left as it is.
+
+        Returns:
+            (N,) errors, see :func:`keypoint_errors`, and (N,) bool: False for persons of whom no
+            joint is trained on. After :meth:`synthesize`.
+        """
+        index = torch.tensor(self.indices, device=self.inputs.device)
+        found, _ = predict_keypoints(model, self.inputs[index].float())
+        rows = np.arange(len(self.plans))[:, None]
+        target = np.stack([plan.target_keypoints for plan in self.plans])[rows, self.orders]
+        labelled = np.stack([plan.target_visible for plan in self.plans])[rows, self.orders] > 0
+        final = transform_points(torch.from_numpy(target), self.matrices).to(found)
+        weights = torch.cat([s.gt_instance_labels.keypoint_weights for s in self.samples])
+        trained_on = torch.from_numpy(labelled).to(weights.device) & (weights > 0)
+        return keypoint_errors(found, final, trained_on), trained_on.any(dim=1)
+
+
+def keypoint_errors(found: Tensor, keypoints: Tensor, counted: Tensor) -> Tensor:
+    """Mean distance of each person's joints, in units of the diagonal of their box.
+
+    Args:
+        found: (N, K, 2) estimated keypoints.
+        keypoints: (N, K, 2) labels, in the same pixels.
+        counted: (N, K) bool, joints to take the mean over, and the box of.
+
+    Returns:
+        (N,) in [0, MAX_ERROR], each joint bounded before the mean; 0 where no joint counts.
+    """
+    low, high = keypoint_extent(keypoints, counted)
+    diagonal = (high - low).norm(dim=1, keepdim=True).clamp_min(1)
+    distance = ((found - keypoints).norm(dim=2) / diagonal).clamp_max(MAX_ERROR)
+    return distance.where(counted, 0.0).sum(dim=1) / counted.sum(dim=1).clamp_min(1)
 
 
 def _take_plan(sample: Any) -> Plan:
@@ -126,11 +167,3 @@ def _final_matrix(sample: Any, plan: Plan, order: NDArray[np.int64]) -> NDArray[
             'synthesise before it'
         )
     return matrix
-
-
-def _normalize(images: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
-    """BGR in [0, 255] to network inputs."""
-    images = images.flip(1) if preprocessor._channel_conversion else images
-    if preprocessor._enable_normalize:
-        images = (images - preprocessor.mean) / preprocessor.std
-    return images

@@ -5,16 +5,28 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.device import get_device
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import ImgDataPreprocessor, is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from pg2aug.augment.acceptance import AcceptanceCounts, rarity_deciles
 from pg2aug.augment.deferred import DeferredBatch
+from pg2aug.augment.estimator_check import EstimatorCheck
 from pg2aug.augment.pg2_augment import PG2Augment
-from pg2aug.augment.pipelines import Placement, check_placement, find_augments
+from pg2aug.augment.pipelines import (
+    Placement,
+    check_alike,
+    check_model,
+    check_placement,
+    draw_alike,
+    find_augments,
+)
+from pg2aug.augment.pose_estimator import check_predicts
+from pg2aug.augment.reweighting import Reweighting
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.dataloading import restart_dataloader
+from pg2aug.poses import PoseBank
 from pg2aug.registry import HOOKS, register_for_users
 
 MIN_ACCEPTED = 0.2
@@ -34,26 +46,34 @@ class PG2Hook(Hook):
     model: not of its checkpoint, its EMA copy, its distributed wrapper or its optimiser.
 
     Joints that the label check refuses get a keypoint weight of 0, and so do all joints of a person
-    who is refused. The accepted shares are logged as ``pg2/persons`` and ``pg2/joints``.
+    who is refused. The accepted shares are logged as ``pg2/persons`` and ``pg2/joints``, by rarity
+    of the pose as ``pg2/accepted_decile_0`` (the commonest tenth of the bank) to ``_9``, and by
+    joint as ``pg2/accepted_<name>``.
 
     Args:
         interval: Iterations between two logs of the accepted shares.
+        reweight: Settings of :class:`pg2aug.augment.reweighting.Reweighting`, to draw poses more
+            often that the model in training gets wrong; ``dict()`` for its defaults. None draws by
+            rarity alone.
 
     Raises:
-        ValueError: Before training, if the config is one in which labels and pixels could come
-            apart; names the line to change.
+        ValueError: If a setting is out of range; before training, if the config is one in which
+            labels and pixels could come apart; names the line to change.
     """
 
     # After hooks that switch pipelines (NORMAL, 50), before the logger (BELOW_NORMAL, 60).
     priority = 55
 
-    def __init__(self, interval: int = 50) -> None:
+    def __init__(self, interval: int = 50, reweight: dict[str, Any] | None = None) -> None:
         self.interval = interval
         self.synthesizer: Synthesizer | None = None
+        self.reweighting = None if reweight is None else Reweighting(**reweight)
         self._augments: list[PG2Augment] = []
+        self._banks: list[PoseBank] = []
         self._handle: Any = None
-        self._counts = torch.zeros(4)
+        self._counts = AcceptanceCounts((), None)
         self._seen = np.zeros(2)
+        self._estimator: nn.Module | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check the config, and take over from the train pipeline's PG2Augments."""
@@ -64,14 +84,19 @@ class PG2Hook(Hook):
                 "...) after dict(type='LoadImage'), or remove PG2Hook from custom_hooks"
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        _check_model(model)
+        check_model(model)
         self.synthesizer = placements[0].augment.build_synthesizer(get_device())
+        if isinstance(self.synthesizer.check, EstimatorCheck):
+            metainfo = placements[0].dataset.metainfo
+            self.synthesizer.check.attach(model, _average(runner), metainfo)
+        if self.reweighting is not None:
+            check_predicts(model, 'the model in training')
+            self.reweighting.start(placements[0].augment.bank, self.synthesizer.device)
         # Last of what can fail: a failed start must not leave a transform deferred.
         self._adopt(placements)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             # Its workers were forked before this hook ran.
             restart_dataloader(runner.train_loop)
-        self._counts = torch.zeros(4, device=self.synthesizer.device)
         # Not before: an EMA copy of the model, made in before_run, would copy the hook.
         self._handle = model.data_preprocessor.register_forward_hook(self._serve)
 
@@ -84,10 +109,37 @@ class PG2Hook(Hook):
         for placement in new:
             check_placement(placement)
         augments = [*self._augments, *(placement.augment for placement in new)]
-        _check_alike(augments)
-        for augment in augments:
+        check_alike(augments)
+        one_bank = draw_alike(augments)
+        if self.reweighting is not None and not one_bank:
+            raise ValueError(
+                'PG2Hook(reweight=...) reweights one bank, but the PG2Augments of this training '
+                'differ in pose_bank or min_visible: give them the same'
+            )
+        if new:
+            self._count(augments[0].bank if one_bank else None)
+        for augment in augments[len(self._augments) :]:
+            self._banks.append(augment.bank)
             augment.deferred = True
+            if self.reweighting is not None and self.reweighting.bank is not None:
+                augment.bank = self.reweighting.bank
         self._augments = augments
+
+    def _count(self, bank: PoseBank | None) -> None:
+        """Begin to count what is accepted of a bank's poses; None if there are several banks."""
+        synthesizer = self.synthesizer
+        if synthesizer is not None:
+            deciles = None if bank is None else rarity_deciles(bank)
+            joints = synthesizer.skeleton.keypoint_names
+            self._counts = AcceptanceCounts(joints, deciles, synthesizer.device)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Decide whether the model's errors are to be measured in this iteration."""
+        if self.reweighting is not None and self.every_n_train_iters(
+            runner, self.reweighting.interval
+        ):
+            model = runner.model
+            self._estimator = model.module if is_model_wrapper(model) else model
 
     def after_train_iter(
         self,
@@ -96,15 +148,21 @@ class PG2Hook(Hook):
         data_batch: Any = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Log the accepted shares of the last iterations."""
+        """Log the accepted shares of the last iterations, and update the weights of the bank."""
+        self._estimator = None
+        if self.reweighting is not None and self.every_n_train_iters(
+            runner, self.reweighting.interval
+        ):
+            for name, value in self.reweighting.update().items():
+                runner.message_hub.update_scalar(f'train/pg2/{name}', value)
         if not self.every_n_train_iters(runner, self.interval):
             return
-        persons, persons_ok, joints, joints_ok = self._counts.tolist()
-        if persons:
-            runner.message_hub.update_scalar('train/pg2/persons', persons_ok / persons)
-            runner.message_hub.update_scalar('train/pg2/joints', joints_ok / joints)
-        self._warn_if_refused(runner, persons, persons_ok)
-        self._counts.zero_()
+        counts = self._counts.take()
+        for name, (seen, accepted) in counts.items():
+            if seen:
+                name = name if name in ('persons', 'joints') else f'accepted_{name}'
+                runner.message_hub.update_scalar(f'train/pg2/{name}', accepted / seen)
+        self._warn_if_refused(runner, *counts['persons'])
 
     def _warn_if_refused(self, runner: Runner, persons: float, persons_ok: float) -> None:
         self._seen += np.array([persons, persons_ok])
@@ -123,59 +181,24 @@ class PG2Hook(Hook):
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
-        for augment in self._augments:
+        for augment, bank in zip(self._augments, self._banks, strict=True):
             augment.deferred = False
-        self._augments = []
+            augment.bank = bank
+        self._augments, self._banks = [], []
 
     def _serve(self, preprocessor: ImgDataPreprocessor, args: Any, output: dict[str, Any]) -> None:
         batch = DeferredBatch.take(output)
         if batch is None or self.synthesizer is None:
             return
         result = batch.synthesize(self.synthesizer, preprocessor)
-        persons = float(len(batch.plans))
-        joints = float(sum((plan.target_visible > 0).sum() for plan in batch.plans))
-        kept = result.joints_ok & result.accepted[:, None]
-        # Counted on the device: a number is fetched when it is logged, not in every iteration.
-        self._counts[0::2] += torch.tensor([persons, joints]).to(self._counts.device)
-        self._counts[1] += result.accepted.sum()
-        self._counts[3] += kept.sum()
+        poses = torch.from_numpy(np.concatenate([plan.pose_index for plan in batch.plans]))
+        labelled = torch.from_numpy(np.stack([plan.target_visible for plan in batch.plans]) > 0)
+        self._counts.add(poses, labelled, result.joints_ok, result.accepted)
+        if self.reweighting is not None and self._estimator is not None:
+            self.reweighting.add(poses, *batch.estimation_errors(self._estimator))
 
 
-def _check_alike(augments: list[PG2Augment]) -> None:
-    """Raise ValueError unless one synthesizer can serve all PG2Augments of a training."""
-    names = ('generator', 'check', 'min_joints_ok', 'remove_source', 'refine')
-    for name in names:
-        values = [getattr(augment, name) for augment in augments]
-        if any(value != values[0] for value in values):
-            raise ValueError(
-                f'all PG2Augments of a training share one synthesizer, but {name} differs: '
-                f'{values}; give them the same {name}'
-            )
-
-
-def _check_model(model: nn.Module) -> None:
-    """Raise ValueError if the model would not honour what the hook writes."""
-    preprocessor = model.data_preprocessor
-    if not isinstance(preprocessor, ImgDataPreprocessor):
-        raise ValueError(
-            f'PG2Hook needs images to write into, but model.data_preprocessor is a '
-            f"{type(preprocessor).__name__}: use dict(type='PoseDataPreprocessor', ...)"
-        )
-    if getattr(preprocessor, 'batch_augments', None) is not None:
-        raise ValueError(
-            'PG2Hook writes into the batch after model.data_preprocessor.batch_augments have '
-            'changed it: remove batch_augments from the model config'
-        )
-    for name, module in model.named_modules():
-        if type(module).__name__ == 'VisPredictHead':
-            raise ValueError(
-                f'model.{name} (VisPredictHead) learns visibility from the keypoint weights, which '
-                'PG2Hook sets to 0 where the label check refuses: use another head, or synthesise '
-                'without PG2Hook'
-            )
-        if getattr(module, 'use_target_weight', True) is False:
-            raise ValueError(
-                f'the loss model.{name} ({type(module).__name__}) ignores keypoint weights, so '
-                'that joints which the label check refused would be trained on: set '
-                'use_target_weight=True in it'
-            )
+def _average(runner: Runner) -> nn.Module | None:
+    """The EMA copy of the model, where an EMAHook keeps one."""
+    averages = [hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook)]
+    return averages[0] if averages else None

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmengine.logging import print_log
+from mmengine.model import ImgDataPreprocessor
+from torch import nn
 
 from pg2aug.augment.pg2_augment import PG2Augment
 from pg2aug.poses import Skeleton, check_same_joints
@@ -81,6 +83,54 @@ def check_placement(placement: Placement) -> None:
             f"meta_keys of dict(type='PackPoseInputs') in the {where}"
         )
     _check_data(placement)
+
+
+def check_alike(augments: list[PG2Augment]) -> None:
+    """Raise ValueError unless one synthesizer can serve all PG2Augments of a training."""
+    names = ('generator', 'check', 'min_joints_ok', 'remove_source', 'refine')
+    for name in names:
+        values = [getattr(augment, name) for augment in augments]
+        if any(value != values[0] for value in values):
+            raise ValueError(
+                f'all PG2Augments of a training share one synthesizer, but {name} differs: '
+                f'{values}; give them the same {name}'
+            )
+
+
+def draw_alike(augments: list[PG2Augment]) -> bool:
+    """Whether PG2Augments draw from one bank, so that an index means one pose."""
+    first = augments[0]
+    return all(
+        (a.pose_bank, a.min_visible) == (first.pose_bank, first.min_visible) for a in augments
+    )
+
+
+def check_model(model: nn.Module) -> None:
+    """Raise ValueError if a pose model would not honour what the hook writes."""
+    preprocessor = model.data_preprocessor
+    if not isinstance(preprocessor, ImgDataPreprocessor):
+        raise ValueError(
+            f'PG2Hook needs images to write into, but model.data_preprocessor is a '
+            f"{type(preprocessor).__name__}: use dict(type='PoseDataPreprocessor', ...)"
+        )
+    if getattr(preprocessor, 'batch_augments', None) is not None:
+        raise ValueError(
+            'PG2Hook writes into the batch after model.data_preprocessor.batch_augments have '
+            'changed it: remove batch_augments from the model config'
+        )
+    for name, module in model.named_modules():
+        if type(module).__name__ == 'VisPredictHead':
+            raise ValueError(
+                f'model.{name} (VisPredictHead) learns visibility from the keypoint weights, which '
+                'PG2Hook sets to 0 where the label check refuses: use another head, or synthesise '
+                'without PG2Hook'
+            )
+        if getattr(module, 'use_target_weight', True) is False:
+            raise ValueError(
+                f'the loss model.{name} ({type(module).__name__}) ignores keypoint weights, so '
+                'that joints which the label check refused would be trained on: set '
+                'use_target_weight=True in it'
+            )
 
 
 def _check_data(placement: Placement) -> None:
