@@ -37,6 +37,26 @@ class OrderedPairs(Sequence[tuple[int, int]]):
         return start + first, start + second + (second >= first)
 
 
+class RepeatedInstances(Sequence[tuple[int, int]]):
+    """Every member with itself, ``repeats`` times over.
+
+    Args:
+        num_members: Number of members.
+        repeats: How often each of them comes.
+    """
+
+    def __init__(self, num_members: int, repeats: int) -> None:
+        self._num_members, self._repeats = num_members, repeats
+
+    def __len__(self) -> int:
+        return self._num_members * self._repeats
+
+    def __getitem__(self, index: int) -> tuple[int, int]:  # type: ignore[override]
+        if not 0 <= index < len(self):
+            raise IndexError(f'pair {index} of {len(self)}')
+        return index % self._num_members, index % self._num_members
+
+
 def sample_pair_indices(total: int, num_pairs: int, seed: int) -> NDArray[np.int64]:
     """Draw ``num_pairs`` different indices below ``total``, in random order.
 

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from logging import INFO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from pg2aug.datasets.crop import (
-    Image,
     crop_matrix,
     crop_person,
     flip_crop,
     inside_crop,
     transform_keypoints,
 )
-from pg2aug.datasets.pairing import OrderedPairs, sample_pair_indices
+from pg2aug.datasets.pairing import OrderedPairs, RepeatedInstances, sample_pair_indices
 from pg2aug.datasets.source import build_topdown_dataset, load_image
+from pg2aug.datasets.via_poses import ViaPoses
+from pg2aug.poses import PoseBank, Skeleton, check_same_joints, person_limb_radius
 from pg2aug.registry import DATASETS
 
 Identity = int | str
@@ -29,7 +30,12 @@ Identity = int | str
 
 @DATASETS.register_module()
 class PersonPairDataset(Dataset[dict[str, Any]]):
-    """Ordered pairs (condition, target) of different instances of the same identity.
+    """Pairs (condition, target) of the same person in two poses.
+
+    With ``pairing='identity'`` they are all ordered pairs of different instances of an identity.
+    With ``pairing='self'``, for datasets without identities, condition and target are the same
+    image, the condition mirrored in half of the pairs, and a pose ``via`` which the condition is to
+    be sent through: :class:`pg2aug.models.PG2DataPreprocessor` lays its limbs into that pose.
 
     Item ``i`` depends on ``i`` and the arguments alone, so that a resumed training sees what an
     uninterrupted one would have seen. Items work with torch's ``default_collate``:
@@ -38,6 +44,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
     - ``condition_keypoints``, ``target_keypoints``: ``(K, 2)`` float32 tensor in the crop frame.
     - ``condition_visible``, ``target_visible``: ``(K,)`` float32 tensor, greater than 0 where the
       joint is labelled and inside the crop; elsewhere the keypoints are 0.
+    - ``condition_radius``, ``target_radius``: float32, radius of the person's limbs in crop pixels.
+    - ``via_keypoints``, ``via_visible``, ``via_radius``: likewise, with ``pairing='self'`` only.
     - ``person_id``: the identity; ``condition_id``, ``target_id``: the annotations' ids.
 
     Args:
@@ -51,8 +59,12 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         min_visible: Labelled joints that make an instance usable.
         flip: Whether to append the mirrored copy of every pair (both images and both poses), which
             doubles the length; the second half is the first half mirrored.
-        num_pairs: Number of pairs to draw, before mirroring; all if None.
-        seed: Seed of that draw.
+        num_pairs: Number of pairs to draw, before mirroring; if None all, which is every instance
+            with as many poses as the bank has if ``pairing='self'``.
+        seed: Seed of that draw, and of the poses ``via``.
+        pairing: 'identity' or 'self'.
+        pose_bank: File of the poses ``via``, see :class:`PG2Augment`; the dataset's own poses, rare
+            ones more often, if None.
         backend_args: Arguments of MMEngine's file backend for the images.
 
     Raises:
@@ -71,8 +83,15 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         flip: bool = True,
         num_pairs: int | None = None,
         seed: int = 0,
+        pairing: Literal['identity', 'self'] = 'identity',
+        pose_bank: str | None = None,
         backend_args: dict[str, Any] | None = None,
     ) -> None:
+        if pairing not in ('identity', 'self'):
+            raise ValueError(f"pairing must be 'identity' or 'self', got {pairing!r}")
+        if pose_bank is not None and pairing != 'self':
+            raise ValueError("pose_bank is for pairing='self' only")
+        self.pairing = pairing
         self.dataset = build_topdown_dataset(dataset)
         self.size = (int(size[0]), int(size[1]))
         self.padding = padding
@@ -81,7 +100,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         self.min_visible = min_visible
         self.flip = flip
         self.backend_args = backend_args
-        self._flip_indices = tuple(self.dataset.metainfo['flip_indices'])
+        self.skeleton = Skeleton.from_metainfo(self.dataset.metainfo)
 
         groups = self._usable_groups()
         self._identities = list(groups)
@@ -89,6 +108,11 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         self._members = np.concatenate([np.array(g, dtype=np.int64) for g in groups.values()])
         self._identity_of = np.repeat(np.arange(len(sizes)), sizes)
         self._pairs: Sequence[tuple[int, int]] = OrderedPairs(sizes)
+        self._via: ViaPoses | None = None
+        if pairing == 'self':
+            bank = self._load_bank(pose_bank, seed)
+            self._via = ViaPoses(bank, self.skeleton, self.size, padding, seed)
+            self._pairs = RepeatedInstances(len(self._members), len(bank))
         self._chosen: NDArray[np.int64] | None = None
         if num_pairs is not None:
             self._chosen = sample_pair_indices(len(self._pairs), num_pairs, seed)
@@ -109,32 +133,56 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         if not 0 <= index < len(self):
             raise IndexError(f'item {index} of a PersonPairDataset of length {len(self)}')
         flipped, rank = divmod(index, self._num_unflipped)
-        pair = self._pairs[rank if self._chosen is None else int(self._chosen[rank])]
+        rank = rank if self._chosen is None else int(self._chosen[rank])
+        pair = self._pairs[rank]
         item: dict[str, Any] = {'person_id': self._identities[self._identity_of[pair[0]]]}
+        via, mirrored = self._draw_via(rank, pair[0])
+        item.update(via)
         for role, member in zip(('condition', 'target'), pair, strict=True):
             info = self.dataset.get_data_info(int(self._members[member]))
-            image, keypoints, visible = self._crop(info, bool(flipped))
-            item[f'{role}_image'] = torch.from_numpy(image.transpose(2, 0, 1).copy())
-            item[f'{role}_keypoints'] = torch.from_numpy(keypoints)
-            item[f'{role}_visible'] = torch.from_numpy(visible)
+            flip = bool(flipped) != (mirrored and role == 'condition')
+            item.update({f'{role}_{name}': value for name, value in self._crop(info, flip).items()})
             item[f'{role}_id'] = info['id']
         return item
+
+    def _draw_via(self, rank: int, member: int) -> tuple[dict[str, torch.Tensor], bool]:
+        if self._via is None:
+            return {}, False
+        info = self.dataset.get_data_info(int(self._members[member]))
+        *via, mirrored = self._via.draw(rank, info['keypoints'][0], info['keypoints_visible'][0])
+        names = ('via_keypoints', 'via_visible', 'via_radius')
+        return {n: torch.as_tensor(value) for n, value in zip(names, via, strict=True)}, mirrored
+
+    def _load_bank(self, pose_bank: str | None, seed: int) -> PoseBank:
+        if pose_bank is not None:
+            bank = PoseBank.load(pose_bank)
+            check_same_joints(self.skeleton, bank.skeleton, f'pose_bank {pose_bank!r}')
+            return bank
+        infos = [self.dataset.get_data_info(int(index)) for index in self._members]
+        keypoints = np.concatenate([info['keypoints'] for info in infos])
+        visible = np.concatenate([info['keypoints_visible'] for info in infos])
+        return PoseBank.from_poses(keypoints, visible, self.skeleton, seed=seed)
 
     @property
     def _num_unflipped(self) -> int:
         return len(self._pairs) if self._chosen is None else len(self._chosen)
 
-    def _crop(
-        self, info: Mapping[str, Any], flipped: bool
-    ) -> tuple[Image, NDArray[np.float32], NDArray[np.float32]]:
+    def _crop(self, info: Mapping[str, Any], flipped: bool) -> dict[str, torch.Tensor]:
         matrix = crop_matrix(info['bbox'][0], self.size, self.padding)
         image = crop_person(load_image(info['img_path'], self.backend_args), matrix, self.size)
         keypoints = transform_keypoints(info['keypoints'][0], matrix)
         visible = np.asarray(info['keypoints_visible'][0], dtype=np.float32)
+        radius = person_limb_radius(keypoints, visible, self.skeleton.limbs)
         if flipped:
-            image, keypoints, visible = flip_crop(image, keypoints, visible, self._flip_indices)
+            flip_indices = self.skeleton.flip_indices
+            image, keypoints, visible = flip_crop(image, keypoints, visible, flip_indices)
         shown = (visible > 0) & inside_crop(keypoints, self.size)
-        return image, np.where(shown[:, None], keypoints, 0), np.where(shown, visible, 0)
+        return {
+            'image': torch.from_numpy(image.transpose(2, 0, 1).copy()),
+            'keypoints': torch.from_numpy(np.where(shown[:, None], keypoints, 0)),
+            'visible': torch.from_numpy(np.where(shown, visible, 0)),
+            'radius': torch.tensor(radius, dtype=torch.float32),
+        }
 
     def _usable_groups(self) -> dict[Identity, list[int]]:
         """Dataset indices per identity, in order of appearance; what is left out is logged."""
@@ -144,14 +192,15 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         for index in range(len(self.dataset)):
             info = self.dataset.get_data_info(index)
             keys.update(info.get('raw_ann_info', info))
-            identity = self._identity(info)
+            identity = info['id'] if self.pairing == 'self' else self._identity(info)
             if identity is None:
                 dropped[f'without {self.identity_key!r}'] += 1
             elif np.count_nonzero(info['keypoints_visible'][0] > 0) < self.min_visible:
                 dropped[f'with fewer than {self.min_visible} labelled joints'] += 1
             else:
                 groups.setdefault(identity, []).append(index)
-        paired = {name: group for name, group in groups.items() if len(group) > 1}
+        least = 1 if self.pairing == 'self' else 2
+        paired = {name: group for name, group in groups.items() if len(group) >= least}
         single = len(groups) - len(paired)
         dropped[f'the only usable one of its identity ({single} identities)'] += single
         reasons = ', '.join(f'{count} {why}' for why, count in dropped.items() if count) or 'none'

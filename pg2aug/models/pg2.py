@@ -199,9 +199,15 @@ class PG2(BaseModel):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def val_step(self, data: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
-        """Synthesise a batch; returns one (coarse, refined) pair of (3, H, W) images a sample."""
+        """Synthesise a batch; returns one (coarse, refined) pair of (3, H, W) images a sample.
+
+        With a matte the persons stand in the background of their target images.
+        """
         batch = self.data_preprocessor(data, training=False)
-        return list(zip(*self(**batch, mode='predict'), strict=True))
+        made = self(**batch, mode='predict')
+        if self.data_preprocessor.matte:
+            made = tuple(torch.lerp(batch['background'], m[:, :3], m[:, 3:]) for m in made)
+        return list(zip(*made, strict=True))
 
     test_step = val_step
 
