@@ -55,6 +55,8 @@ def _build(cfg: Config, path: str) -> nn.Module:
             f'{path!r} has a model of type {kind!r}: a pose estimator for label checks must be a '
             'TopdownPoseEstimator'
         )
+    if not settings.get('head'):
+        raise ValueError(f'the model of {path!r} has no head: it does not predict keypoints')
     model: nn.Module = MODELS.build(dict(settings, _scope_='mmpose'))
     check_predicts(model, path)
     return model

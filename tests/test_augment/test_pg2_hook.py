@@ -258,3 +258,37 @@ def test_without_the_hook_the_transform_is_complete(augment, people, tmp_path):
     assert not replaced(spy).any()
     found, red = sides(spy, runner.model.data_preprocessor)
     assert ((found > 0) == red).float().mean() > 0.65
+
+
+def logged(name):
+    return MessageHub.get_current_instance().log_scalars[f'train/pg2/{name}'].data[0]
+
+
+def test_the_accepted_shares_are_logged_by_joint_and_by_rarity(augment, people, tmp_path):
+    check = dict(type='RefuseJoints', joints=[5, 6])
+    dataset = with_pipeline(people, dict(augment, check=check))
+    run(pose_config(tmp_path / 'pose', dataset, None, [HOOK]))
+    assert (logged('accepted_left_shoulder') == 0).all()
+    assert (logged('accepted_nose') == 1).all()
+    scalars = MessageHub.get_current_instance().log_scalars
+    deciles = [name for name in scalars if name.startswith('train/pg2/accepted_decile_')]
+    # The bank is small: some tenths hold no pose.
+    assert 5 <= len(deciles) <= 10
+    assert all((scalars[name].data[0] == 1).all() for name in deciles)
+
+
+def test_of_two_banks_no_deciles_are_logged(augment, people, tmp_path):
+    other = Path(augment['pose_bank']).with_name('other.npz')
+    other.write_bytes(Path(augment['pose_bank']).read_bytes())
+    datasets = [with_pipeline(people, a) for a in (augment, dict(augment, pose_bank=str(other)))]
+    dataset = dict(type='ConcatDataset', _scope_='mmengine', datasets=datasets)
+    for inner in datasets:
+        inner['_scope_'] = 'mmpose'
+    run(pose_config(tmp_path / 'pose', dataset, None, [HOOK], by_epoch=False))
+    scalars = MessageHub.get_current_instance().log_scalars
+    assert 'train/pg2/accepted_nose' in scalars
+    assert not any('decile' in name for name in scalars)
+    reweighted = dict(HOOK, reweight=dict())
+    cfg = pose_config(tmp_path / 'again', dataset, None, [reweighted], by_epoch=False)
+    with pytest.raises(ValueError, match=r'reweights one bank.*differ in pose_bank'):
+        run(cfg)
