@@ -18,7 +18,7 @@ val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=20, val_interval=20)
-optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16', optimizer=dict(lr=2e-3))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [dict(type='CosineAnnealingLR', T_max=20, by_epoch=True, convert_to_iter_based=True)]
 default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=20))
 custom_hooks = []

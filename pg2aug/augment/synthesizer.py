@@ -19,7 +19,7 @@ from pg2aug.models.affine import (
     transform_points,
     warp,
 )
-from pg2aug.models.hole_filling import fill_holes
+from pg2aug.models.hole_filling import fill_holes, push_pull
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.models.rasterize import body_alpha
@@ -221,7 +221,7 @@ class Synthesizer:
             self.skeleton,
             data['condition_radius'] * HOLE_RADIUS,
         )
-        return torch.lerp(fill_holes(conditions, 1 - hole), made[:, :3], made[:, 3:])
+        return torch.lerp(push_pull(conditions, 1 - hole), made[:, :3], made[:, 3:])
 
     def _synthesis(self, persons: Tensor, data: dict[str, Tensor]) -> Synthesis:
         return Synthesis(

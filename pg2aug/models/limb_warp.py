@@ -5,8 +5,9 @@ pose has these bones, as in Balakrishnan et al. (CVPR 2018) and Soft-Gated Warpi
 NeurIPS 2018), but with parts known from the skeleton instead of a learned segmentation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,16 +46,39 @@ class Body:
 
 @dataclass(frozen=True)
 class _Bone:
-    """A segment in both poses: ends (N, 2), half widths at both ends (N,), whether it is known."""
+    """A thick segment in both poses, for B persons, or for B bones of persons.
+
+    Attributes:
+        source: Start and end in the source, (B, 2) each.
+        target: The same in the target.
+        source_width: Half widths at start and end, (B,) each.
+        target_width: The same in the target.
+        caps: How far it reaches beyond start and end, (B,) each, over the limb radius.
+        side: (B,) -1 where left and right are swapped across it, else 1.
+        known: (B,) whether it can be drawn.
+        rounded: (B,) whether its ends are round, or else straight.
+    """
 
     source: tuple[Tensor, Tensor]
     target: tuple[Tensor, Tensor]
     source_width: tuple[Tensor, Tensor]
     target_width: tuple[Tensor, Tensor]
-    caps: tuple[float, float]
+    caps: tuple[Tensor, Tensor]
     side: Tensor
     known: Tensor
-    rounded: bool = True
+    rounded: Tensor
+
+    @classmethod
+    def join(cls, bones: 'Sequence[_Bone]') -> '_Bone':
+        """Bones as one: a few large steps on the device instead of many small ones."""
+        joined: dict[str, Any] = {}
+        for name in cls.__dataclass_fields__:
+            values = [getattr(bone, name) for bone in bones]
+            if isinstance(values[0], tuple):
+                joined[name] = tuple(map(torch.cat, zip(*values, strict=True)))
+            else:
+                joined[name] = torch.cat(values)
+        return cls(**joined)
 
 
 def limb_warp(
@@ -103,17 +127,20 @@ def _layers(
     grid = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1)
     limbs = _body_limbs(skeleton)
     upper = _upper_limbs(limbs, skeleton)
-    for limb in limbs:
-        if limb not in upper:
-            yield _warp_bone(_limb_bone(source, target, skeleton, limb), grid, target.radius)
+    bones = [_limb_bone(source, target, skeleton, limb) for limb in limbs if limb not in upper]
     if skeleton.torso:
-        yield _warp_bone(_torso_bone(source, target, skeleton), grid, target.radius)
+        bones.append(_torso_bone(source, target, skeleton))
     if skeleton.torso and skeleton.head:
-        yield _warp_bone(_neck_bone(source, target, skeleton), grid, target.radius)
+        bones.append(_neck_bone(source, target, skeleton))
+    behind_head = len(bones)
+    bones += [_limb_bone(source, target, skeleton, limb) for limb in upper]
+    count = len(bones)
+    points, coverage = _warp_bone(_Bone.join(bones), grid, target.radius.repeat(count))
+    layers = list(zip(points.chunk(count), coverage.chunk(count), strict=True))
+    yield from layers[:behind_head]
     if skeleton.head:
         yield _warp_head(source, target, skeleton, grid)
-    for limb in upper:
-        yield _warp_bone(_limb_bone(source, target, skeleton, limb), grid, target.radius)
+    yield from layers[behind_head:]
 
 
 def _body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
@@ -147,14 +174,18 @@ def _limb_bone(source: Body, target: Body, skeleton: Skeleton, limb: tuple[int, 
     ]
     shown = (target.visible[:, a] > 0) & (target.visible[:, b] > 0)
     widths = HALF_WIDTH * source.radius, HALF_WIDTH * target.radius
+    caps = [
+        torch.full_like(own, TIP_LENGTH * (k in skeleton.tips), dtype=torch.float32) for k in limb
+    ]
     return _Bone(
         source=(ends[0], ends[1]),
         target=(target.keypoints[:, a], target.keypoints[:, b]),
         source_width=(widths[0], widths[0]),
         target_width=(widths[1], widths[1]),
-        caps=tuple(TIP_LENGTH if k in skeleton.tips else 0.0 for k in limb),  # type: ignore[arg-type]
+        caps=(caps[0], caps[1]),
         side=torch.ones_like(source.radius),
         known=(own | other) & shown,
+        rounded=torch.ones_like(own),
     )
 
 
@@ -162,15 +193,16 @@ def _torso_bone(source: Body, target: Body, skeleton: Skeleton) -> _Bone:
     ends, widths, sides = zip(*(_spine(body, skeleton) for body in (source, target)), strict=True)
     corners = list(skeleton.torso)
     known = (source.visible[:, corners] > 0) & (target.visible[:, corners] > 0)
+    cap = torch.full_like(source.radius, TORSO_MARGIN)
     return _Bone(
         source=ends[0],
         target=ends[1],
         source_width=widths[0],
         target_width=widths[1],
-        caps=(TORSO_MARGIN, TORSO_MARGIN),
+        caps=(cap, cap),
         side=sides[0] * sides[1],
         known=known.all(dim=1),
-        rounded=False,
+        rounded=torch.zeros_like(known[:, 0]),
     )
 
 
@@ -198,9 +230,10 @@ def _neck_bone(source: Body, target: Body, skeleton: Skeleton) -> _Bone:
         target=ends[1],
         source_width=(widths[0], widths[0]),
         target_width=(widths[1], widths[1]),
-        caps=(0.0, 0.0),
+        caps=(torch.zeros_like(source.radius), torch.zeros_like(source.radius)),
         side=torch.ones_like(source.radius),
         known=known[0] & known[1],
+        rounded=torch.ones_like(known[0]),
     )
 
 
@@ -233,13 +266,13 @@ def _warp_bone(bone: _Bone, grid: Tensor, radius: Tensor) -> tuple[Tensor, Tenso
     outer = x - inner
     share = inner / length.clamp_min(_TINY)[:, None, None]
     width = _between(bone.target_width, share)
-    cap = torch.where(outer < 0, bone.caps[0], bone.caps[1])
-    # Beyond its ends a bone is round, or longer than that where it ends in a hand or a foot.
+    cap = torch.where(outer < 0, bone.caps[0][:, None, None], bone.caps[1][:, None, None])
     beyond = outer.abs() - cap * radius[:, None, None]
-    if bone.rounded:
-        distance = torch.hypot(beyond.clamp_min(0), y) - width
-    else:
-        distance = torch.maximum(beyond, y.abs() - width)
+    distance = torch.where(
+        bone.rounded[:, None, None],
+        torch.hypot(beyond.clamp_min(0), y) - width,
+        torch.maximum(beyond, y.abs() - width),
+    )
     source_along, source_across = _axes(*bone.source)
     source_length = (bone.source[1] - bone.source[0]).norm(dim=1)
     ratio = _between(bone.source_width, share) / width.clamp_min(_TINY)

@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from pg2aug.models.hole_filling import fill_holes
+from pg2aug.models.hole_filling import push_pull
 from pg2aug.models.limb_warp import Body, limb_warp
 from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, pose_mask
 from pg2aug.poses.skeleton import Skeleton
@@ -132,7 +132,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         image = to_model_range(data['target_image'])
         if self.matte:
             known = (batch['support'] <= 0).float()
-            return {'target': image, 'background': fill_holes(image, known)}
+            return {'target': image, 'background': push_pull(image, known)}
         if self.foreground:
             shape = image.shape[-2], image.shape[-1]
             image = image * self._alpha(_body(data, 'target'), shape, FOREGROUND_RADIUS)
