@@ -12,6 +12,7 @@ from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.novel import add_novel_poses
 from pg2aug.poses.projection import WORLDS
 from pg2aug.poses.sources import PoseSource, metainfo_skeleton, read_poses
+from pg2aug.visualization_bank import plot_bank
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -139,14 +140,19 @@ def build(args: argparse.Namespace) -> PoseBank:
         seed=args.seed,
         counts=poses.counts,
     )
+    new = None
     if args.num_novel:
-        bank, _ = add_novel_poses(
+        bank, new = add_novel_poses(
             bank,
             args.num_novel,
             max_turn=args.max_turn,
             min_visible=args.min_keypoints,
             seed=args.seed,
         )
+    if args.plot is not None:
+        parents = None if new is None else new.parents
+        files = plot_bank(bank, args.plot, reference=reference, parents=parents, seed=args.seed)
+        print(f'pictures: {", ".join(map(str, files))}')
     return bank
 
 

@@ -8,23 +8,12 @@ import numpy.typing as npt
 
 from pg2aug.poses.annotations import least_visible
 from pg2aug.poses.kinematics import interpolate_poses, joint_depths, turn_joints
+from pg2aug.poses.parents import ParentPool, near_parents, parent_pool
 from pg2aug.poses.plausibility import plausible_poses
 from pg2aug.poses.pose_bank import PoseBank
-from pg2aug.poses.rarity import missing_joint_cost, pose_distances
-from pg2aug.poses.scale import (
-    Array,
-    Mask,
-    body_scales,
-    limb_lengths,
-    normalize_poses,
-    typical_limb_lengths,
-)
+from pg2aug.poses.scale import Array, Mask, body_scales, limb_lengths
 from pg2aug.poses.skeleton import Skeleton
 
-# Poses that parents are sought among, at most: the cost is their number times that of new poses.
-_POOL_SIZE = 10_000
-_COST_SAMPLE = 256
-_CHUNK = 256
 _ROUNDS = 20
 
 
@@ -43,15 +32,6 @@ class NovelPoses(NamedTuple):
     visible: Mask
     parents: npt.NDArray[np.int64]
     refused: int
-
-
-class _Pool(NamedTuple):
-    indices: npt.NDArray[np.int64]
-    weights: Array
-    poses: Array
-    visible: Mask
-    scales: Array
-    typical: Array
 
 
 def add_novel_poses(bank: PoseBank, num: int, **options: Any) -> tuple[PoseBank, NovelPoses]:
@@ -125,8 +105,7 @@ def novel_poses(
     """
     _check(num, neighbours, max_distance, max_turn)
     rng = np.random.default_rng(seed)
-    pool = _pool(keypoints, visible, weights, skeleton, rng)
-    cost = _missing_cost(pool)
+    pool = parent_pool(keypoints, visible, weights, skeleton, rng)
     least = least_visible(skeleton.num_keypoints, min_visible)
     found: list[NovelPoses] = []
     made = kept = 0
@@ -137,7 +116,7 @@ def novel_poses(
                 'ask for fewer, or lower max_turn, max_distance or min_visible'
             )
         first = np.sort(rng.choice(len(pool.indices), num - kept, p=pool.weights))
-        second = _neighbours(pool, first, neighbours, max_distance, cost, rng)
+        second = near_parents(pool, first, neighbours, max_distance, rng)
         part = _mix(pool, first, second, skeleton, np.radians(max_turn), rng)
         good = _plausible(pool, part, skeleton) & (part.visible.sum(axis=1) >= least)
         pixels = part.keypoints * pool.scales[first][:, None, None]
@@ -147,57 +126,8 @@ def novel_poses(
     return NovelPoses(arrays[0].astype(np.float32), arrays[1], arrays[2], made - kept)
 
 
-def _pool(
-    keypoints: Array, visible: Mask, weights: Array, skeleton: Skeleton, rng: np.random.Generator
-) -> _Pool:
-    indices = np.nonzero(weights > 0)[0]
-    if len(indices) > _POOL_SIZE:
-        share = weights[indices] / weights[indices].sum()
-        indices = np.sort(rng.choice(indices, _POOL_SIZE, replace=False, p=share))
-        # They were drawn by weight; drawing the parents by weight again would count it twice.
-        share = np.full(_POOL_SIZE, 1 / _POOL_SIZE)
-    else:
-        share = weights[indices] / weights[indices].sum()
-    lengths = limb_lengths(keypoints[indices], visible[indices], skeleton.limbs)
-    typical = typical_limb_lengths(lengths)
-    scales = body_scales(lengths, typical)
-    poses = normalize_poses(keypoints[indices], visible[indices], scales)
-    return _Pool(indices, share, poses, visible[indices], scales, typical)
-
-
-def _missing_cost(pool: _Pool) -> Array:
-    sample = slice(None, None, max(1, len(pool.indices) // _COST_SAMPLE))
-    return missing_joint_cost(pool.poses[sample], pool.visible[sample])
-
-
-def _neighbours(
-    pool: _Pool,
-    first: npt.NDArray[np.int64],
-    neighbours: int,
-    max_distance: float,
-    cost: Array,
-    rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
-    """One of the nearest poses of the pool for each of ``first``, itself if none is near."""
-    count = min(neighbours, len(pool.indices) - 1)
-    if count < 1:
-        return first
-    second = first.copy()
-    for start in range(0, len(first), _CHUNK):
-        own = first[start : start + _CHUNK]
-        distances = pose_distances(
-            pool.poses[own], pool.visible[own], pool.poses, pool.visible, cost
-        )
-        distances[np.arange(len(own)), own] = np.inf
-        nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
-        chosen = nearest[np.arange(len(own)), rng.integers(count, size=len(own))]
-        near = distances[np.arange(len(own)), chosen] <= max_distance
-        second[start : start + _CHUNK] = np.where(near, chosen, own)
-    return second
-
-
 def _mix(
-    pool: _Pool,
+    pool: ParentPool,
     first: npt.NDArray[np.int64],
     second: npt.NDArray[np.int64],
     skeleton: Skeleton,
@@ -218,20 +148,22 @@ def random_turns(
 ) -> npt.NDArray[np.float64]:
     """Angles for :func:`pg2aug.poses.kinematics.turn_joints`, uniform in ``[-max_turn, max_turn]``.
 
-    The torso turns as one, and the head has no turn of its own: a face would be distorted.
+    The torso turns as one. What hangs on several joints (a neck on two shoulders) follows them, and
+    the head has no turn of its own: a face would be distorted.
 
     Returns:
         ``(N, K)`` in the unit of ``max_turn``; 0 for joints that are unlabelled.
     """
     turns = rng.uniform(-max_turn, max_turn, visible.shape)
+    depths, hangs_on = joint_depths(skeleton)
     turns[:, list(skeleton.head)] = 0
+    turns[:, hangs_on.sum(axis=1) > 1] = 0
     turns = np.where(visible, turns, 0.0)
-    root = joint_depths(skeleton)[0] == 0
-    turns[:, root] = rng.uniform(-max_turn, max_turn, (len(visible), 1))
+    turns[:, depths == 0] = rng.uniform(-max_turn, max_turn, (len(visible), 1))
     return turns
 
 
-def _plausible(pool: _Pool, new: NovelPoses, skeleton: Skeleton) -> Mask:
+def _plausible(pool: ParentPool, new: NovelPoses, skeleton: Skeleton) -> Mask:
     # Judged among the observed poses: what a limb's usual length is must not come from new ones.
     scales = body_scales(limb_lengths(new.keypoints, new.visible, skeleton.limbs), pool.typical)
     judged = plausible_poses(

@@ -1,0 +1,127 @@
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
+
+from pose_samples import COCO_CATEGORY, people
+
+from pg2aug.poses import PoseBank
+
+TOOL = Path(__file__).resolve().parents[1] / 'tools' / 'build_pose_bank.py'
+COCO_FILE = 'configs/_base_/datasets/coco.py'
+MPII_FILE = 'configs/_base_/datasets/mpii.py'
+
+
+@pytest.fixture
+def main():
+    return runpy.run_path(str(TOOL))['main']
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, keypoints, **contents):
+        flags = np.full((*keypoints.shape[:2], 1), 2)
+        annotations = [
+            {'id': i, 'category_id': 1, 'keypoints': pose.ravel().tolist()}
+            for i, pose in enumerate(np.concatenate([keypoints, flags], axis=-1))
+        ]
+        path = tmp_path / name
+        path.write_text(json.dumps({'annotations': annotations, **contents}))
+        return str(path)
+
+    return write_file
+
+
+def _run(main, out, *arguments):
+    assert main([*map(str, arguments), '--out', str(out)]) == 0
+    return PoseBank.load(out)
+
+
+def test_rarity_is_measured_against_the_reference(main, write, tmp_path, capsys):
+    mine = write('mine.json', people(100), categories=[COCO_CATEGORY])
+    both = np.concatenate([people(50, seed=2), people(50, up=-1, seed=3)])
+    other = write('other.json', both, categories=[COCO_CATEGORY])
+    alone = _run(main, tmp_path / 'alone.npz', other)
+    bank = _run(main, tmp_path / 'bank.npz', other, '--reference', mine)
+    assert bank.weights[50:].sum() > 0.75
+    assert alone.weights[50:].sum() == pytest.approx(0.5, abs=0.15)
+    assert bank.options['reference'] == 100
+    assert 'mine.json: 17 of 17 joints mapped; 100 poses' in capsys.readouterr().out
+
+
+def test_other_skeletons_and_3d_keypoints_in_one_bank(main, write, tmp_path, capsys):
+    mpii = write('mpii.json', _mpii(40))
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    heights = np.array(
+        [*[0.9, 0.9, 0.5, 0.1, 0.9, 0.5, 0.1, 1.1, 1.4, 1.5, 1.7], *[1.4, 1.1, 0.9] * 2]
+    )
+    sides = np.array([*[0, -0.2, -0.2, -0.2, 0.2, 0.2, 0.2, 0, 0, 0, 0], *[0.3] * 3, *[-0.3] * 3])
+    body = np.stack([sides, 0 * sides, heights], axis=-1)
+    body = body + np.random.default_rng(0).normal(0, 0.02, (5, 17, 3))
+    np.savez(tmp_path / 'h36m.npz', S=body)
+    bank = _run(
+        main,
+        tmp_path / 'bank.npz',
+        mine,
+        f'{mpii}::{MPII_FILE}',
+        tmp_path / 'h36m.npz',
+        *('--metainfo', COCO_FILE, '--cameras', 3, '--elevation', 0, 30),
+        *('--map', 'left_ankle=left_foot', 'right_ankle=right_foot'),
+    )
+    assert len(bank) == 60 + 40 + 15
+    assert bank.visible[60:].sum(axis=1).tolist() == [12] * 55
+    out = capsys.readouterr().out
+    assert 'mpii.json: 12 of 17 joints mapped; unlabelled: nose' in out
+    assert 'not used: pelvis, thorax, upper_neck, head_top' in out
+    assert 'left_ankle from left_foot' in out
+    assert 'views of 3-D poses: 15' in out
+
+
+def _mpii(count):
+    """The 12 joints that MPII shares with COCO, and four more, in MPII's order."""
+    coco = people(count)
+    order = [16, 14, 12, 11, 13, 15, 11, 5, 5, 0, 10, 8, 6, 5, 7, 9]
+    return coco[:, order]
+
+
+def test_new_poses_and_pictures(main, write, tmp_path, capsys):
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    pictures = tmp_path / 'pictures'
+    options = ('--num-novel', 30, '--plot', pictures, '--reference', mine)
+    bank = _run(main, tmp_path / 'bank.npz', mine, *options)
+    assert len(bank) == 90
+    assert bank.counts['novel'] == 30
+    assert len(list(pictures.glob('*.png'))) == 6
+    again = _run(main, tmp_path / 'again.npz', mine, '--num-novel', 30, '--reference', mine)
+    np.testing.assert_array_equal(again.keypoints, bank.keypoints)
+
+
+def test_rarity_options_reach_the_bank(main, write, tmp_path):
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    options = ('--density', 'gmm', '--rotation-invariant', '--no-mirror-invariant', '--alpha', 1)
+    bank = _run(main, tmp_path / 'bank.npz', mine, *options)
+    assert bank.options['density'] == 'gmm'
+    assert bank.options['rotation_invariant'] is True
+    assert bank.options['mirror_invariant'] is False
+    assert bank.options['alpha'] == 1
+
+
+def test_errors_are_one_line_and_write_nothing(main, write, tmp_path, capsys):
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    out = tmp_path / 'bank.npz'
+    for arguments, message in [
+        ([mine, '--metainfo', 'configs/_base_/datasets/onehand10k.py'], 'too few joints in common'),
+        ([mine, '--map', 'nek=nose'], "'nek' is no joint of the target"),
+        ([str(tmp_path / 'no.json')], 'no.json'),
+        ([mine, '--num-novel', '10', '--max-turn', '100'], 'max_turn must be in'),
+    ]:
+        assert main([*arguments, '--out', str(out)]) == 1
+        assert message in capsys.readouterr().err
+        assert not out.exists()
+    with pytest.raises(SystemExit):
+        main([mine, '--map', 'neck', '--out', str(out)])
