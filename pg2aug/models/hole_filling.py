@@ -213,22 +213,26 @@ def _copy(
     (height, width), columns = images.shape[-2:], holes.shape[-1]
     # Windows reach over the border: into a margin that is unknown.
     stride = width + 2 * cell
-    margin = F.pad(torch.cat([images, sure], dim=1), (cell,) * 4).flatten(2)
+    margin = F.pad(torch.cat([images, sure], dim=1), (cell,) * 4).permute(0, 2, 3, 1)
+    table = margin.reshape(-1, margin.shape[-1])
+    first = torch.arange(len(images), device=images.device)[:, None] * (len(table) // len(images))
     place = torch.arange(source.shape[1], device=images.device)
     rows = source // columns - place // columns
-    shift = cell * (rows * stride + source % columns - place % columns)
-    usable = holes.flatten(2) * (holes.flatten(2).gather(2, source[:, None]) < 1)
+    shift = first + cell * (rows * stride + source % columns - place % columns)
+    usable = (holes.flatten(1) > 0) & (holes.flatten(1).gather(1, source) < 1)
+    shift = torch.where(usable, shift, -len(table))
     ys, xs = (torch.arange(n, device=images.device) for n in (height, width))
     pixel = ((ys[:, None] + cell) * stride + xs + cell).flatten()
-    total = torch.zeros_like(margin[..., : height * width])
+    total = images.new_zeros(len(images), height * width, table.shape[1])
     for y, y_weight in _neighbours(ys, cell, height):
         for x, x_weight in _neighbours(xs, cell, width):
             near = (y[:, None] * columns + x).flatten()
-            weight = (y_weight[:, None] * x_weight).flatten() * usable[..., near]
-            index = (pixel + shift[:, near])[:, None].expand_as(total)
-            total += margin.gather(2, index) * weight
-    total = total.reshape(len(images), -1, height, width)
-    return total[:, :-1] / total[:, -1:].clamp_min(1e-6), total[:, -1:]
+            # What must not be copied is read from the first row, in the margin.
+            index = (pixel + shift.index_select(1, near)).clamp_min_(0)
+            weight = (y_weight[:, None] * x_weight).flatten()[:, None]
+            total.addcmul_(F.embedding(index, table), weight)
+    copied = total.reshape(len(images), height, width, -1).permute(0, 3, 1, 2)
+    return copied[:, :-1] / copied[:, -1:].clamp_min(1e-6), copied[:, -1:]
 
 
 def _neighbours(pixels: Tensor, cell: int, size: int) -> list[tuple[Tensor, Tensor]]:
