@@ -172,6 +172,18 @@ def run(args: argparse.Namespace, console: Console) -> Summary:
         )
 
 
+def print_acceptance(report: dict[str, Any]) -> None:
+    def share(counts: list[int]) -> str:
+        seen, accepted = counts
+        return f'{accepted / seen:.0%} of {seen}' if seen else '-'
+
+    rarity = ', '.join(map(share, report['by_rarity']))
+    joints = ', '.join(f'{name} {share(counts)}' for name, counts in report['by_joint'].items())
+    print(f'label check: {share(report["persons"])} persons accepted')
+    print(f'  by rarity of the pose, commonest tenth first: {rarity}')
+    print(f'  by joint: {joints}')
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
@@ -182,6 +194,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f'{summary.accepted} images of {summary.attempts} attempts -> {args.out}')
     for reason, count in summary.refused.most_common():
         print(f'  refused {count}: {reason}')
+    if not args.no_check:
+        print_acceptance(summary.acceptance)
     if summary.accepted < summary.wanted:
         print(
             f'warning: only {summary.accepted} of {summary.wanted} images were made before '

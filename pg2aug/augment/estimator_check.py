@@ -43,7 +43,7 @@ class EstimatorCheck(PoseComparison):
         before: dict[str, Any] | None = dict(type='AppearanceCheck'),  # noqa: B006 (as PG2Augment)
         ema: bool = True,
         max_distance: float = 0.1,
-        min_oks: float = 0.5,
+        min_oks: float = 0.3,
         min_score: float = 0.0,
     ) -> None:
         super().__init__(max_distance, min_oks, min_score)

@@ -135,7 +135,7 @@ class PoseModelCheck(PoseComparison):
         config: str,
         checkpoint: str,
         max_distance: float = 0.1,
-        min_oks: float = 0.5,
+        min_oks: float = 0.3,
         min_score: float = 0.0,
     ) -> None:
         super().__init__(max_distance, min_oks, min_score)

@@ -39,11 +39,15 @@ class Refused:
         attempt: The attempt.
         reason: One of a few, to be counted by.
         detail: The case at hand; may be empty.
+        labelled: (K,) bool, joints of the new pose, where the label check has judged them.
+        joints_ok: (K,) bool, those of them that passed; None where nothing was judged.
     """
 
     attempt: Attempt
     reason: str
     detail: str
+    labelled: NDArray[np.bool_] | None = None
+    joints_ok: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ def _outcome(
     shown = np.asarray(joints_ok, bool) & labelled
     if not accepted:
         detail = f'{int(shown.sum())} of {int(labelled.sum())} joints passed'
-        return Refused(attempt, 'the label check failed', detail)
+        return Refused(attempt, 'the label check failed', detail, labelled, shown)
     return Synthesised(attempt, plan, source_image, image, shown, annotations)
 
 

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pg2aug.augment.acceptance import AcceptanceCounts, acceptance_report, rarity_deciles
 from pg2aug.expansion.attempts import Job, Refused, Synthesised, run_attempts
 from pg2aug.expansion.coco import CocoEntries
 from pg2aug.expansion.files import prepare_folder, write_jpeg, write_json
@@ -27,11 +32,14 @@ class Summary:
         wanted: Number of images asked for.
         accepted: Number of images made.
         refused: Number of attempts refused, by reason.
+        acceptance: What the label check accepted, by rarity of the pose and by joint; see
+            :func:`pg2aug.augment.acceptance.acceptance_report`. There when all is done.
     """
 
     wanted: int
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    acceptance: dict[str, Any] = field(default_factory=dict)
 
     @property
     def attempts(self) -> int:
@@ -53,8 +61,9 @@ def expand(
     """Write new images and one COCO keypoint file.
 
     The first ``num`` attempts that are accepted are kept, in order; an image is named after its
-    attempt. ``refused.json`` lists the other attempts with their reasons, ``sheet.png`` shows the
-    first images. Where ``max_attempts`` are made first, there are fewer images than asked for.
+    attempt. ``refused.json`` lists the other attempts with their reasons, and says what the label
+    check accepted by rarity of the pose and by joint; ``sheet.png`` shows the first images. Where
+    ``max_attempts`` are made first, there are fewer images than asked for.
 
     Args:
         job: Persons, poses and what synthesises.
@@ -103,6 +112,8 @@ class _Writer:
         self.skeleton = job.synthesizer.skeleton
         self.entries = CocoEntries(job.sources, self.skeleton, job.seed, generator)
         self.refused: list[dict[str, Any]] = []
+        self.deciles = rarity_deciles(job.bank)
+        self.counts = AcceptanceCounts(self.skeleton.keypoint_names, self.deciles)
         self.rows: list[list[Image]] = []
         self.captions: list[str] = []
 
@@ -110,26 +121,51 @@ class _Writer:
         file_name = f'{made.attempt.number:08d}.jpg'
         write_jpeg(self.out / 'images' / file_name, made.image)
         self.entries.add(made, file_name)
+        self._count(made.attempt.pose, made.plan.target_visible > 0, made.joints_ok, True)
         if len(self.rows) < SHEET_ROWS:
             self.rows.append(sheet_row(made, self.skeleton))
-            self.captions.append(sheet_caption(made, file_name))
+            self.captions.append(
+                sheet_caption(made, file_name, int(self.deciles[made.attempt.pose]))
+            )
 
     def add_refused(self, refused: Refused) -> None:
         attempt = refused.attempt
         person = self.job.sources.persons[attempt.person]
-        self.refused.append(
-            {
-                'attempt': attempt.number,
-                'source_annotation_id': person['id'],
-                'target_pose': attempt.pose,
-                'reason': refused.reason,
-                'detail': refused.detail,
-            }
+        entry: dict[str, Any] = {
+            'attempt': attempt.number,
+            'source_annotation_id': person['id'],
+            'target_pose': attempt.pose,
+            'reason': refused.reason,
+            'detail': refused.detail,
+        }
+        if refused.labelled is not None and refused.joints_ok is not None:
+            self._count(attempt.pose, refused.labelled, refused.joints_ok, False)
+            failed = refused.labelled & ~refused.joints_ok
+            names = zip(self.skeleton.keypoint_names, failed, strict=True)
+            entry['failed_joints'] = [name for name, wrong in names if wrong]
+        self.refused.append(entry)
+
+    def _count(
+        self, pose: int, labelled: NDArray[np.bool_], passed: NDArray[np.bool_], accepted: bool
+    ) -> None:
+        self.counts.add(
+            torch.tensor([pose]),
+            torch.from_numpy(labelled)[None],
+            torch.from_numpy(passed)[None],
+            torch.tensor([accepted]),
         )
 
     def finish(self, info: Mapping[str, Any], summary: Summary) -> None:
         left_out = dict(self.job.sources.left_out)
-        write_json(self.out / REFUSED_FILE, {'sources_left_out': left_out, 'refused': self.refused})
+        summary.acceptance = acceptance_report(self.counts.take())
+        write_json(
+            self.out / REFUSED_FILE,
+            {
+                'sources_left_out': left_out,
+                'label_check': summary.acceptance,
+                'refused': self.refused,
+            },
+        )
         if not summary.accepted:
             raise ValueError(
                 f'none of {summary.attempts} attempts gave an image: {dict(summary.refused)}; '

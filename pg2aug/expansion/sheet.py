@@ -23,10 +23,11 @@ def sheet_row(made: Synthesised, skeleton: Skeleton) -> list[Image]:
     return [made.source_image[top:bottom, left:right].copy(), pose, result, labelled]
 
 
-def sheet_caption(made: Synthesised, file_name: str) -> str:
-    """One line about a new person."""
+def sheet_caption(made: Synthesised, file_name: str, decile: int) -> str:
+    """One line about a new person, whose pose is of a decile of rarity."""
     passed, labelled = int(made.joints_ok.sum()), int((made.plan.target_visible > 0).sum())
-    return f'{file_name}: pose {made.attempt.pose}, {passed} of {labelled} joints passed'
+    pose = f'pose {made.attempt.pose} (rarity decile {decile})'
+    return f'{file_name}: {pose}, {passed} of {labelled} joints passed'
 
 
 def make_sheet(rows: Sequence[Sequence[Image]], captions: Sequence[str]) -> Image:

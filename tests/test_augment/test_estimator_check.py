@@ -121,7 +121,7 @@ def test_until_begin_everything_passes_without_another_check(swapped, at_iterati
 
 def test_without_the_hook_it_says_what_to_add(swapped):
     check = MODELS.build(dict(type='EstimatorCheck', begin=0, _scope_='pg2aug'))
-    with pytest.raises(ValueError, match='add custom_hooks=.*PG2Hook.*or use PoseModelCheck'):
+    with pytest.raises(ValueError, match=r'add custom_hooks=.*PG2Hook.*or use PoseModelCheck'):
         check(swapped)
 
 

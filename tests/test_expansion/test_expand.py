@@ -384,3 +384,29 @@ def test_the_sheet_shows_the_images(synthesize):
     sheet = cv2.imread(str(out / 'sheet.png'))
     assert sheet.shape[0] > 3 * 240
     assert sheet.std() > 20
+
+
+def test_acceptance_is_reported_by_rarity_and_by_joint(synthesize, capsys):
+    check = ['--check', 'min_correlation=-1', '--min-joints-ok', 0.5]
+    status, out = synthesize(*check, '--max-attempts', 20, num=20, check=True)
+    assert status == 0
+    content = json.loads((out / 'refused.json').read_text())
+    report, refused = content['label_check'], content['refused']
+    failed = [entry for entry in refused if 'failed_joints' in entry]
+    assert {entry['reason'] for entry in failed} == {'the label check failed'}
+    accepted = len(read(out)['images'])
+    assert report['persons'] == [accepted + len(failed), accepted]
+    assert 0 < accepted < report['persons'][0]
+    assert [sum(column) for column in zip(*report['by_rarity'], strict=True)] == report['persons']
+    made = [a for a in read(out)['annotations'] if 'pg2aug' in a]
+    assert sum(seen[1] for seen in report['by_joint'].values()) == sum(
+        a['num_keypoints'] for a in made
+    )
+    for entry in failed:
+        names = report['by_joint'].keys()
+        assert set(entry['failed_joints']) <= set(names)
+        passed, labelled = map(int, entry['detail'].replace(' joints passed', '').split(' of '))
+        assert len(entry['failed_joints']) == labelled - passed
+    printed = capsys.readouterr().out
+    assert 'by rarity of the pose, commonest tenth first: ' in printed
+    assert 'left_wrist ' in printed
