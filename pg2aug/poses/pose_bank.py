@@ -93,11 +93,11 @@ class PoseBank:
         _check_poses(keypoints, visible, skeleton)
         if reference is not None:
             _check_poses(reference[0], np.asarray(reference[1]) > 0, skeleton, 'reference ')
-        bank, weights, rarity = weigh_poses(keypoints, visible, skeleton, options, reference)
-        counts = {**(counts or {}), 'implausible': int((~bank.usable).sum())}
+        found = weigh_poses(keypoints, visible, skeleton, options, reference)
+        counts = {**(counts or {}), **found.counts}
         size = None if reference is None else len(reference[0])
         kept = {**asdict(options), 'reference': size}
-        return cls(bank.keypoints, visible, weights, rarity, skeleton, counts, kept)
+        return cls(found.keypoints, visible, found.weights, found.rarity, skeleton, counts, kept)
 
     @classmethod
     def from_annotations(

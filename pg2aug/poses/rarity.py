@@ -8,16 +8,82 @@ not look common just because some crop shares its arms.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pg2aug.poses.alignment import mirror_poses
+from pg2aug.poses.chunks import for_chunks
 from pg2aug.poses.scale import Array, Mask
 
-REFERENCE_SIZE = 2000
+REFERENCE_SIZE = 1000
 _MIN_COMMON = 3
-_CHUNK = 256
+_CHUNK = 128
 _COST_SAMPLE = 256
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """B poses in the form in which distances to them are matrix products.
+
+    Coordinates and masks are 0 at unlabelled joints, so that sums over the joints that two poses
+    have in common are products. All arrays are float32.
+    """
+
+    mask: Array
+    squares: Array
+    moments: tuple[Array, Array]
+    cost: Array
+
+    @classmethod
+    def prepare(cls, poses: Array, visible: Mask, missing_cost: Array) -> 'ReferenceSet':
+        """Take poses ``(B, K, 2)``, visible ``(B, K)`` and missing_cost ``(K,)``."""
+        b = visible.astype(np.float32)
+        u, v = (np.ascontiguousarray(poses[..., axis], np.float32) for axis in (0, 1))
+        parts = ([b], [b, u * u + v * v, u, v], [b, u], [b, v])
+        mask, squares, *moments = (np.ascontiguousarray(np.hstack(part).T) for part in parts)
+        return cls(mask, squares, (moments[0], moments[1]), missing_cost.astype(np.float32))
+
+    def squared_distances(self, poses: Array, visible: Mask) -> Array:
+        """Sums of squares, ``(A, B)``, of :func:`pose_distances`; infinite likewise."""
+        a = visible.astype(np.float32)
+        x, y = (np.ascontiguousarray(poses[..., axis], np.float32) for axis in (0, 1))
+        cost = a * self.cost
+        # Charging all joints first, the common ones get back what they were charged.
+        summed = np.hstack([x * x + y * y - cost, a, -2 * x, -2 * y]) @ self.squares
+        summed += cost.sum(axis=1, keepdims=True)
+        common = a @ self.mask
+        incomparable = common < _MIN_COMMON
+        np.maximum(common, 1, out=common)
+        np.reciprocal(common, out=common)
+        for mine, moments in zip((x, y), self.moments, strict=True):
+            shift = np.hstack([mine, -a]) @ moments
+            shift *= shift
+            shift *= common
+            summed -= shift
+        np.maximum(summed, 0, out=summed)
+        if incomparable.any():
+            summed[incomparable] = np.inf
+        return summed
+
+
+def reference_sets(
+    poses: Array, visible: Mask, missing_cost: Array, flip_indices: Sequence[int] | None
+) -> tuple[ReferenceSet, ...]:
+    """Prepare poses ``(B, K, 2)``, and their mirrors where ``flip_indices`` are given."""
+    own = ReferenceSet.prepare(poses, visible, missing_cost)
+    if flip_indices is None:
+        return (own,)
+    mirrored = mirror_poses(poses, visible, flip_indices)
+    return own, ReferenceSet.prepare(*mirrored, missing_cost)
+
+
+def least_squares(references: Sequence[ReferenceSet], poses: Array, visible: Mask) -> Array:
+    """Squared distances ``(A, B)`` to every pose or to its mirror, whichever is nearer."""
+    least = references[0].squared_distances(poses, visible)
+    for mirrored in references[1:]:
+        np.minimum(least, mirrored.squared_distances(poses, visible), out=least)
+    return least
 
 
 def pose_distances(
@@ -35,27 +101,8 @@ def pose_distances(
     Returns:
         ``(A, B)`` float32 in body units; infinite where fewer than 3 joints are common.
     """
-    a, b = visible.astype(np.float32), others_visible.astype(np.float32)
-    x, y = poses[..., 0].astype(np.float32), poses[..., 1].astype(np.float32)
-    u, v = others[..., 0].astype(np.float32), others[..., 1].astype(np.float32)
-    cost = a * missing_cost.astype(np.float32)
-    # Sums over the common joints are matrix products, for coordinates and masks are 0 elsewhere.
-    common = a @ b.T
-    left = np.hstack([x * x + y * y - cost, a, -2 * x, -2 * y])
-    summed = left @ np.hstack([b, u * u + v * v, u, v]).T
-    summed += cost.sum(axis=1, keepdims=True)
-    comparable = common >= _MIN_COMMON
-    np.maximum(common, 1, out=common)
-    for mine, theirs in ((x, u), (y, v)):
-        shift = np.hstack([mine, -a]) @ np.hstack([b, theirs]).T
-        shift *= shift
-        shift /= common
-        summed -= shift
-    np.maximum(summed, 0, out=summed)
-    summed /= np.maximum(a.sum(axis=1, keepdims=True), 1)
-    np.sqrt(summed, out=summed)
-    summed[~comparable] = np.inf
-    return summed
+    reference = ReferenceSet.prepare(others, others_visible, missing_cost)
+    return np.sqrt(reference.squared_distances(poses, visible) / _joint_counts(visible)[:, None])
 
 
 def missing_joint_cost(poses: Array, visible: Mask) -> Array:
@@ -100,10 +147,10 @@ def knn_rarity(
         visible: ``(N, K)`` bool.
         reference: Poses and mask of another data set, which the reference set is drawn from. If
             None it is drawn from ``poses``, and no pose is its own neighbour.
-        flip_indices: If given, half of the reference set is the mirror of the other half, so that
-            a pose is as rare as its mirror.
+        flip_indices: If given, poses are compared with the mirrors of others too and the smaller
+            distance counts, so that a pose is as rare as its mirror.
         neighbours: k; a twentieth of the reference set if None.
-        reference_size: Poses to compare with, at most, mirrored ones included.
+        reference_size: Poses to compare with, at most.
         seed: Of the choice of the reference set.
 
     Returns:
@@ -111,28 +158,29 @@ def knn_rarity(
         for what cannot be compared is not known to be rare; 1 if that holds for all.
     """
     source, source_visible = (poses, visible) if reference is None else reference
-    copies = 1 if flip_indices is None else 2
-    size = max(1, reference_size // copies)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(source))[:size])
-    others, others_visible = source[chosen], source_visible[chosen]
-    if flip_indices is not None:
-        mirrored, mirrored_visible = mirror_poses(others, others_visible, flip_indices)
-        others = np.concatenate([others, mirrored])
-        others_visible = np.concatenate([others_visible, mirrored_visible])
-    own = copies if reference is None else 0
-    k = min(neighbours or max(1, round(len(others) / 20)), len(others) - own)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(source))[:reference_size])
+    k = min(neighbours or max(1, round(len(chosen) / 20)), len(chosen) - (reference is None))
     if k < 1:
         return np.ones(len(poses))
-    sample = chosen[:: max(1, len(chosen) // _COST_SAMPLE)]
-    cost = missing_joint_cost(source[sample], source_visible[sample])
-    rarity = np.empty(len(poses))
-    for start in range(0, len(poses), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        distances = pose_distances(poses[part], visible[part], others, others_visible, cost)
+    others, others_visible = source[chosen], source_visible[chosen]
+    sample = slice(None, None, max(1, len(chosen) // _COST_SAMPLE))
+    cost = missing_joint_cost(others[sample], others_visible[sample])
+    prepared = reference_sets(others, others_visible, cost, flip_indices)
+    nearest = np.empty(len(poses))
+
+    def measure(part: slice) -> None:
+        squares = least_squares(prepared, poses[part], visible[part])
         if reference is None:
-            inside = np.nonzero((chosen >= start) & (chosen < start + _CHUNK))[0]
-            for copy in range(copies):
-                distances[chosen[inside] - start, inside + copy * len(chosen)] = np.inf
-        rarity[part] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+            inside = np.nonzero((chosen >= part.start) & (chosen < part.stop))[0]
+            squares[chosen[inside] - part.start, inside] = np.inf
+        squares.partition(k - 1, axis=1)
+        nearest[part] = squares[:, k - 1]
+
+    for_chunks(measure, len(poses), _CHUNK)
+    rarity = np.sqrt(nearest / _joint_counts(visible))
     known = np.isfinite(rarity)
     return np.where(known, rarity, np.median(rarity[known]) if known.any() else 1.0)
+
+
+def _joint_counts(visible: Mask) -> Array:
+    return np.maximum(visible.sum(axis=1), 1).astype(np.float32)

@@ -14,16 +14,19 @@ def effective_sample_size(weights: Array) -> float:
     return float(weights.sum() ** 2 / np.square(weights).sum())
 
 
-def rarity_weights(rarity: Array, alpha: float, min_effective: float) -> Array:
+def rarity_weights(
+    rarity: Array, alpha: float, min_effective: float, trust: Array | None = None
+) -> Array:
     """Sampling weights ``rarity ** alpha``, bounded so that no few poses take all draws.
 
     Rarity is divided by its median and bounded to [0.5, 4] first. If the effective sample size is
-    still below ``min_effective``, the cap is lowered until it is not.
+    still below ``min_effective``, the cap is lowered until it is not, or weights are all equal.
 
     Args:
         rarity: ``(N,)``, 0 or more.
         alpha: 0 draws uniformly; larger prefers rare poses more.
         min_effective: Least effective sample size, at most N.
+        trust: ``(N,)`` in [0, 1], not all 0, that the weights are multiplied with; 1 if None.
 
     Returns:
         ``(N,)`` float64, sum 1.
@@ -35,16 +38,18 @@ def rarity_weights(rarity: Array, alpha: float, min_effective: float) -> Array:
         raise ValueError(f'alpha must be 0 (uniform draws) or more and finite, got {alpha}')
     median = float(np.median(rarity))
     relative = np.clip(rarity / median if median > 0 else np.ones_like(rarity), _FLOOR, _CAP)
-    weights = relative**alpha
+    weights, trust = relative**alpha, np.ones_like(relative) if trust is None else trust
     low, high = float(weights.min()), float(weights.max())
-    while effective_sample_size(np.minimum(weights, high)) < min_effective and high > low * 1.001:
+    while high > low * 1.001:
+        if effective_sample_size(np.minimum(weights, high) * trust) >= min_effective:
+            break
         high = low + 0.9 * (high - low)
-    weights = np.minimum(weights, high)
+    weights = np.minimum(weights, high) * trust
     return weights / weights.sum()
 
 
 def alias_table(weights: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Vose's alias table: draws by weight in constant time.
+    """Walker's alias table: draws by weight in constant time.
 
     Column i of N equally likely ones stands for item i below ``keep[i]``, for ``alias[i]`` above.
     An item of weight 0 is never drawn.
@@ -55,19 +60,17 @@ def alias_table(weights: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     Returns:
         ``keep`` ``(N,)`` in [0, 1] and ``alias`` ``(N,)``.
     """
-    scaled = (weights * (len(weights) / weights.sum())).tolist()
-    keep, alias = [1.0] * len(scaled), list(range(len(scaled)))
-    small = [i for i, weight in enumerate(scaled) if weight < 1]
-    large = [i for i, weight in enumerate(scaled) if weight >= 1]
-    while small and large:
-        poor, rich = small.pop(), large[-1]
-        keep[poor], alias[poor] = scaled[poor], rich
-        scaled[rich] -= 1 - scaled[poor]
-        if scaled[rich] < 1:
-            small.append(large.pop())
-    # Rounding may leave a few in `small`: they are full columns, unless their weight was 0.
-    heaviest = int(np.argmax(weights))
-    for i in small:
-        if weights[i] == 0:
-            keep[i], alias[i] = 0.0, heaviest
-    return np.array(keep), np.array(alias)
+    scaled = weights * (len(weights) / weights.sum())
+    keep, alias = np.minimum(scaled, 1.0), np.arange(len(scaled))
+    small, large = np.nonzero(scaled < 1)[0], np.nonzero(scaled >= 1)[0]
+    if not len(large) or not len(small):
+        return np.ones(len(scaled)), alias
+    # The light ones are filled up one after the other, each by the first heavy one that has weight
+    # left over; what it lacks itself after its last is filled up by the next heavy one.
+    missing, spare = np.cumsum(1 - scaled[small]), np.cumsum(scaled[large] - 1)
+    source = np.searchsorted(spare, np.concatenate([[0.0], missing[:-1]]), side='right')
+    alias[small] = large[np.minimum(source, len(large) - 1)]
+    last = np.minimum(np.searchsorted(missing, spare[:-1]), len(missing) - 1)
+    keep[large[:-1]] = np.clip(1 - (missing[last] - spare[:-1]), 0, 1)
+    alias[large[:-1]] = large[1:]
+    return keep, alias

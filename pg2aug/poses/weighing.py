@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pg2aug.poses.alignment import align_poses, mean_pose
+from pg2aug.poses.chunks import for_chunks
+from pg2aug.poses.isolation import isolation_trust
 from pg2aug.poses.mixture import gmm_rarity
-from pg2aug.poses.plausibility import plausible_poses
+from pg2aug.poses.plausibility import joint_reach, limb_trust, usual_lengths, within_reach
 from pg2aug.poses.rarity import knn_rarity
 from pg2aug.poses.sampling import rarity_weights
 from pg2aug.poses.scale import (
@@ -23,6 +25,8 @@ from pg2aug.poses.skeleton import Skeleton
 
 Density = Literal['knn', 'gmm']
 _SAMPLE = 5000
+_CHUNK = 2048
+_DOUBTFUL = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,55 @@ class WeighingOptions:
 
 
 @dataclass(frozen=True)
+class BodyLengths:
+    """What bodies of a data set measure, from a random sample of it.
+
+    Attributes:
+        typical: ``(M,)``, see :func:`pg2aug.poses.scale.typical_limb_lengths`.
+        usual: ``(M,)``, see :func:`pg2aug.poses.plausibility.usual_lengths`.
+        reach: ``(K, K)``, see :func:`pg2aug.poses.plausibility.joint_reach`.
+    """
+
+    typical: Array
+    usual: Array
+    reach: Array
+
+
+@dataclass(frozen=True)
 class NormalizedPoses:
-    """Poses in body units, with a mask of those that can have been taken.
+    """Poses in body units, with what is known against them.
 
     Attributes:
         keypoints: ``(N, K, 2)`` float32, as given, 0 where unlabelled.
-        usable: ``(N,)`` bool, plausible and finite.
+        usable: ``(N,)`` bool, finite and plausible.
+        trust: ``(N,)`` in [0, 1], see :func:`pg2aug.poses.plausibility.limb_trust`; 0 where not
+            usable.
         poses: ``(U, K, 2)`` float32, the usable ones in body units.
         visible: ``(U, K)`` bool, theirs.
     """
 
     keypoints: npt.NDArray[np.float32]
     usable: Mask
+    trust: Array
     poses: Array
     visible: Mask
+
+
+@dataclass(frozen=True)
+class WeighedPoses:
+    """Poses with their rarity and the weights to draw them by.
+
+    Attributes:
+        keypoints: ``(N, K, 2)`` float32, as given, 0 where unlabelled.
+        weights: ``(N,)`` float64, sum 1, 0 for implausible poses.
+        rarity: ``(N,)`` float32, NaN for implausible poses.
+        counts: Numbers of ``implausible`` and of ``doubtful`` poses, trusted less than half.
+    """
+
+    keypoints: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float64]
+    rarity: npt.NDArray[np.float32]
+    counts: dict[str, int]
 
 
 def weigh_poses(
@@ -68,7 +107,7 @@ def weigh_poses(
     skeleton: Skeleton,
     options: WeighingOptions,
     reference: tuple[Array, npt.NDArray[Any]] | None = None,
-) -> tuple[NormalizedPoses, npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+) -> WeighedPoses:
     """Normalise poses, sort out errors, and weigh the others by rarity.
 
     Args:
@@ -79,25 +118,31 @@ def weigh_poses(
         reference: Keypoints ``(M, K, 2)`` and visibility ``(M, K)`` to measure rarity against;
             the poses themselves if None.
 
-    Returns:
-        The poses; weights ``(N,)``, sum 1, 0 where not usable; rarity ``(N,)``, NaN there.
-
     Raises:
         ValueError: If no pose is plausible.
     """
-    typical = _typical_lengths(keypoints, visible, skeleton, options.seed)
-    bank = _normalize(keypoints, visible, skeleton, typical)
+    lengths = measure_bodies(keypoints, visible, skeleton, options.seed)
+    bank = normalize(keypoints, visible, skeleton, lengths)
     others = None
     if reference is not None and reference[0] is not keypoints:
         other_visible = np.asarray(reference[1]) > 0
-        normalized = _normalize(reference[0], other_visible, skeleton, typical, ' of the reference')
+        normalized = normalize(reference[0], other_visible, skeleton, lengths, ' of the reference')
         others = normalized.poses, normalized.visible
-    rarity = np.full(len(keypoints), np.nan, np.float32)
-    rarity[bank.usable] = _rarity(bank.poses, bank.visible, others, skeleton, options)
-    weights = np.zeros(len(keypoints))
-    usable = rarity[bank.usable].astype(np.float64)
-    weights[bank.usable] = rarity_weights(usable, options.alpha, len(keypoints) / 10)
-    return bank, weights, rarity
+    found = _rarity(bank.poses, bank.visible, others, skeleton, options)
+    trust = bank.trust[bank.usable]
+    flip = skeleton.flip_indices
+    trust = trust * isolation_trust(bank.poses, bank.visible, found, flip, seed=options.seed)
+    rarity, weights = np.full(len(keypoints), np.nan, np.float32), np.zeros(len(keypoints))
+    rarity[bank.usable] = found
+    # Uniform draws do not prefer errors.
+    weights[bank.usable] = rarity_weights(
+        found, options.alpha, len(keypoints) / 10, trust if options.alpha else None
+    )
+    counts = {
+        'implausible': int((~bank.usable).sum()),
+        'doubtful': int((trust < _DOUBTFUL).sum()),
+    }
+    return WeighedPoses(bank.keypoints, weights, rarity, counts)
 
 
 def _rarity(
@@ -135,21 +180,54 @@ def _rarity(
     )
 
 
-def _typical_lengths(keypoints: Array, visible: Mask, skeleton: Skeleton, seed: int) -> Array:
-    finite = np.isfinite(keypoints).all(axis=-1)
-    sample = np.random.default_rng(seed).permutation(len(keypoints))[:_SAMPLE]
-    lengths = limb_lengths(keypoints[sample], visible[sample] & finite[sample], skeleton.limbs)
-    return typical_limb_lengths(lengths)
+def measure_bodies(
+    keypoints: Array, visible: Mask, skeleton: Skeleton, seed: int = 0
+) -> BodyLengths:
+    """Measure the limbs of at most 5000 random poses ``(N, K, 2)``, visible ``(N, K)`` bool."""
+    sample = np.sort(np.random.default_rng(seed).permutation(len(keypoints))[:_SAMPLE])
+    labelled = visible[sample] & np.isfinite(keypoints[sample]).all(axis=-1)
+    lengths = limb_lengths(keypoints[sample], labelled, skeleton.limbs)
+    typical = typical_limb_lengths(lengths)
+    scales = body_scales(lengths, typical)
+    usual = usual_lengths(lengths / np.where(scales > 0, scales, np.nan)[:, None])
+    return BodyLengths(typical, usual, joint_reach(usual, skeleton))
 
 
-def _normalize(
-    keypoints: Array, visible: Mask, skeleton: Skeleton, typical: Array, whose: str = ''
+def normalize(
+    keypoints: Array, visible: Mask, skeleton: Skeleton, lengths: BodyLengths, whose: str = ''
 ) -> NormalizedPoses:
-    finite = np.isfinite(keypoints).all(axis=-1) | ~visible
-    clean = np.where((visible & finite)[..., None], keypoints, 0).astype(np.float32)
-    scales = body_scales(limb_lengths(clean, visible, skeleton.limbs), typical)
-    usable = plausible_poses(clean, visible, scales, skeleton) & finite.all(axis=1)
+    """Express poses in body units and judge them by the lengths of their limbs.
+
+    Args:
+        keypoints: ``(N, K, 2)``.
+        visible: ``(N, K)`` bool.
+        skeleton: Of K joints.
+        lengths: Of the data set.
+        whose: For the error.
+
+    Raises:
+        ValueError: If no pose is plausible.
+    """
+    count = len(keypoints)
+    clean = np.empty(keypoints.shape, np.float32)
+    poses, trust = np.empty_like(clean), np.empty(count)
+    usable = np.empty(count, bool)
+
+    def work(part: slice) -> None:
+        labelled = visible[part]
+        finite = np.isfinite(keypoints[part]).all(axis=-1)
+        clean[part] = np.where((labelled & finite)[..., None], keypoints[part], 0)
+        limbs = limb_lengths(clean[part], labelled, skeleton.limbs)
+        scales = body_scales(limbs, lengths.typical)
+        usable[part] = within_reach(clean[part], labelled, scales, lengths.reach)
+        usable[part] &= (finite | ~labelled).all(axis=1)
+        scales = np.where(usable[part], scales, 1)
+        trust[part] = limb_trust(limbs / scales[:, None], lengths.usual, skeleton)
+        usable[part] &= trust[part] > 0
+        poses[part] = normalize_poses(clean[part], labelled, scales)
+
+    for_chunks(work, count, _CHUNK)
     if not usable.any():
-        raise ValueError(f'none of {len(clean)} poses{whose} is plausible: check the annotation')
-    poses = normalize_poses(clean[usable], visible[usable], scales[usable])
-    return NormalizedPoses(clean, usable, poses.astype(np.float32), visible[usable])
+        raise ValueError(f'none of {count} poses{whose} is plausible: check the annotation')
+    trust[~usable] = 0
+    return NormalizedPoses(clean, usable, trust, poses[usable], visible[usable])

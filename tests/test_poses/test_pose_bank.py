@@ -134,7 +134,8 @@ def test_json_is_read_as_a_bank_and_what_is_left_out_is_counted(write):
     bank = PoseBank.load(write(annotations))
     assert len(bank) == 27
     assert dict(bank.counts) == {
-        **{'read': 30, 'crowd': 1, 'no keypoints': 1, 'few joints': 1, 'implausible': 0}
+        **{'read': 30, 'crowd': 1, 'no keypoints': 1, 'few joints': 1},
+        **{'implausible': 0, 'doubtful': 0},
     }
     np.testing.assert_allclose(bank.keypoints, people(30)[3:], rtol=1e-5)
     assert len(PoseBank.from_annotations([write(annotations)], min_visible=5)) == 28
@@ -223,5 +224,6 @@ def test_real_estimates_with_wrong_joints_lose_exactly_those():
     if not path.exists():
         pytest.skip('needs ../shared/data/balance4view')
     bank = PoseBank.load(path)
-    assert np.nonzero(bank.weights == 0)[0].tolist() == [4, 5, 6, 7, 8, 15]
+    # In the last, an eye is half a torso away from the nose.
+    assert np.nonzero(bank.weights == 0)[0].tolist() == [4, 5, 6, 7, 8, 15, 119]
     assert bank.effective_sample_size > 28
