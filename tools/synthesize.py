@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
-from pg2aug.augment.plan import restrict_bank
+from pg2aug.augment.suitable import restrict_bank
 from pg2aug.expansion import Job, Summary, expand, expansion_info, load_sources
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS
@@ -50,6 +50,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--min-visible', type=int, default=8, metavar='N', help='joints a person must show'
     )
     parser.add_argument(
+        '--max-view-change',
+        type=float,
+        metavar='DEGREES',
+        help='how far a person may be turned: 120 keeps fronts from becoming backs (default: any)',
+    )
+    parser.add_argument(
         '--min-joints-ok',
         type=float,
         default=0.7,
@@ -80,6 +86,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
         parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
+    if args.max_view_change is not None and not 0 < args.max_view_change <= 180:
+        parser.error(f'--max-view-change must be in (0, 180], got {args.max_view_change}')
     return args
 
 
@@ -135,6 +143,7 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
         padding=generator.padding,
         seed=args.seed,
         min_visible=args.min_visible,
+        max_view_change=args.max_view_change,
     )
 
 
@@ -144,7 +153,7 @@ def run(args: argparse.Namespace, console: Console) -> Summary:
     left_out = sum(job.sources.left_out.values())
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out} left out')
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
-    names = 'seed', 'min_visible', 'min_joints_ok', 'coarse'
+    names = 'seed', 'min_visible', 'max_view_change', 'min_joints_ok', 'coarse'
     settings = {name: getattr(args, name) for name in names}
     settings['label_check'] = None if args.no_check else args.check
     info = expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)

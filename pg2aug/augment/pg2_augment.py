@@ -13,8 +13,9 @@ from torch.utils.data import get_worker_info
 
 from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.people import PeopleFile
-from pg2aug.augment.plan import Plan, UnsuitableError, make_plan, restrict_bank
+from pg2aug.augment.plan import Plan, make_plan
 from pg2aug.augment.sample import attach_plan, check_sample, relabel, sample_visibility
+from pg2aug.augment.suitable import UnsuitableError, bank_proportions, restrict_bank
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.augment.whole_image import synthesize_in_image
 from pg2aug.poses import PoseBank
@@ -22,7 +23,7 @@ from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 
 _ARGUMENTS = (
     *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
-    *('remove_source', 'refine', 'device', 'neighbours'),
+    *('remove_source', 'refine', 'device', 'neighbours', 'max_view_change'),
 )
 
 
@@ -76,6 +77,9 @@ class PG2Augment(BaseTransform):
         neighbours: COCO keypoint json of everybody in the images, normally the annotation file of
             the dataset itself: those of them who overlap the person stay in front. None where
             everybody else may be painted over.
+        max_view_change: Largest difference, in degrees, of the sides from which the person and a
+            target pose are seen: at 180 a front may become a back, which has to be invented. None
+            for any; 120 keeps fronts from becoming backs.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -95,6 +99,7 @@ class PG2Augment(BaseTransform):
         refine: bool = True,
         device: str | None = None,
         neighbours: str | None = None,
+        max_view_change: float | None = None,
     ) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'PG2Augment: prob must be in [0, 1], got {prob}')
@@ -126,11 +131,14 @@ class PG2Augment(BaseTransform):
         self.refine = refine
         self.device = device
         self.neighbours = neighbours
+        self.max_view_change = max_view_change
         self.deferred = False
         """Whether somebody else synthesises; set by PG2Hook."""
         self.generator_file = GeneratorFile.from_config(self.generator)
         self.bank = self._load_bank()
+        self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
         self._people = self._load_neighbours()
+        self._check_view_change()
         self._synthesizer: Synthesizer | None = None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -201,6 +209,8 @@ class PG2Augment(BaseTransform):
             min_visible=self.min_visible,
             pose_index=pose_index,
             others=None if self._people is None else self._people.of(results),
+            typical=self._typical,
+            max_view_change=self.max_view_change,
         )
 
     def build_synthesizer(self, device: str | torch.device) -> Synthesizer:
@@ -239,6 +249,20 @@ class PG2Augment(BaseTransform):
         context = f'PG2Augment: pose_bank {self.pose_bank!r}'
         bank = PoseBank.load(self.pose_bank)
         return restrict_bank(bank, self.generator_file.skeleton, self.min_visible, context)
+
+    def _check_view_change(self) -> None:
+        if self.max_view_change is None:
+            return
+        if not 0 < self.max_view_change <= 180:
+            raise ValueError(
+                'PG2Augment: max_view_change must be in (0, 180] degrees or None, got '
+                f'{self.max_view_change}'
+            )
+        if not self.generator_file.skeleton.torso:
+            raise ValueError(
+                'PG2Augment: max_view_change needs shoulders and hips, which the skeleton of the '
+                'generator lacks: leave it out'
+            )
 
     def _load_neighbours(self) -> PeopleFile | None:
         if self.neighbours is None:

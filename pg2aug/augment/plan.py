@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 
 from pg2aug.augment.neighbours import overlapping_neighbours
 from pg2aug.augment.people import People
+from pg2aug.augment.suitable import (
+    Body,
+    UnsuitableError,
+    check_fit,
+    check_source,
+    check_view,
+)
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
 from pg2aug.poses import (
-    PoseBank,
     Skeleton,
-    check_same_joints,
     fit_pose,
     inside_image,
     keypoints_bbox,
@@ -23,10 +28,6 @@ from pg2aug.poses import (
 
 BOX_MARGIN = 0.1
 """Share of a pose's extent by which a person's box exceeds its joints (top of the head, feet)."""
-
-
-class UnsuitableError(ValueError):
-    """This person, or this pose for this person, is nothing to synthesise from; says why."""
 
 
 @dataclass(frozen=True)
@@ -75,65 +76,6 @@ class Plan:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> None:
-    """Raise UnsuitableError unless enough of a person is labelled to cut it out and remove it.
-
-    A limb of which one end alone is labelled would stay in the picture, beside the new pose.
-
-    Args:
-        visible: (K,), greater than 0 where labelled.
-        skeleton: Skeleton of K joints.
-        min_visible: Least number of labelled joints.
-    """
-    labelled = np.asarray(visible) > 0
-    if labelled.sum() < min_visible:
-        raise UnsuitableError(f'{int(labelled.sum())} labelled joints, fewer than {min_visible}')
-    if skeleton.torso and not labelled[list(skeleton.torso)].all():
-        raise UnsuitableError('the torso is not labelled')
-    if skeleton.head and not labelled[list(skeleton.head)].any():
-        raise UnsuitableError('no joint of the head is labelled')
-    for a, b in skeleton.limbs:
-        if labelled[a] != labelled[b] and not {a, b} & set(skeleton.head):
-            name = skeleton.keypoint_names[b if labelled[a] else a]
-            raise UnsuitableError(f'{name} is not labelled: where a limb is cannot be told')
-
-
-def suitable_targets(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> NDArray[Any]:
-    """Which poses (N, K) of a bank show enough of a person to be drawn: (N,) bool.
-
-    The rule of :func:`check_source`, but that limbs may be cut off: nothing has to be removed.
-    """
-    labelled = np.asarray(visible) > 0
-    enough = labelled.sum(axis=1) >= min_visible
-    if skeleton.torso:
-        enough &= labelled[:, list(skeleton.torso)].all(axis=1)
-    if skeleton.head:
-        enough &= labelled[:, list(skeleton.head)].any(axis=1)
-    return enough
-
-
-def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context: str) -> PoseBank:
-    """The bank, with the same indices, drawing suitable poses of the skeleton's joints alone.
-
-    Args:
-        bank: Bank of target poses.
-        skeleton: Skeleton of the generator.
-        min_visible: Least number of labelled joints of a target pose.
-        context: Names the bank in errors.
-
-    Raises:
-        ValueError: If the bank has other joints, or no suitable pose.
-    """
-    check_same_joints(skeleton, bank.skeleton, context)
-    try:
-        return bank.restrict(suitable_targets(bank.visible, skeleton, min_visible))
-    except ValueError as error:
-        raise ValueError(
-            f'{context}: {error}; a pose must show a torso, a head and at least '
-            f'min_visible={min_visible} joints'
-        ) from error
-
-
 def make_plan(
     image: NDArray[np.uint8],
     bbox: NDArray[Any],
@@ -147,6 +89,8 @@ def make_plan(
     min_visible: int,
     pose_index: int = -1,
     others: People | None = None,
+    typical: NDArray[np.float64] | None = None,
+    max_view_change: float | None = None,
 ) -> Plan:
     """Fit a pose to a person and cut out what the generator needs.
 
@@ -164,34 +108,39 @@ def make_plan(
         pose_index: Index of the target in its bank, for provenance.
         others: (P, K, 3), the other people of the image: x, y and COCO's visibility flag. None
             where they are not known.
+        typical: (S,) from :func:`pg2aug.poses.typical_proportions`, which the person's own
+            proportions are told by; None keeps those of the target.
+        max_view_change: Largest difference in degrees of the sides from which person and target are
+            seen, see :func:`pg2aug.poses.view_angles`; None for any.
 
     Returns:
         The plan.
 
     Raises:
-        UnsuitableError: If too little of the person or of the fitted pose is to be seen.
+        UnsuitableError: If too little of the person or of the fitted pose is to be seen, or the
+            pose is from too different a side.
     """
     check_source(visible, skeleton, min_visible)
+    labelled = np.asarray(visible) > 0
+    source, pose = (keypoints, labelled), (target, np.asarray(target_visible) > 0)
+    if max_view_change is not None:
+        check_view(source, pose, skeleton, max_view_change)
     shape = image.shape[0], image.shape[1]
     try:
-        fitted = fit_pose(target, target_visible, keypoints, visible, skeleton)
-        fitted = shift_into_image(fitted, target_visible, shape, BOX_MARGIN)
-        shown = (np.asarray(target_visible) > 0) & inside_image(fitted, shape)
-        recover_affine(fitted, fitted, shown)
+        fitted, shown = _fit_into_image(pose, source, skeleton, shape, typical)
         source_matrix = crop_matrix(bbox, size, padding)
     except ValueError as error:
         raise UnsuitableError(str(error)) from error
     if shown.sum() < min_visible:
         raise UnsuitableError(f'only {int(shown.sum())} joints of the new pose are in the image')
+    check_fit(source, (fitted, shown), skeleton)
     target_matrix = crop_matrix(keypoints_bbox(fitted, shown, BOX_MARGIN, shape), size, padding)
-    labelled = np.asarray(visible) > 0
     radius = max(
         person_limb_radius(keypoints, labelled, skeleton.limbs),
         person_limb_radius(fitted, shown, skeleton.limbs),
     )
-    bodies = (keypoints, labelled), (fitted, shown)
     people = np.zeros((0, len(labelled), 3), np.float32) if others is None else others
-    in_front = overlapping_neighbours(people, bodies, radius, skeleton)
+    in_front = overlapping_neighbours(people, (source, (fitted, shown)), radius, skeleton)
     return Plan(
         condition=crop_person(image, source_matrix, size),
         condition_matrix=source_matrix,
@@ -207,6 +156,21 @@ def make_plan(
         neighbour_visible=in_front[1],
         neighbour_radius=in_front[2],
     )
+
+
+def _fit_into_image(
+    pose: Body,
+    source: Body,
+    skeleton: Skeleton,
+    shape: tuple[int, int],
+    typical: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The pose as this person would take it (K, 2), and which of its joints are in the image."""
+    fitted = fit_pose(*pose, *source, skeleton, typical)
+    fitted = shift_into_image(fitted, pose[1], shape, BOX_MARGIN)
+    shown = pose[1] & inside_image(fitted, shape)
+    recover_affine(fitted, fitted, shown)
+    return fitted, shown
 
 
 def to_crop(plan: Plan) -> NDArray[np.float32]:

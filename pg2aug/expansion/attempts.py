@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.augment.people import other_people
-from pg2aug.augment.plan import Plan, UnsuitableError, make_plan
+from pg2aug.augment.plan import Plan, make_plan
+from pg2aug.augment.suitable import UnsuitableError, bank_proportions
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.augment.whole_image import synthesize_in_images
 from pg2aug.expansion.files import read_image
@@ -94,6 +96,8 @@ class Job:
         padding: Factor on a person's box that makes the crop.
         seed: Of all draws; 0 or more.
         min_visible: Least number of joints that a person and a new pose must show.
+        max_view_change: Largest difference of the sides from which a person and a new pose are
+            seen, in degrees; None for any.
     """
 
     sources: Sources
@@ -103,6 +107,12 @@ class Job:
     padding: float
     seed: int = 0
     min_visible: int = 8
+    max_view_change: float | None = None
+
+    @cached_property
+    def typical(self) -> NDArray[np.float64]:
+        """Typical proportions of the bodies in the bank."""
+        return bank_proportions(self.bank, self.synthesizer.skeleton)
 
 
 def draw_attempt(seed: int, number: int, num_persons: int, bank: PoseBank) -> Attempt:
@@ -193,6 +203,8 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
         min_visible=job.min_visible,
         pose_index=attempt.pose,
         others=other_people(job.sources.neighbours[person['image_id']], keypoints[:, :2]),
+        typical=job.typical,
+        max_view_change=job.max_view_change,
     )
 
 

@@ -10,7 +10,7 @@ import mmengine
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.augment.plan import UnsuitableError, check_source
+from pg2aug.augment.suitable import UnsuitableError, check_source
 from pg2aug.poses import Skeleton, check_same_joints
 
 Annotation = Mapping[str, Any]

@@ -1,15 +1,12 @@
 """Poses in pure NumPy: skeletons, the pose bank, fitting a pose to a person."""
 
-from pg2aug.poses.fitting import (
-    fit_pose,
-    inside_image,
-    keypoints_bbox,
-    recover_affine,
-    shift_into_image,
-)
+from pg2aug.poses.fitting import fit_pose
+from pg2aug.poses.frame import inside_image, keypoints_bbox, recover_affine, shift_into_image
 from pg2aug.poses.pose_bank import PoseBank
+from pg2aug.poses.retarget import typical_proportions
 from pg2aug.poses.scale import person_limb_radius
 from pg2aug.poses.skeleton import Skeleton, check_same_joints, describe_differences
+from pg2aug.poses.view import view_angles
 
 __all__ = [
     'PoseBank',
@@ -22,4 +19,6 @@ __all__ = [
     'person_limb_radius',
     'recover_affine',
     'shift_into_image',
+    'typical_proportions',
+    'view_angles',
 ]

@@ -209,7 +209,7 @@ def test_a_batch_of_images_without_labels_has_no_plans():
 def test_a_transform_that_bends_images_is_an_error(make_augment, preprocessor):
     class Bend(BaseTransform):
         def transform(self, results):
-            results['keypoints'] = results['keypoints'] + 0.001 * results['keypoints'] ** 2
+            results['keypoints'] = results['keypoints'] + 0.002 * results['keypoints'] ** 2
             return results
 
     augment = make_augment()

@@ -15,9 +15,10 @@ from augment_world import (
 from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
 
 from pg2aug.augment import Plan, UnsuitableError
-from pg2aug.augment.plan import BOX_MARGIN, check_source, to_crop
+from pg2aug.augment.plan import BOX_MARGIN, to_crop
+from pg2aug.augment.suitable import check_source
 from pg2aug.datasets import PersonPairDataset
-from pg2aug.poses import keypoints_bbox
+from pg2aug.poses import keypoints_bbox, typical_proportions
 
 RARE = ('arms_overhead', 'kick_or_split', 'upside_down', 'lying', 'bending')
 
@@ -71,8 +72,8 @@ def test_the_person_keeps_size_and_place(sample):
 def test_joints_of_the_pose_outside_the_image_are_unlabelled(sample):
     # Much of the image cut off: the pose cannot be moved wholly inside.
     keypoints = sample['keypoints'] * 2.2
-    sample = dict(sample, keypoints=keypoints - keypoints.min(axis=1) - [0, 10])
-    plan = plan_for(sample, make_figure(seed=2), min_visible=3)
+    keypoints = keypoints - keypoints.min(axis=1)
+    plan = plan_for(dict(sample, keypoints=keypoints), make_figure(seed=2), min_visible=3)
     hidden = plan.target_visible == 0
     assert 0 < hidden.sum() < 17
     assert (plan.target_keypoints[hidden] == 0).all()
@@ -91,6 +92,56 @@ def test_joints_of_the_pose_outside_the_image_are_unlabelled(sample):
 def test_poses_that_do_not_fit_are_unsuitable(sample, change, words):
     with pytest.raises(UnsuitableError, match=words):
         plan_for(sample, make_figure(seed=2), **change)
+
+
+@pytest.mark.parametrize(
+    ('scale', 'shift', 'words'),
+    [
+        (2.2, [0, -10], 'the fitted pose is too large: its head is not in the image'),
+        (5, [0, 30], 'the fitted pose is too large: its torso is not all in the image'),
+        (0.1, [50, 50], r'the person is too small: \d pixels'),
+    ],
+)
+def test_poses_of_a_size_that_nothing_can_be_made_of(sample, scale, shift, words):
+    keypoints = sample['keypoints'] * scale
+    sample = dict(sample, keypoints=keypoints - keypoints.min(axis=1) + shift)
+    with pytest.raises(UnsuitableError, match=words):
+        plan_for(sample, make_figure(seed=2), min_visible=3)
+
+
+def test_a_pose_that_is_fitted_too_small():
+    # Legs folded up to the shoulders.
+    sample = make_sample(seed=1, size=(160, 150), zoom=0.2)
+    target = make_figure(family='standing', seed=1)
+    shoulder = target.keypoints[5]
+    target.keypoints[13:] = shoulder + 0.05 * (target.keypoints[13:] - shoulder)
+    with pytest.raises(UnsuitableError, match=r'the fitted pose is too small: 1\d pixels'):
+        plan_for(sample, target)
+
+
+def test_the_person_keeps_its_limb_proportions(sample):
+    own = make_figure(seed=1)
+    typical = typical_proportions(own.keypoints[None], np.ones((1, 17)), SKELETON)
+    long_legs = dict(sample, keypoints=sample['keypoints'].copy())
+    for knee, ankle in ((13, 15), (14, 16)):
+        shin = sample['keypoints'][0, ankle] - sample['keypoints'][0, knee]
+        long_legs['keypoints'][0, ankle] += 0.2 * shin
+
+    def shins(person, **settings):
+        keypoints = plan_for(person, own, **settings).target_keypoints
+        return np.linalg.norm(keypoints[[15, 16]] - keypoints[[13, 14]], axis=1)
+
+    without = shins(long_legs) / shins(sample)
+    np.testing.assert_allclose(shins(long_legs, typical=typical) / shins(sample), 1.2, rtol=0.02)
+    np.testing.assert_allclose(without, 1, rtol=0.02)
+
+
+def test_poses_from_too_different_a_side_are_unsuitable(sample):
+    back = make_figure(seed=2, yaw=175.0)
+    assert plan_for(sample, back).target_visible.sum() > 8
+    assert plan_for(sample, make_figure(seed=2), max_view_change=60).target_visible.sum() > 8
+    with pytest.raises(UnsuitableError, match=r'seen from \d+ degrees .*, the pose is from 1\d\d'):
+        plan_for(sample, back, max_view_change=120)
 
 
 def test_a_plan_survives_as_plain_arrays(sample):

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from pg2aug.augment import GeneratorFile, Synthesizer
-from pg2aug.augment.plan import restrict_bank
+from pg2aug.augment.suitable import restrict_bank
 from pg2aug.datasets.figures import make_figures
 from pg2aug.expansion import Job, load_sources
 from pg2aug.poses import PoseBank

@@ -1,0 +1,121 @@
+"""Which persons and which poses there is something to synthesise from."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pg2aug.poses import PoseBank, Skeleton, check_same_joints, typical_proportions, view_angles
+
+Body = tuple[NDArray[Any], NDArray[np.bool_]]
+"""Joints (K, 2) in pixels and which of them are labelled (K,)."""
+
+MIN_EXTENT_PX = 16
+"""Least size, larger side of the box around its joints, of a person and of a fitted pose."""
+
+
+class UnsuitableError(ValueError):
+    """This person, or this pose for this person, is nothing to synthesise from; says why."""
+
+
+def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> None:
+    """Raise UnsuitableError unless enough of a person is labelled to cut it out and remove it.
+
+    A limb of which one end alone is labelled would stay in the picture, beside the new pose.
+
+    Args:
+        visible: (K,), greater than 0 where labelled.
+        skeleton: Skeleton of K joints.
+        min_visible: Least number of labelled joints.
+    """
+    labelled = np.asarray(visible) > 0
+    if labelled.sum() < min_visible:
+        raise UnsuitableError(f'{int(labelled.sum())} labelled joints, fewer than {min_visible}')
+    if skeleton.torso and not labelled[list(skeleton.torso)].all():
+        raise UnsuitableError('the torso is not labelled')
+    if skeleton.head and not labelled[list(skeleton.head)].any():
+        raise UnsuitableError('no joint of the head is labelled')
+    for a, b in skeleton.limbs:
+        if labelled[a] != labelled[b] and not {a, b} & set(skeleton.head):
+            name = skeleton.keypoint_names[b if labelled[a] else a]
+            raise UnsuitableError(f'{name} is not labelled: where a limb is cannot be told')
+
+
+def suitable_targets(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> NDArray[Any]:
+    """Which poses (N, K) of a bank show enough of a person to be drawn: (N,) bool.
+
+    The rule of :func:`check_source`, but that limbs may be cut off: nothing has to be removed.
+    """
+    labelled = np.asarray(visible) > 0
+    enough = labelled.sum(axis=1) >= min_visible
+    if skeleton.torso:
+        enough &= labelled[:, list(skeleton.torso)].all(axis=1)
+    if skeleton.head:
+        enough &= labelled[:, list(skeleton.head)].any(axis=1)
+    return enough
+
+
+def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context: str) -> PoseBank:
+    """The bank, with the same indices, drawing suitable poses of the skeleton's joints alone.
+
+    Args:
+        bank: Bank of target poses.
+        skeleton: Skeleton of the generator.
+        min_visible: Least number of labelled joints of a target pose.
+        context: Names the bank in errors.
+
+    Raises:
+        ValueError: If the bank has other joints, or no suitable pose.
+    """
+    check_same_joints(skeleton, bank.skeleton, context)
+    try:
+        return bank.restrict(suitable_targets(bank.visible, skeleton, min_visible))
+    except ValueError as error:
+        raise ValueError(
+            f'{context}: {error}; a pose must show a torso, a head and at least '
+            f'min_visible={min_visible} joints'
+        ) from error
+
+
+def bank_proportions(bank: PoseBank, skeleton: Skeleton) -> NDArray[np.float64]:
+    """Typical proportions (S,) of the bodies in the drawable poses of a bank, for ``make_plan``."""
+    drawable = bank.weights > 0
+    return typical_proportions(bank.keypoints[drawable], bank.visible[drawable], skeleton)
+
+
+def check_view(source: Body, pose: Body, skeleton: Skeleton, max_change: float) -> None:
+    """Raise UnsuitableError where a pose shows a person from too different a side.
+
+    Args:
+        source: The person's joints in pixels.
+        pose: Those of the pose.
+        skeleton: Skeleton of K joints.
+        max_change: Largest difference of :func:`pg2aug.poses.view_angles`, degrees.
+    """
+    keypoints, visible = (np.stack(arrays) for arrays in zip(source, pose, strict=True))
+    before, after = view_angles(keypoints, visible, skeleton).tolist()
+    # Not the other way round: a comparison with NaN, a view that is not known, is False.
+    if not abs(after - before) <= max_change:
+        raise UnsuitableError(
+            f'seen from {before:.0f} degrees (0 is the front), the pose is from {after:.0f}'
+        )
+
+
+def check_fit(source: Body, fitted: Body, skeleton: Skeleton) -> None:
+    """Raise UnsuitableError unless a fitted pose is of a size and at a place to be synthesised.
+
+    Args:
+        source: The person's joints in pixels of the image.
+        fitted: Those of the fitted pose; visible are the joints labelled and inside the image.
+        skeleton: Skeleton of K joints.
+    """
+    for name, (keypoints, visible) in (('person', source), ('fitted pose', fitted)):
+        joints = np.asarray(keypoints)[visible]
+        extent = float(np.ptp(joints, axis=0).max()) if len(joints) else 0.0
+        if extent < MIN_EXTENT_PX:
+            raise UnsuitableError(f'the {name} is too small: {extent:.0f} pixels')
+    shown = fitted[1]
+    if skeleton.torso and not shown[list(skeleton.torso)].all():
+        raise UnsuitableError('the fitted pose is too large: its torso is not all in the image')
+    if skeleton.head and not shown[list(skeleton.head)].any():
+        raise UnsuitableError('the fitted pose is too large: its head is not in the image')

@@ -1,0 +1,131 @@
+"""A pose in its image: the box around it, moving it inside, and how it came to another frame."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_Array = npt.NDArray[Any]
+_Pose = npt.NDArray[np.float32]
+_MIN_JOINTS = 3
+# Below this ratio of their spreads, joints lie on a line to within what float32 pixels resolve.
+_COLLINEAR = 1e-4
+
+
+def keypoints_bbox(
+    keypoints: _Array,
+    visible: _Array,
+    margin: float,
+    image_shape: tuple[int, int] | None = None,
+) -> _Pose:
+    """Box around the labelled joints, padded, for a head's top and the feet lie outside them.
+
+    Args:
+        keypoints: ``(K, 2)`` pixels.
+        visible: ``(K,)``, greater than 0 where labelled.
+        margin: Padding on every side, as a share of the larger side of the joints' own box.
+        image_shape: ``(height, width)``; clips the box to the pixel centres if given.
+
+    Returns:
+        ``(4,)`` float32, ``x1, y1, x2, y2`` in the frame of ``keypoints``.
+
+    Raises:
+        ValueError: If no joint is labelled, or the box lies outside the image.
+    """
+    low, high = _padded_extent(keypoints, visible, margin)
+    if image_shape is not None:
+        limit = np.array([image_shape[1] - 1, image_shape[0] - 1])
+        if (high < 0).any() or (low > limit).any():
+            raise ValueError(
+                f'the pose, from {low} to {high}, lies outside its image of (height, width) '
+                f'{tuple(image_shape)}: bring it inside with shift_into_image'
+            )
+        low, high = np.clip(low, 0, limit), np.clip(high, 0, limit)
+    return np.concatenate([low, high]).astype(np.float32)
+
+
+def shift_into_image(
+    keypoints: _Array, visible: _Array, image_shape: tuple[int, int], margin: float
+) -> _Pose:
+    """Move a pose into the image by the smallest translation.
+
+    Where the padded pose is larger than the image along an axis, it is moved so far that it covers
+    the image along it: joints may then remain outside, see :func:`inside_image`.
+
+    Args:
+        keypoints: ``(K, 2)`` pixels.
+        visible: ``(K,)``, greater than 0 where labelled.
+        image_shape: ``(height, width)``.
+        margin: Padding that has to fit too, see :func:`keypoints_bbox`.
+
+    Returns:
+        ``(K, 2)`` float32, 0 where unlabelled.
+
+    Raises:
+        ValueError: If no joint is labelled.
+    """
+    low, high = _padded_extent(keypoints, visible, margin)
+    to_start = -low
+    to_end = np.array([image_shape[1] - 1, image_shape[0] - 1]) - high
+    shift = np.clip(0, np.minimum(to_start, to_end), np.maximum(to_start, to_end))
+    known = np.asarray(visible) > 0
+    moved = np.zeros(np.shape(keypoints), np.float32)
+    moved[known] = np.asarray(keypoints, np.float64)[known] + shift
+    return moved
+
+
+def inside_image(keypoints: _Array, image_shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Tell which joints lie in the image, between the centres of its border pixels.
+
+    Args:
+        keypoints: ``(..., K, 2)`` pixels.
+        image_shape: ``(height, width)``.
+
+    Returns:
+        ``(..., K)`` bool; says nothing about unlabelled joints.
+    """
+    limit = np.array([image_shape[1] - 1, image_shape[0] - 1])
+    inside: npt.NDArray[np.bool_] = ((keypoints >= 0) & (keypoints <= limit)).all(axis=-1)
+    return inside
+
+
+def recover_affine(
+    before: _Array, after: _Array, visible: _Array
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Find the affine that took a pose to another frame, by least squares.
+
+    Args:
+        before: ``(K, 2)`` pixels.
+        after: ``(K, 2)`` pixels of the other frame.
+        visible: ``(K,)``, greater than 0 where labelled.
+
+    Returns:
+        The ``(2, 3)`` float64 matrix that maps ``before`` to ``after``, and the residual: the
+        largest distance of a mapped joint from ``after``, in pixels of the other frame.
+
+    Raises:
+        ValueError: If fewer than 3 joints are labelled, or they lie on a line.
+    """
+    known = np.asarray(visible) > 0
+    x, y = np.asarray(before, np.float64)[known], np.asarray(after, np.float64)[known]
+    if len(x) < _MIN_JOINTS:
+        raise ValueError(f'an affine needs {_MIN_JOINTS} labelled joints, got {len(x)}')
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    spreads = np.linalg.svd(x - x_mean, compute_uv=False)
+    if spreads[1] <= _COLLINEAR * spreads[0]:
+        raise ValueError(f'the {len(x)} labelled joints lie on a line, no affine can be recovered')
+    linear = np.linalg.lstsq(x - x_mean, y - y_mean, rcond=None)[0].T
+    matrix = np.column_stack([linear, y_mean - linear @ x_mean])
+    residuals = np.linalg.norm(x @ linear.T + matrix[:, 2] - y, axis=1)
+    return matrix, float(residuals.max())
+
+
+def _padded_extent(
+    keypoints: _Array, visible: _Array, margin: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    labelled = np.asarray(keypoints, np.float64)[np.asarray(visible) > 0]
+    if not len(labelled):
+        raise ValueError('no joint is labelled, so the pose has no extent')
+    low, high = labelled.min(axis=0), labelled.max(axis=0)
+    padding = margin * (high - low).max()
+    return low - padding, high + padding
