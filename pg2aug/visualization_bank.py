@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.poses.coverage import PosesAndMask, coverage
+from pg2aug.poses.coverage import ALIKE, PosesAndMask, coverage
 from pg2aug.poses.pose_bank import PoseBank
 from pg2aug.poses.pose_map import PoseMap, pose_map
 from pg2aug.poses.skeleton import Skeleton
@@ -146,11 +146,14 @@ def coverage_figure(
         axes.plot(uniform, color=color, ls=':', label=f'{which}, drawn uniformly')
     axes.set(
         xlabel='poses drawn from one half of the bank and added to the data set\n'
-        f'(covered: the data set has a pose within {measured.radius:.2f} body units)',
+        f'(covered: the data set has a pose within {ALIKE} body units)',
         ylabel='covered poses of the other half',
-        ylim=(0, 1),
+        ylim=(0, 1.02),
+        xlim=(0, len(measured.uniform) - 1),
         title='How much of the bank the data set covers, before (0) and after it is expanded',
     )
+    axes.set_xscale('symlog', linthresh=10)
+    axes.xaxis.set_major_formatter('{x:.0f}')
     axes.legend()
     return figure
 

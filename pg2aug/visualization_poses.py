@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.poses.coverage import in_body_units, nearer_distances
+from pg2aug.poses.coverage import ALIKE, in_body_units, nearer_distances
 from pg2aug.poses.pose_bank import PoseBank
 from pg2aug.poses.rarity import missing_joint_cost
 from pg2aug.poses.skeleton import Skeleton
@@ -54,7 +54,7 @@ def ranked_sheet(bank: PoseBank, order: NDArray[np.int64], title: str) -> Image:
 
 
 def unlike_poses(
-    bank: PoseBank, order: NDArray[np.int64], count: int, distance: float = 0.15
+    bank: PoseBank, order: NDArray[np.int64], count: int, distance: float = ALIKE
 ) -> NDArray[np.int64]:
     """The first ``count`` poses of an order that are no nearer to each other than ``distance``.
 

@@ -18,6 +18,9 @@ from pg2aug.poses.scale import (
     typical_limb_lengths,
 )
 
+ALIKE = 0.15
+"""Root mean square joint distance, in body units, at which poses look much the same."""
+
 _DATA_SIZE = 4000
 _HELD_OUT = 1000
 _LEAST = 10
@@ -34,12 +37,10 @@ class Coverage(NamedTuple):
         by_rarity: ``(draws + 1, 2)`` with draws by the bank's weights: of all held-out poses, and
             of the rarest tenth of them; row n is after n draws.
         uniform: ``(draws + 1, 2)`` with uniform draws.
-        radius: In body units; a pose is covered if a pose of the data set is nearer.
     """
 
     by_rarity: npt.NDArray[np.float64]
     uniform: npt.NDArray[np.float64]
-    radius: float
 
 
 def in_body_units(
@@ -77,6 +78,7 @@ def coverage(
     reference: PosesAndMask,
     *,
     parents: npt.NDArray[np.int64] | None = None,
+    radius: float = ALIKE,
     draws: int = 2000,
     seed: int = 0,
 ) -> Coverage:
@@ -84,8 +86,7 @@ def coverage(
 
     The observed poses are halved at random: draws are from one half, and from the made-up poses
     whose parents are in it; coverage is measured on the other, or every drawn pose would cover
-    itself. A pose is covered if the data set has one within
-    the median distance of the data set's own poses to their nearest neighbours.
+    itself.
 
     Args:
         bank: The bank.
@@ -93,6 +94,7 @@ def coverage(
             of them are used.
         parents: ``(num, 2)`` indices of the parents of the bank's last ``num`` poses, which are
             made up; None if all were observed.
+        radius: In body units; a pose is covered if the data set has one as near or nearer.
         draws: How many poses are added.
         seed: Of all that is random.
 
@@ -111,7 +113,6 @@ def coverage(
         )
     flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
     cost = missing_joint_cost(data[0][:_COST_SAMPLE], data[1][:_COST_SAMPLE])
-    radius = _typical_distance(data, cost)
     before = nearer_distances((poses[judged], visible[judged]), data, cost, flip).min(axis=1)
     rarest = rarity[judged] >= np.quantile(rarity[judged], 0.9)
     curves = []
@@ -122,7 +123,7 @@ def coverage(
         nearest = np.minimum.accumulate(np.column_stack([before, distances]), axis=1)
         covered = nearest <= radius
         curves.append(np.column_stack([covered.mean(axis=0), covered[rarest].mean(axis=0)]))
-    return Coverage(curves[0], curves[1], radius)
+    return Coverage(curves[0], curves[1])
 
 
 def _sample(data: PosesAndMask, rng: np.random.Generator) -> PosesAndMask:
@@ -143,13 +144,6 @@ def _halves(
     in_stock[drawable[stock]] = True
     in_stock[observed:] = in_stock[parents].all(axis=1)
     return judged[:_HELD_OUT], np.nonzero(in_stock[drawable])[0]
-
-
-def _typical_distance(data: PosesAndMask, cost: Array) -> float:
-    """Median distance of a data set's poses to their nearest neighbour."""
-    own = nearer_distances(data, data, cost, None)
-    np.fill_diagonal(own, np.inf)
-    return float(np.median(own.min(axis=1)))
 
 
 def nearer_distances(
