@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
 from pg2aug.augment.suitable import restrict_bank
 from pg2aug.expansion import Job, Summary, expand, expansion_info, load_sources
+from pg2aug.expansion.coco import described_check
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS
 
@@ -70,7 +71,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=key_value,
         default=dict(type='AppearanceCheck'),
         metavar='KEY=VALUE',
-        help='label check, e.g. max_distance=40, or type=MODULE.CLASS (default: AppearanceCheck)',
+        help='label check, e.g. max_distance=40, or type=PoseModelCheck config=... checkpoint=..., '
+        'or type=MODULE.CLASS (default: AppearanceCheck)',
     )
     check.add_argument(
         '--no-check', action='store_true', help='keep every image and label, right or wrong'
@@ -155,7 +157,7 @@ def run(args: argparse.Namespace, console: Console) -> Summary:
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
     names = 'seed', 'min_visible', 'max_view_change', 'min_joints_ok', 'coarse'
     settings = {name: getattr(args, name) for name in names}
-    settings['label_check'] = None if args.no_check else args.check
+    settings['label_check'] = described_check(None if args.no_check else args.check)
     info = expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)
     columns = (
         *(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),

@@ -61,19 +61,29 @@ class SharedTable:
         for tensor in (self._halves, self._version):
             tensor.share_memory_()  # type: ignore[no-untyped-call]
 
+    def __getstate__(self) -> dict[str, torch.Tensor]:
+        # Arrays would be copied into a spawned worker, tensors share their memory with it.
+        return {'_halves': self._halves, '_version': self._version}
+
+    @cached_property
+    def _arrays(self) -> tuple[_Floats, NDArray[np.int64]]:
+        # An access through torch takes longer than the draw.
+        return self._halves.numpy(), self._version.numpy()
+
     def read(self) -> _Floats:
         """A copy of the values last written."""
+        halves, current = self._arrays
         while True:
-            version = int(self._version)
-            values: _Floats = self._halves[version % 2].numpy().copy()
-            if int(self._version) == version:
+            version = int(current[0])
+            values: _Floats = halves[version % 2].copy()
+            if int(current[0]) == version:
                 return values
 
     def write(self, values: _Floats) -> None:
         """Replace the values; one process alone may do so."""
-        version = int(self._version)
-        self._halves[(version + 1) % 2] = torch.from_numpy(values)
-        self._version[0] = version + 1
+        halves, current = self._arrays
+        halves[(int(current[0]) + 1) % 2] = values
+        current[0] += 1
 
 
 class _Tables(NamedTuple):

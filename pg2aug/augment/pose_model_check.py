@@ -122,7 +122,8 @@ class PoseModelCheck(PoseComparison):
         checkpoint: Its weights. Nothing is ever downloaded.
         max_distance: Largest distance of a joint, as a share of the keypoints' diagonal.
         min_oks: Least OKS of a person.
-        min_score: Least score of an estimated joint, in the unit of the estimator's head.
+        min_score: Least score of an estimated joint, in the unit of the estimator's head. MMPose
+            gives 0 or less to a joint that it does not find.
 
     Raises:
         FileNotFoundError: If a file is missing.

@@ -115,6 +115,18 @@ def expansion_info(
     }
 
 
+def described_check(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A label check's config for the ``info``: files by their names and contents."""
+    if check is None:
+        return None
+    return {
+        key: {'file': Path(value).name, 'sha256': file_sha256(value)}
+        if isinstance(value, str) and Path(value).is_file()
+        else value
+        for key, value in check.items()
+    }
+
+
 def _body_area(plan: Plan, skeleton: Skeleton) -> int:
     """Pixels of the new body's mask within the person's box."""
     left, top, right, bottom = plan.bbox

@@ -229,6 +229,7 @@ class Draws(Dataset):
 @pytest.mark.parametrize('context', ['fork', 'spawn'])
 def test_new_factors_reach_persistent_workers(context):
     bank = bank_of(np.ones(4), [0, 0, 1, 1])
+    bank.draw(0.5)  # what it keeps from then on must not part the processes
     loader = DataLoader(
         Draws(bank), 8, num_workers=1, persistent_workers=True, multiprocessing_context=context
     )

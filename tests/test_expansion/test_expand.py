@@ -261,6 +261,16 @@ def test_the_label_check_is_set_from_the_command_line(synthesize, capsys):
     assert read(synthesize(out='c')[1])['info']['label_check'] is None
 
 
+def test_the_view_may_be_held(synthesize, capsys):
+    _, out = synthesize('--max-view-change', 30, '--max-attempts', 12, num=12)
+    assert read(out)['info']['max_view_change'] == 30
+    refused = json.loads((out / 'refused.json').read_text())['refused']
+    assert any('degrees (0 is the front)' in entry['detail'] for entry in refused)
+    with pytest.raises(SystemExit):
+        synthesize('--max-view-change', 0, out='b')
+    assert '--max-view-change must be in (0, 180], got 0.0' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('setting', ['type=NoSuchCheck', 'no_such_setting=1', 'type=no.such.Check'])
 def test_a_label_check_that_there_is_not(synthesize, capsys, setting):
     status, out = synthesize('--check', setting, check=True)
@@ -410,3 +420,47 @@ def test_acceptance_is_reported_by_rarity_and_by_joint(synthesize, capsys):
     printed = capsys.readouterr().out
     assert 'by rarity of the pose, commonest tenth first: ' in printed
     assert 'left_wrist ' in printed
+
+
+@pytest.fixture
+def pose_estimator(tmp_path):
+    """Paths of the config and the checkpoint of an untrained pose estimator."""
+    from mmengine.config import Config
+    from mmpose.registry import MODELS
+
+    codec = dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1)
+    head = dict(type='HeatmapHead', in_channels=64, out_channels=17, deconv_out_channels=(8,) * 3)
+    model = dict(
+        type='TopdownPoseEstimator',
+        data_preprocessor=dict(type='PoseDataPreprocessor'),
+        backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+        head=dict(head, deconv_kernel_sizes=(4,) * 3, decoder=codec),
+    )
+    data = dict(dataset=dict(type='CocoDataset'))
+    Config(dict(model=model, train_dataloader=data)).dump(tmp_path / 'pose.py')
+    built = MODELS.build(dict(model, _scope_='mmpose'))
+    torch.save(dict(state_dict=built.state_dict()), tmp_path / 'pose.pth')
+    return tmp_path / 'pose.py', tmp_path / 'pose.pth'
+
+
+def test_a_pose_model_checks_from_the_command_line(synthesize, pose_estimator, capsys):
+    config, checkpoint = pose_estimator
+    check = ['--check', 'type=PoseModelCheck', f'config={config}', f'checkpoint={checkpoint}']
+    # An untrained network finds nothing, which MMPose scores with 0 or less.
+    arguments = [*check, 'min_score=-9', '--max-attempts', 6]
+    found = [*arguments[:-2], 'min_oks=0', 'max_distance=9']
+    assert synthesize(*found, num=2, check=True)[0] == 0
+    assert synthesize(*arguments, out='b', check=True)[0] == 1
+    assert 'the label check failed' in capsys.readouterr().err
+
+
+def test_files_of_the_check_are_named_without_their_folders(synthesize, pose_estimator, tmp_path):
+    config, checkpoint = pose_estimator
+    check = ['--check', 'type=PoseModelCheck', f'config={config}', f'checkpoint={checkpoint}']
+    limits = ['min_oks=0', 'max_distance=9', 'min_score=-9']
+    _, out = synthesize(*check, *limits, num=1, check=True)
+    noted = read(out)['info']['label_check']
+    assert noted['config']['file'] == 'pose.py'
+    assert len(noted['checkpoint']['sha256']) == 64
+    assert noted['max_distance'] == 9
+    assert str(tmp_path) not in (out / 'person_keypoints.json').read_text()
