@@ -14,7 +14,7 @@ from pg2aug.poses import Skeleton, person_limb_radius
 MAX_NEIGHBOURS = 4
 """Neighbours that a plan has room for; those that overlap most are taken."""
 
-NEIGHBOUR_RADIUS = 1.3
+NEIGHBOUR_RADIUS = 1.4
 """Radius of what stays of a neighbour in front, over that of his limbs."""
 
 REACH = 5.0
@@ -51,15 +51,18 @@ def overlapping_neighbours(
     visible = np.zeros((MAX_NEIGHBOURS, joints), np.float32)
     radii = np.zeros(MAX_NEIGHBOURS, np.float32)
     found = []
+    ours = np.concatenate([np.asarray(body[0])[np.asarray(body[1]) > 0] for body in bodies])
     for person in people:
         labelled = (person[:, 2] > 0) & np.isfinite(person).all(axis=1)
         own = person_limb_radius(person[:, :2], labelled, skeleton.limbs)
+        if own == 0 or _gap(person[labelled, :2], ours) > REACH * (radius + own):
+            continue
         on_source = limb_distances(person[:, :2], *bodies[0], skeleton.limbs) < 2 * radius
         shown = labelled & ~((person[:, 2] == _HIDDEN) & on_source)
         points = _limb_points(person[:, :2], shown, skeleton.limbs)
         near = [limb_distances(points, *body, skeleton.limbs) for body in bodies]
         overlap = int((np.min(near, axis=0) < REACH * (radius + own)).sum()) if len(points) else 0
-        if overlap and own > 0:
+        if overlap:
             found.append((overlap, own, shown, person[:, :2]))
     found.sort(key=lambda item: -item[0])
     for row, (_, own, shown, place) in enumerate(found[:MAX_NEIGHBOURS]):
@@ -118,6 +121,14 @@ def neighbours_alpha(
         keypoints[there], visible[there], shape, skeleton, radius[there] * NEIGHBOUR_RADIUS
     )[:, 0]
     return alpha.amax(dim=1, keepdim=True)
+
+
+def _gap(points: NDArray[Any], others: NDArray[Any]) -> float:
+    """Largest distance along an axis between the boxes around points (P, 2) and (Q, 2)."""
+    apart = np.maximum(
+        points.min(axis=0) - others.max(axis=0), others.min(axis=0) - points.max(axis=0)
+    )
+    return float(apart.max())
 
 
 def _limb_points(

@@ -1,4 +1,6 @@
 import copy
+import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from mmcv.transforms.utils import cache_random_params
 from pg2aug.augment import Plan, UnsuitableError
 from pg2aug.augment import pg2_augment as module
 from pg2aug.augment.whole_image import affected_window
+from pg2aug.poses import view_angles
 
 
 @pytest.fixture
@@ -202,7 +205,62 @@ def test_the_background_is_restored_only_if_asked(make_augment, sample):
     assert not np.array_equal(results[0]['img'], results[1]['img'])
 
 
-def test_repr_shows_every_argument(make_augment, generator, pose_bank):
+@pytest.fixture
+def people_file(tmp_path):
+    """A COCO file of the people in the sample's image, of whom there are none."""
+    image = dict(id=1, file_name='figure.png')
+    content = dict(images=[image], annotations=[], categories=[])
+    (tmp_path / 'people.json').write_text(json.dumps(content))
+    return str(tmp_path / 'people.json')
+
+
+def test_poses_from_too_different_a_side_are_not_taken(make_augment, sample):
+    angles = [
+        view_angles(plan.target_keypoints[None], plan.target_visible[None], SKELETON)[0]
+        for augment in (make_augment(max_view_change=50), make_augment(max_view_change=180))
+        for plan in every_plan(augment, sample)
+    ]
+    seen = view_angles(sample['keypoints'], sample['keypoints_visible'], SKELETON)[0]
+    taken = [abs(angle - seen) <= 51 for angle in angles]
+    count = len(list(every_plan(make_augment(max_view_change=50), sample)))
+    assert 0 < count < len(taken) - count
+    assert all(taken[:count])
+    assert not all(taken[count:])
+
+
+def every_plan(augment, sample):
+    for index in np.flatnonzero(augment.bank.weights):
+        with suppress(UnsuitableError):
+            yield augment.plan(sample, int(index))
+
+
+@pytest.mark.parametrize('degrees', [0, -5, 181])
+def test_a_view_change_that_is_no_angle_is_told(make_augment, degrees):
+    with pytest.raises(ValueError, match=rf'max_view_change must be in .*, got {degrees}'):
+        make_augment(max_view_change=degrees)
+
+
+def test_a_person_of_other_proportions_keeps_them(make_augment, sample):
+    augment, longer = make_augment(), dict(sample, keypoints=sample['keypoints'].copy())
+    for knee, ankle in ((13, 15), (14, 16)):
+        shin = sample['keypoints'][0, ankle] - sample['keypoints'][0, knee]
+        longer['keypoints'][0, ankle] += 0.2 * shin
+    ratios = []
+    for before, after in zip(
+        every_plan(augment, sample), every_plan(augment, longer), strict=False
+    ):
+        if before.pose_index == after.pose_index:
+            joints = np.stack([before.target_keypoints, after.target_keypoints])
+            shown = before.target_visible * after.target_visible > 0
+            if shown[[13, 15, 7, 9]].all():
+                shin = np.linalg.norm(joints[:, 15] - joints[:, 13], axis=1)
+                arm = np.linalg.norm(joints[:, 9] - joints[:, 7], axis=1)
+                ratios.append((shin[1] / shin[0]) / (arm[1] / arm[0]))
+    assert len(ratios) > 3
+    assert np.median(ratios) > 1.1
+
+
+def test_repr_shows_every_argument(make_augment, generator, pose_bank, people_file):
     settings = dict(
         prob=0.25,
         check=dict(type='AppearanceCheck', max_distance=33.5),
@@ -212,6 +270,8 @@ def test_repr_shows_every_argument(make_augment, generator, pose_bank):
         remove_source=False,
         refine=False,
         device='cpu',
+        neighbours=people_file,
+        max_view_change=120.0,
     )
     shown = repr(make_augment(**settings))
     arguments = dict(generator=generator, pose_bank=pose_bank, **settings)

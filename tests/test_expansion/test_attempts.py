@@ -5,6 +5,8 @@ from pg2aug.augment.whole_image import affected_window
 from pg2aug.expansion import Refused, Synthesised, draw_attempt, run_attempts
 from pg2aug.poses import Skeleton
 
+SIDE_ON = dict(max_view_change=30.0)
+
 
 def test_an_attempt_depends_on_seed_and_number_alone(make_job):
     bank = make_job().bank
@@ -76,3 +78,29 @@ def test_the_label_check_speaks_by_its_joints(make_job):
         expected = outcome.plan.target_visible > 0
         expected[0] = False
         np.testing.assert_array_equal(outcome.joints_ok, expected)
+
+
+def test_poses_from_too_different_a_side_are_refused(make_job):
+    free, capped = (list(run_attempts(make_job(**s), range(12), 4)) for s in ({}, SIDE_ON))
+    refused = [o for o in capped if isinstance(o, Refused) and 'degrees' in o.detail]
+    assert len(refused) > 2
+    assert {o.reason for o in refused} == {'the person cannot take the pose'}
+    assert not any(isinstance(o, Refused) and 'degrees' in o.detail for o in free)
+
+
+def test_people_keep_their_limb_proportions(make_job):
+    job = make_job()
+    assert job.typical.shape == (11,)
+    assert (job.typical > 0).all()
+    (made, *_) = [o for o in run_attempts(job, range(8), 4) if isinstance(o, Synthesised)]
+    # Neither is it the bank's pose moved and scaled: its limbs differ by more than one factor.
+    limbs = np.array(job.synthesizer.skeleton.limbs)
+    shown = made.plan.target_visible > 0
+    limbs = limbs[shown[limbs].all(axis=1)]
+    target = job.bank.keypoints[made.attempt.pose]
+    lengths = [
+        np.linalg.norm(np.subtract(*pose[limbs].transpose(1, 0, 2)), axis=1)
+        for pose in (target, made.plan.target_keypoints)
+    ]
+    factors = lengths[1] / lengths[0]
+    assert factors.max() / factors.min() > 1.02
