@@ -19,13 +19,14 @@ from pg2aug.models.affine import (
     transform_points,
     warp,
 )
-from pg2aug.models.hole_filling import fill_holes, push_pull
+from pg2aug.models.hole_filling import fill_holes
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
+from pg2aug.models.preprocessor import smooth_background
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses.skeleton import Skeleton
 
-HOLE_RADIUS = 2.0
+HOLE_RADIUS = 2.4
 """Radius of what is removed of the source person, over that of its limbs: clothes and hair too."""
 
 PERSON_RADIUS = 1.3
@@ -221,7 +222,7 @@ class Synthesizer:
             self.skeleton,
             data['condition_radius'] * HOLE_RADIUS,
         )
-        return torch.lerp(push_pull(conditions, 1 - hole), made[:, :3], made[:, 3:])
+        return torch.lerp(smooth_background(conditions, hole), made[:, :3], made[:, 3:])
 
     def _synthesis(self, persons: Tensor, data: dict[str, Tensor]) -> Synthesis:
         return Synthesis(
@@ -243,8 +244,9 @@ class Synthesizer:
         free = inside * (1 - self._in_front(batch, matrices, shape))
         if self.remove_source:
             hole = self._body(batch, 'source', matrices, shape, HOLE_RADIUS)
-            filled = fill_holes(images, (1 - hole) * free)
-            images = torch.lerp(images, filled, hole * free)
+            # Nothing of a soft edge is known: it is blended once, here.
+            known = ((hole <= 0) & (free >= 1)).float()
+            images = torch.lerp(images, fill_holes(images, known), hole * free)
         coverage = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
         placement = compose_affines(matrices, invert_affine(batch['target_matrix']))
         # Colours times coverage: beyond the person they mean nothing and must not bleed in.

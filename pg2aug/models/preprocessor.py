@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
@@ -29,6 +30,22 @@ def to_model_range(images: Tensor) -> Tensor:
 def to_image_range(images: Tensor) -> Tensor:
     """RGB around [-1, 1], (N, 3, H, W), to BGR clipped to [0, 255], float32."""
     return images.float().flip(1).add_(1).mul_(127.5).clamp_(0, 255)
+
+
+def smooth_background(images: Tensor, person: Tensor, black: float = 0.0) -> Tensor:
+    """Crops without their persons, who are replaced by a smooth continuation of what is around.
+
+    Args:
+        images: (N, 3, H, W) crops. Black is taken for what lies beyond the image, and not continued.
+        person: (N, 1, H, W), greater than 0 where the person may be.
+        black: Value of black.
+
+    Returns:
+        (N, 3, H, W) float32.
+    """
+    free = person <= 0
+    known = free & (images > black).any(dim=1, keepdim=True)
+    return torch.where(free, images.float(), push_pull(images, known.float()))
 
 
 @MODELS.register_module()
@@ -131,8 +148,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
     def _target(self, data: dict[str, Any], batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image = to_model_range(data['target_image'])
         if self.matte:
-            known = (batch['support'] <= 0).float()
-            return {'target': image, 'background': push_pull(image, known)}
+            return {'target': image, 'background': smooth_background(image, batch['support'], -1.0)}
         if self.foreground:
             shape = image.shape[-2], image.shape[-1]
             image = image * self._alpha(_body(data, 'target'), shape, FOREGROUND_RADIUS)
