@@ -85,7 +85,7 @@ def _distance_ratios(
         squares.partition(rank, axis=1)
         far = squares[:, rank]
         usable = np.isfinite(far) & (far > 0)
-        nearest = squares[usable, :rank].min(axis=1)
+        nearest = np.maximum(squares[usable, :rank].min(axis=1), 0)
         ratio[np.arange(part.start, part.stop)[usable]] = np.sqrt(nearest / far[usable])
 
     for_chunks(measure, len(judged), _CHUNK)

@@ -40,30 +40,34 @@ class ReferenceSet:
         """Take poses ``(B, K, 2)``, visible ``(B, K)`` and missing_cost ``(K,)``."""
         b = visible.astype(np.float32)
         u, v = (np.ascontiguousarray(poses[..., axis], np.float32) for axis in (0, 1))
-        parts = ([b], [b, u * u + v * v, u, v], [b, u], [b, v])
+        one = np.ones((len(b), 1), np.float32)
+        parts = ([b], [b, u * u + v * v, u, v, one], [b, u], [b, v])
         mask, squares, *moments = (np.ascontiguousarray(np.hstack(part).T) for part in parts)
         return cls(mask, squares, (moments[0], moments[1]), missing_cost.astype(np.float32))
 
     def squared_distances(self, poses: Array, visible: Mask) -> Array:
-        """Sums of squares, ``(A, B)``, of :func:`pose_distances`; infinite likewise."""
+        """Sums of squares, ``(A, B)``, of :func:`pose_distances`; infinite likewise.
+
+        Where poses coincide, rounding may leave a little less than 0.
+        """
         a = visible.astype(np.float32)
         x, y = (np.ascontiguousarray(poses[..., axis], np.float32) for axis in (0, 1))
         cost = a * self.cost
         # Charging all joints first, the common ones get back what they were charged.
-        summed = np.hstack([x * x + y * y - cost, a, -2 * x, -2 * y]) @ self.squares
-        summed += cost.sum(axis=1, keepdims=True)
+        charged = cost.sum(axis=1, keepdims=True)
+        summed = np.hstack([x * x + y * y - cost, a, -2 * x, -2 * y, charged]) @ self.squares
         common = a @ self.mask
-        incomparable = common < _MIN_COMMON
-        np.maximum(common, 1, out=common)
-        np.reciprocal(common, out=common)
-        for mine, moments in zip((x, y), self.moments, strict=True):
-            shift = np.hstack([mine, -a]) @ moments
-            shift *= shift
-            shift *= common
-            summed -= shift
-        np.maximum(summed, 0, out=summed)
-        if incomparable.any():
-            summed[incomparable] = np.inf
+        comparable = None if common.min() >= _MIN_COMMON else common >= _MIN_COMMON
+        np.reciprocal(np.maximum(common, 1, out=common), out=common)
+        shift_x = np.hstack([x, -a]) @ self.moments[0]
+        shift_y = np.hstack([y, -a]) @ self.moments[1]
+        shift_x *= shift_x
+        shift_y *= shift_y
+        shift_x += shift_y
+        shift_x *= common
+        summed -= shift_x
+        if comparable is not None:
+            summed[~comparable] = np.inf
         return summed
 
 
@@ -102,7 +106,8 @@ def pose_distances(
         ``(A, B)`` float32 in body units; infinite where fewer than 3 joints are common.
     """
     reference = ReferenceSet.prepare(others, others_visible, missing_cost)
-    return np.sqrt(reference.squared_distances(poses, visible) / _joint_counts(visible)[:, None])
+    squares = np.maximum(reference.squared_distances(poses, visible), 0)
+    return np.sqrt(squares / _joint_counts(visible)[:, None])
 
 
 def missing_joint_cost(poses: Array, visible: Mask) -> Array:
@@ -177,7 +182,7 @@ def knn_rarity(
         nearest[part] = squares[:, k - 1]
 
     for_chunks(measure, len(poses), _CHUNK)
-    rarity = np.sqrt(nearest / _joint_counts(visible))
+    rarity = np.sqrt(np.maximum(nearest, 0) / _joint_counts(visible))
     known = np.isfinite(rarity)
     return np.where(known, rarity, np.median(rarity[known]) if known.any() else 1.0)
 
