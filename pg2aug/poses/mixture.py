@@ -1,12 +1,14 @@
 """Rarity from a Gaussian mixture over normalised poses, joints missing or not."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import logsumexp
 
-from pg2aug.poses.alignment import align_poses, mean_pose, mirror_poses
+from pg2aug.poses.alignment import mirror_poses
+from pg2aug.poses.chunks import for_chunks
 from pg2aug.poses.rarity import missing_joint_cost, pose_distances
 from pg2aug.poses.scale import Array, Mask
 
@@ -15,9 +17,37 @@ if TYPE_CHECKING:
 
 COMPONENTS = 20
 SAMPLE_SIZE = 5000
-_DONORS = 500
+_DONORS, _COST_SAMPLE = 500, 256
+_ROUNDS = 5
 _VARIANCE_FLOOR = 1e-3
-_CHUNK = 8192
+_CHUNK = 4096
+_MOST = 20.0
+
+
+@dataclass(frozen=True)
+class PoseMixture:
+    """A Gaussian mixture over poses, and what it makes of poses in general.
+
+    Attributes:
+        mixture: Fitted, diagonal covariances, over ``2 K`` coordinates.
+        known: ``(K,)`` bool, joints that the sample has; others are not judged.
+        flip_indices: K indices if mirrored poses are the same, else None.
+        expected: ``(K + 1,)``: the surprise to expect is linear in the labelled joints.
+        spread: Median absolute deviation from it, as a standard deviation.
+    """
+
+    mixture: 'GaussianMixture'
+    known: Mask
+    flip_indices: Sequence[int] | None
+    expected: Array
+    spread: float
+
+    def rarity(self, poses: Array, visible: Mask) -> Array:
+        """Of poses ``(N, K, 2)``, visible ``(N, K)``: ``(N,)``, see :func:`gmm_rarity`."""
+        visible = visible & self.known
+        surprise = _surprise(self.mixture, poses, visible, self.flip_indices)
+        beyond = (surprise - _features(visible, self.flip_indices) @ self.expected) / self.spread
+        return np.exp(np.clip(beyond, -_MOST, _MOST) / 2)
 
 
 def gmm_rarity(
@@ -33,11 +63,10 @@ def gmm_rarity(
     """How improbable each pose is under a Gaussian mixture, as PoseTrans models poses.
 
     After Jiang et al., "PoseTrans", ECCV 2022; they take the share of a pose's component, we its
-    density, so that a pose between the components counts as rare too. The mixture has diagonal
-    covariances and is fitted to a random sample, whose missing joints are copied from the most
-    alike pose that has them. Under diagonal covariances the density of the labelled joints alone is
-    exact: a missing joint is left out. It is compared with what the same joints have on average,
-    and per joint, so that neither the number nor the choice of labelled joints makes a pose rare.
+    density, for the common poses may be split among many components. The mixture has diagonal
+    covariances: the density of the labelled joints alone is then exact, and a missing joint is left
+    out. What it is compared with is the density that those joints have on average, so that neither
+    the number nor the choice of labelled joints makes a pose rare.
 
     Args:
         poses: ``(N, K, 2)`` in body units, 0 at unlabelled joints.
@@ -49,66 +78,119 @@ def gmm_rarity(
         seed: Of the sample and of the fit.
 
     Returns:
-        ``(N,)`` float64, positive: inverse density per joint, to the power 1/2 like a length,
-        relative to joints of that name in general.
+        ``(N,)`` float64, positive: ``exp(z / 2)``, z the negative log density above the one to
+        expect of such joints, in standard deviations. 1 everywhere if there is a single pose.
     """
     others, others_visible = (poses, visible) if reference is None else reference
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(others))[:SAMPLE_SIZE])
-    sample, sample_visible = others[chosen], others_visible[chosen]
-    if mirror_invariant:
-        mirrored = mirror_poses(sample, sample_visible, flip_indices)
-        sample, sample_visible = (
-            np.concatenate(pair) for pair in zip((sample, sample_visible), mirrored, strict=True)
-        )
-    template = mean_pose(sample, sample_visible, False, flip_indices)
-    aligned = align_poses(sample, sample_visible, template, False)
-    known = sample_visible.any(axis=0)
-    filled = fill_missing_joints(aligned, sample_visible, seed)
-    mixture = _fit(filled, components, seed)
-    entropy = _joint_entropies(mixture, filled)
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(len(others))[:SAMPLE_SIZE])
+    sample = others[chosen], others_visible[chosen]
+    if len(chosen) < 2:
+        return np.ones(len(poses))
+    patterns = visible[rng.integers(len(visible), size=len(chosen))]
+    fitted = _fit(
+        sample, patterns, flip_indices, components=components, mirrored=mirror_invariant, seed=seed
+    )
     rarity = np.empty(len(poses))
-    for start in range(0, len(poses), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        chunk = [(poses[part], visible[part] & known)]
-        if mirror_invariant:
-            chunk.append(mirror_poses(*chunk[0], flip_indices))
-        found = [
-            log_density(mixture, align_poses(pose, labelled, template, False), labelled)
-            for pose, labelled in chunk
-        ]
-        labelled = chunk[0][1]
-        surprise = -logsumexp(found, axis=0) + np.log(len(found)) - labelled @ entropy
-        rarity[part] = np.exp(surprise / (2 * np.maximum(labelled.sum(axis=1), 1)))
+
+    def measure(part: slice) -> None:
+        rarity[part] = fitted.rarity(poses[part], visible[part])
+
+    for_chunks(measure, len(poses), _CHUNK)
     return rarity
 
 
+def _fit(
+    sample: tuple[Array, Mask],
+    patterns: Mask,
+    flip_indices: Sequence[int],
+    *,
+    components: int,
+    mirrored: bool,
+    seed: int,
+) -> PoseMixture:
+    """Fit to a sample ``(S, K, 2)``, ``(S, K)``; ``patterns`` ``(S, K)`` are joints to expect."""
+    flip = flip_indices if mirrored else None
+    poses, visible = sample
+    if mirrored:
+        copies = mirror_poses(poses, visible, flip_indices)
+        poses, visible = np.concatenate([poses, copies[0]]), np.concatenate([visible, copies[1]])
+    filled = fill_missing_joints(poses, visible, seed)
+    mixture = _gaussians(filled, components, seed)
+    known = visible.any(axis=0)
+    patterns = patterns & known
+    masked = np.where(patterns[..., None], filled[: len(patterns)], 0)
+    surprise = _surprise(mixture, masked, patterns, flip)
+    expected, spread = _robust_fit(_features(patterns, flip), surprise)
+    return PoseMixture(mixture, known, flip, expected, spread)
+
+
+def _robust_fit(features: Array, values: Array) -> tuple[Array, float]:
+    """Least squares without what is off by three standard deviations: coefficients and spread."""
+    kept = np.ones(len(values), bool)
+    for _ in range(_ROUNDS):
+        coefficients = np.linalg.lstsq(features[kept], values[kept], rcond=None)[0]
+        error = values - features @ coefficients
+        spread = max(1.4826 * float(np.median(np.abs(error - np.median(error)))), 1e-6)
+        kept = np.abs(error - np.median(error)) < 3 * spread
+    return coefficients, spread
+
+
+def _surprise(
+    mixture: 'GaussianMixture',
+    poses: Array,
+    visible: Mask,
+    flip_indices: Sequence[int] | None,
+) -> Array:
+    """Negative log density ``(N,)``, of the mean of both densities where mirrors are the same."""
+    views = [(poses, visible)]
+    if flip_indices is not None:
+        views.append(mirror_poses(poses, visible, flip_indices))
+    found = [log_density(mixture, *view) for view in views]
+    return np.log(len(found)) - logsumexp(found, axis=0)
+
+
+def _features(visible: Mask, flip_indices: Sequence[int] | None) -> Array:
+    joints = visible.astype(np.float64)
+    if flip_indices is not None:
+        joints = joints + joints[:, list(flip_indices)]
+    return np.hstack([joints, np.ones((len(joints), 1))])
+
+
 def fill_missing_joints(poses: Array, visible: Mask, seed: int = 0) -> Array:
-    """Copy every missing joint from the most alike pose that has it.
+    """Copy every missing joint from the most alike pose that has it, and centre the whole.
 
     Args:
-        poses: ``(N, K, 2)``, aligned, 0 at unlabelled joints.
+        poses: ``(N, K, 2)`` in body units, 0 at unlabelled joints.
         visible: ``(N, K)`` bool.
         seed: Of the choice of 500 poses to copy from.
 
     Returns:
-        ``(N, K, 2)``; a joint that none of them has stays 0.
+        ``(N, K, 2)``, mean 0; a joint that none of those poses has is at the mean of the others.
     """
     donors = np.random.default_rng(seed).permutation(len(poses))[:_DONORS]
-    cost = missing_joint_cost(poses[donors[:256]], visible[donors[:256]])
+    sample = donors[:_COST_SAMPLE]
+    cost = missing_joint_cost(poses[sample], visible[sample])
     distances = pose_distances(poses, visible, poses[donors], visible[donors], cost)
     # Donors without a joint in common come last, but before those that lack the joint.
     distances = np.where(np.isfinite(distances), distances, np.finfo(np.float32).max)
     filled = poses.copy()
     for joint in range(poses.shape[1]):
-        having, lacking = donors[visible[donors, joint]], np.nonzero(~visible[:, joint])[0]
-        if len(having) and len(lacking):
-            nearest = distances[np.ix_(lacking, visible[donors, joint])].argmin(axis=1)
-            filled[lacking, joint] = poses[having[nearest], joint]
-    return filled
+        able, lacking = visible[donors, joint], np.nonzero(~visible[:, joint])[0]
+        if able.any() and len(lacking):
+            nearest = donors[able][distances[np.ix_(lacking, able)].argmin(axis=1)]
+            common = (visible[lacking] & visible[nearest])[..., None]
+            offset = np.where(common, poses[lacking] - poses[nearest], 0).sum(axis=1)
+            offset /= np.maximum(common.sum(axis=1), 1)
+            filled[lacking, joint] = poses[nearest, joint] + offset
+    return filled - filled.mean(axis=1, keepdims=True)
 
 
 def log_density(mixture: 'GaussianMixture', poses: Array, visible: Mask) -> Array:
-    """Log density of the labelled joints of each pose, the others integrated out.
+    """Log density of the labelled joints of each pose, wherever it stands.
+
+    The other joints, and the place of the body, are integrated out, the latter over the plane, so
+    that no root joint has to be there.
 
     Args:
         mixture: Fitted, diagonal covariances, over ``2 K`` coordinates.
@@ -118,33 +200,26 @@ def log_density(mixture: 'GaussianMixture', poses: Array, visible: Mask) -> Arra
     Returns:
         ``(N,)`` float64; 0 without any labelled joint.
     """
-    return logsumexp(
-        _component_log_densities(mixture, poses, visible) + np.log(mixture.weights_), axis=1
-    )
+    found = np.zeros((len(poses), len(mixture.weights_)))
+    for axis in (0, 1):
+        values = poses[..., axis].astype(np.float64)
+        means, variances = mixture.means_[:, axis::2], mixture.covariances_[:, axis::2]
+        found += _axis_log_density(values, visible.astype(np.float64), means, variances)
+    found[~visible.any(axis=1)] = 0
+    return logsumexp(found + np.log(mixture.weights_), axis=1)
 
 
-def _component_log_densities(mixture: 'GaussianMixture', poses: Array, visible: Mask) -> Array:
-    mask = np.repeat(visible, 2, axis=1).astype(np.float64)
-    values = poses.reshape(len(poses), -1).astype(np.float64)
-    precisions, means = 1 / mixture.covariances_, mixture.means_
-    constant = means**2 * precisions + np.log(2 * np.pi * mixture.covariances_)
-    squares = values**2 @ precisions.T - 2 * values @ (means * precisions).T + mask @ constant.T
-    return -0.5 * squares
+def _axis_log_density(values: Array, mask: Array, means: Array, variances: Array) -> Array:
+    """Of values and mask ``(N, K)`` under Gaussians ``(C, K)``, over all shifts: ``(N, C)``."""
+    precisions = 1 / variances
+    squares = values**2 @ precisions.T - 2 * values @ (precisions * means).T
+    squares += mask @ (precisions * means**2 + np.log(2 * np.pi * variances)).T
+    total = np.maximum(mask @ precisions.T, np.finfo(np.float64).tiny)
+    offset = values @ precisions.T - mask @ (precisions * means).T
+    return -0.5 * (squares - offset**2 / total + np.log(total / (2 * np.pi)))
 
 
-def _joint_entropies(mixture: 'GaussianMixture', poses: Array) -> Array:
-    """Mean negative log density of every joint taken alone, ``(K,)``."""
-    joints = poses.shape[1]
-    entropies = np.empty(joints)
-    for joint in range(joints):
-        alone = np.zeros(poses.shape[:2], bool)
-        alone[:, joint] = True
-        pose = np.where(alone[..., None], poses, 0)
-        entropies[joint] = -log_density(mixture, pose, alone).mean()
-    return entropies
-
-
-def _fit(poses: Array, components: int, seed: int) -> 'GaussianMixture':
+def _gaussians(poses: Array, components: int, seed: int) -> 'GaussianMixture':
     # Half a second to import, and few banks need it.
     from sklearn.mixture import GaussianMixture
 
