@@ -66,7 +66,9 @@ def within_reach(keypoints: Array, visible: Mask, scales: Array, reach: Array) -
     first, second = np.nonzero(np.triu(np.isfinite(reach), 1))
     units = np.where(sized, scales, 1.0)[:, None, None]
     poses = np.where(visible[..., None], keypoints, 0.0) / units
-    squares = np.square(poses[:, first] - poses[:, second]).sum(axis=-1)
+    across, down = poses[..., 0], poses[..., 1]
+    squares = np.square(across[:, first] - across[:, second])
+    squares += np.square(down[:, first] - down[:, second])
     too_far = squares > np.square(reach[first, second])
     too_far &= visible[:, first] & visible[:, second]
     return sized & ~too_far.any(axis=1)
