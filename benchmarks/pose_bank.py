@@ -163,9 +163,10 @@ def to_markdown(result: dict[str, Any]) -> str:
         for name, limit in _LIMITS.items()
     )
     note = (
-        f'Limits for a million poses, at {row["poses"]:,}: {limits}. Seconds are wall-clock: where '
-        'other programs run too, half of the CPU time is what two free cores would take. Memory '
-        "is the process's, with the interpreter, MMPose and the poses themselves."
+        f'Limits for a million poses, at {row["poses"]:,}: {limits}. Seconds are wall-clock, with '
+        f'{row["cpu_seconds"] / row["seconds"]:.1f} cores to be had on average: what other '
+        "programs take, this has to wait for. Memory is the process's, with the interpreter, "
+        'MMPose and the poses themselves.'
     )
     return '\n'.join([*lines, '', note, ''])
 
