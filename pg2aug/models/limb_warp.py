@@ -6,7 +6,7 @@ NeurIPS 2018), but with parts known from the skeleton instead of a learned segme
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -112,11 +112,17 @@ def limb_warp(
     known = torch.ones_like(images[:, :1]) if coverage is None else coverage
     padded = torch.cat([images, known], dim=1).float()
     warped = torch.zeros_like(padded)
-    for points, inside in _layers(source, target, skeleton, shape):
+    for points, inside in _layers(_labelled(source), _labelled(target), skeleton, shape):
         # Beyond the image the last channel is 0: nothing is known there.
         layer = _sample(padded, points) * inside[:, None]
         warped = warped * (1 - layer[:, -1:]) + layer
     return warped
+
+
+def _labelled(body: Body) -> Body:
+    """The same with unlabelled joints at 0: what is multiplied by 0 must not be NaN."""
+    labelled = (body.visible > 0)[..., None]
+    return replace(body, keypoints=torch.where(labelled, body.keypoints, 0.0))
 
 
 def _layers(
@@ -134,9 +140,7 @@ def _layers(
         bones.append(_neck_bone(source, target, skeleton))
     behind_head = len(bones)
     bones += [_limb_bone(source, target, skeleton, limb) for limb in upper]
-    count = len(bones)
-    points, coverage = _warp_bone(_Bone.join(bones), grid, target.radius.repeat(count))
-    layers = list(zip(points.chunk(count), coverage.chunk(count), strict=True))
+    layers = _warp_bones(bones, grid, target.radius)
     yield from layers[:behind_head]
     if skeleton.head:
         yield _warp_head(source, target, skeleton, grid)
@@ -251,6 +255,16 @@ def _neck_and_head(body: Body, skeleton: Skeleton) -> tuple[tuple[Tensor, Tensor
     return (neck, centre), (count[:, 0] > 0) & both
 
 
+def _warp_bones(
+    bones: Sequence[_Bone], grid: Tensor, radius: Tensor
+) -> list[tuple[Tensor, Tensor]]:
+    if not bones:
+        return []
+    count = len(bones)
+    points, coverage = _warp_bone(_Bone.join(bones), grid, radius.repeat(count))
+    return list(zip(points.chunk(count), coverage.chunk(count), strict=True))
+
+
 def _warp_bone(bone: _Bone, grid: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
     """Map a thick bone onto a thick bone.
 
@@ -322,7 +336,9 @@ def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tenso
     mirrored = (weight * target * source).sum(dim=1)
     mirror = mirrored.abs() > 1.02 * plain.abs()
     best = torch.where(mirror, mirrored, plain)
-    return best / best.abs().clamp_min(_TINY), mirror
+    # A single joint without a neck points nowhere: it is left as it is.
+    best = torch.where(best.abs() > _TINY, best, 1.0)
+    return best / best.abs(), mirror
 
 
 def _axes(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
