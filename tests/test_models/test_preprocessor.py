@@ -2,9 +2,15 @@ import pytest
 import torch
 from helpers import COCO_METAINFO, make_batch
 
-from pg2aug.models import PG2DataPreprocessor, keypoint_heatmaps, pose_mask
-from pg2aug.models.preprocessor import to_image_range, to_model_range
-from pg2aug.models.rasterize import body_distance
+from pg2aug.models import Body, PG2DataPreprocessor, keypoint_heatmaps, limb_warp, pose_mask
+from pg2aug.models.preprocessor import (
+    CORE_RADIUS,
+    SUPPORT_RADIUS,
+    smooth_background,
+    to_image_range,
+    to_model_range,
+)
+from pg2aug.models.rasterize import body_alpha, body_distance
 
 
 def test_model_range_is_rgb_and_the_way_back_is_exact():
@@ -76,3 +82,115 @@ def test_foreground_keeps_the_persons_own_pixels_and_greys_the_rest():
         assert (plain[role][..., :8, :8] != 0).any()
     assert torch.equal(cut['mask'], plain['mask'])
     assert torch.equal(cut['pose'], plain['pose'])
+
+
+def person(data, role):
+    return Body(*(data[f'{role}_{name}'] for name in ('keypoints', 'visible', 'radius')))
+
+
+def test_aligned_is_the_condition_warped_to_the_target():
+    data = make_batch()
+    preprocessor = PG2DataPreprocessor(COCO_METAINFO, aligned=True)
+    batch, plain = preprocessor(data), PG2DataPreprocessor(COCO_METAINFO)(data)
+    bodies = person(data, 'condition'), person(data, 'target')
+    image = to_model_range(data['condition_image'])
+    assert torch.equal(batch.pop('warp'), limb_warp(image, *bodies, preprocessor.skeleton))
+    assert batch.keys() == plain.keys()
+    assert all(torch.equal(batch[name], plain[name]) for name in plain)
+
+
+def test_what_is_cut_out_of_the_condition_is_warped_whole():
+    """The cut is made for G1 to see the person alone; the limbs are cut by the warp itself."""
+    data = make_batch()
+    both = PG2DataPreprocessor(COCO_METAINFO, aligned=True, foreground=True)(data)
+    aligned = PG2DataPreprocessor(COCO_METAINFO, aligned=True)(data)
+    assert torch.equal(both['warp'], aligned['warp'])
+    assert not torch.equal(both['condition'], aligned['condition'])
+
+
+def test_a_matte_comes_with_where_the_person_is_and_may_be():
+    data = make_batch(size=(64, 128))
+    preprocessor = PG2DataPreprocessor(COCO_METAINFO, matte=True, foreground=True)
+    batch, body = preprocessor(data), person(data, 'target')
+    for name, radius, tips in (('core', CORE_RADIUS, False), ('support', SUPPORT_RADIUS, True)):
+        expected = body_alpha(
+            body.keypoints,
+            body.visible,
+            (128, 64),
+            preprocessor.skeleton,
+            radius * body.radius,
+            hands_and_feet=tips,
+        )
+        assert torch.equal(batch[name], expected)
+    assert (batch['core'] <= batch['support']).all()
+    assert 0.02 < batch['core'].mean() < batch['support'].mean() < 0.9
+    assert torch.equal(batch['target'], to_model_range(data['target_image'])), 'nothing cut out'
+    free = (batch['support'] == 0).expand(-1, 3, -1, -1)
+    assert torch.equal(batch['background'][free], batch['target'][free])
+
+
+def test_nothing_of_the_person_is_left_in_the_background():
+    data = make_batch(size=(64, 128))
+    support = PG2DataPreprocessor(COCO_METAINFO, matte=True)(data)['support']
+    data['target_image'] = torch.where(support > 0, 250, 100).expand(-1, 3, -1, -1).to(torch.uint8)
+    background = PG2DataPreprocessor(COCO_METAINFO, matte=True)(data)['background']
+    torch.testing.assert_close(background, torch.full_like(background, 100 / 127.5 - 1))
+
+
+def test_in_synthesis_a_matte_needs_no_target_image():
+    data = make_batch()
+    del data['target_image']
+    batch = PG2DataPreprocessor(COCO_METAINFO, matte=True, aligned=True)(data)
+    assert set(batch) == {'condition', 'pose', 'mask', 'warp', 'core', 'support'}
+
+
+@pytest.mark.parametrize('black', [0.0, -1.0])
+def test_black_beyond_the_image_is_not_continued_into_the_background(black):
+    images = torch.full((1, 3, 20, 30), black + 0.5)
+    images[..., 20:] = black
+    hole = torch.zeros(1, 1, 20, 30)
+    hole[..., 5:15, 12:22] = 1
+    made = smooth_background(images, hole, black)
+    torch.testing.assert_close(made[..., 12:20], images[..., 12:20])
+    assert torch.equal(made[..., :12], images[..., :12])
+    assert torch.equal(made[..., 22:], images[..., 22:])
+
+
+def via_batch():
+    """A batch whose condition is the target, and goes through another pose."""
+    data, other = make_batch(size=(64, 128)), make_batch(size=(64, 128), seed=7)
+    # What interpolates well, so that being moved twice loses little.
+    ys, xs = torch.meshgrid(torch.arange(128.0), torch.arange(64.0), indexing='ij')
+    wave = torch.stack([(xs / 9).sin(), (ys / 11).cos(), ((xs + ys) / 13).sin()])
+    data['target_image'] = (127 + 100 * wave).to(torch.uint8).expand(3, -1, -1, -1)
+    for name in ('image', 'keypoints', 'visible', 'radius'):
+        data[f'condition_{name}'] = data[f'target_{name}']
+        data[f'via_{name}'] = other.get(f'target_{name}')
+    del data['via_image']
+    return data
+
+
+def test_via_the_condition_is_in_another_pose_and_damaged():
+    data = via_batch()
+    preprocessor = PG2DataPreprocessor(COCO_METAINFO)
+    batch = preprocessor(data)
+    bodies = person(data, 'condition'), person(data, 'via')
+    moved = limb_warp(to_model_range(data['condition_image']), *bodies, preprocessor.skeleton)
+    assert torch.equal(batch['condition'], moved[:, :3])
+    error = (batch['condition'] - batch['target']).abs().mean(dim=1, keepdim=True)
+    assert error[batch['mask'] > 0].mean() > 0.1
+    # Of the scene around it nothing is left.
+    assert (batch['condition'][moved[:, 3:].expand(-1, 3, -1, -1) == 0] == 0).all()
+
+
+def test_via_the_warp_leads_back_near_the_truth():
+    data = via_batch()
+    batch = PG2DataPreprocessor(COCO_METAINFO, aligned=True)(data)
+    covered = (batch['warp'][:, 3:] > 0.99) & (batch['mask'] > 0)
+    assert covered.sum() > 0.7 * batch['mask'].sum()
+    errors = {
+        name: (batch[name][:, :3] - batch['target']).abs().mean(dim=1, keepdim=True)[covered].mean()
+        for name in ('warp', 'condition')
+    }
+    assert errors['warp'] < 0.05
+    assert errors['warp'] < 0.2 * errors['condition']
