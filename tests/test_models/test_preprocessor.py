@@ -194,3 +194,13 @@ def test_via_the_warp_leads_back_near_the_truth():
     }
     assert errors['warp'] < 0.05
     assert errors['warp'] < 0.2 * errors['condition']
+
+
+def test_via_what_the_condition_does_not_show_is_not_known_afterwards():
+    data = via_batch()
+    data['condition_visible'] = data['condition_visible'].clone()
+    data['condition_visible'][:, [13, 14, 15, 16]] = 0
+    warp = PG2DataPreprocessor(COCO_METAINFO, aligned=True)(data)['warp']
+    for i, joints in enumerate(data['target_keypoints'].round().long()):
+        x, y = joints[15:].T
+        assert (warp[i, 3, y.clamp(0, 127), x.clamp(0, 63)] == 0).all()
