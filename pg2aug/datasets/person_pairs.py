@@ -102,7 +102,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         self.backend_args = backend_args
         self.skeleton = Skeleton.from_metainfo(self.dataset.metainfo)
 
-        groups = self._usable_groups()
+        groups, dropped = self._usable_groups()
         self._identities = list(groups)
         sizes = [len(members) for members in groups.values()]
         self._members = np.concatenate([np.array(g, dtype=np.int64) for g in groups.values()])
@@ -113,6 +113,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             bank = self._load_bank(pose_bank, seed)
             self._via = ViaPoses(bank, self.skeleton, self.size, padding, seed)
             self._pairs = RepeatedInstances(len(self._members), len(bank))
+        self._log_summary(dropped)
         self._chosen: NDArray[np.int64] | None = None
         if num_pairs is not None:
             self._chosen = sample_pair_indices(len(self._pairs), num_pairs, seed)
@@ -184,8 +185,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             'radius': torch.tensor(radius, dtype=torch.float32),
         }
 
-    def _usable_groups(self) -> dict[Identity, list[int]]:
-        """Dataset indices per identity, in order of appearance; what is left out is logged."""
+    def _usable_groups(self) -> tuple[dict[Identity, list[int]], str]:
+        """Dataset indices per identity, in order of appearance; and what is left out and why."""
         groups: dict[Identity, list[int]] = {}
         dropped: Counter[str] = Counter()
         keys: set[str] = set()
@@ -206,8 +207,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         reasons = ', '.join(f'{count} {why}' for why, count in dropped.items() if count) or 'none'
         if not paired:
             raise ValueError(self._no_pair_message(reasons, keys))
-        self._log_summary(paired, reasons)
-        return paired
+        return paired, reasons
 
     def _identity(self, info: Mapping[str, Any]) -> Identity | None:
         raw = info.get('raw_ann_info') or {}
@@ -223,22 +223,26 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             return f'{os.path.dirname(info["img_path"])}/{value}'
         return value if isinstance(value, str) else int(value)
 
-    def _log_summary(self, groups: Mapping[Identity, Sequence[int]], reasons: str) -> None:
-        members = [index for group in groups.values() for index in group]
+    def _log_summary(self, dropped: str) -> None:
+        members = [int(index) for index in self._members]
         images = {self.dataset.get_data_info(index)['img_path'] for index in members}
-        pairs = sum(len(group) * (len(group) - 1) for group in groups.values())
         print_log(
             f'PersonPairDataset ({self.dataset.ann_file}): {len(images)} images, '
-            f'{len(groups)} identities, {len(members)} usable instances, {pairs} pairs; '
-            f'instances dropped: {reasons}',
+            f'{len(self._identities)} identities, {len(members)} usable instances, '
+            f'{len(self._pairs)} pairs; instances dropped: {dropped}',
             logger='current',
             level=INFO,
         )
 
     def _no_pair_message(self, reasons: str, keys: set[str]) -> str:
+        dataset = (
+            f'{type(self.dataset).__name__} {self.dataset.ann_file!r} ({len(self.dataset)} '
+            f'instances; dropped: {reasons})'
+        )
+        if self.pairing == 'self':
+            return f'no instance is usable in {dataset}: set min_visible lower'
         return (
-            f'no identity has two usable instances in {type(self.dataset).__name__} '
-            f'{self.dataset.ann_file!r} ({len(self.dataset)} instances; dropped: {reasons}). The '
-            f'identity was looked for under identity_key={self.identity_key!r}; the annotations '
-            f'have the keys {sorted(keys)}: set identity_key to one of them, or min_visible lower'
+            f'no identity has two usable instances in {dataset}. The identity was looked for under '
+            f'identity_key={self.identity_key!r}; the annotations have the keys {sorted(keys)}: '
+            "set identity_key to one of them, or min_visible lower, or use pairing='self'"
         )
