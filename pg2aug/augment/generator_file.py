@@ -1,6 +1,6 @@
 """Generators that users name: what training wrote, or one that needs no training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ class GeneratorFile:
 
         Raises:
             FileNotFoundError: If a file is missing.
-            ValueError: If it is neither of the two; see :meth:`load` for more.
+            ValueError: If it is neither of the two, or ``size`` or ``padding`` is not positive;
+                see :meth:`load` for more.
         """
         keys = set(generator)
         if keys == {'config', 'checkpoint'}:
@@ -61,11 +62,10 @@ class GeneratorFile:
                 "dict(type='LimbWarpGenerator', metainfo=dict(from_file='...'), size=(width, "
                 f'height)), got {dict(generator)!r}'
             )
+        size, padding = _crop_settings(generator['size'], generator.get('padding', 1.25))
         config = Config(dict(type='LimbWarpGenerator', metainfo=generator['metainfo']))
         skeleton = LimbWarpGenerator(generator['metainfo']).skeleton
-        width, height = generator['size']
-        padding = float(generator.get('padding', 1.25))
-        return cls(config, None, (width, height), padding, skeleton, 'LimbWarpGenerator')
+        return cls(config, None, size, padding, skeleton, 'LimbWarpGenerator')
 
     @classmethod
     def load(cls, config: str, checkpoint: str) -> 'GeneratorFile':
@@ -118,3 +118,15 @@ class GeneratorFile:
         context = f'the generator config beside {self.source}'
         check_same_joints(self.skeleton, model.skeleton, context)
         return model.eval().requires_grad_(False)
+
+
+def _crop_settings(size: Any, padding: Any) -> tuple[tuple[int, int], float]:
+    if not isinstance(size, Sequence) or len(size) != 2 or not all(map(_is_length, size)):
+        raise ValueError(f'generator size must be (width, height) in whole pixels, got {size!r}')
+    if not isinstance(padding, (int, float)) or not 0 < padding < float('inf'):
+        raise ValueError(f'generator padding must be a number above 0, got {padding!r}')
+    return (size[0], size[1]), float(padding)
+
+
+def _is_length(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
