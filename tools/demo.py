@@ -20,7 +20,7 @@ from demo_sheets import draw_people, draw_poses, draw_predictions
 
 TOOLS = Path(os.path.relpath(Path(__file__).resolve().parent))
 CONFIGS = TOOLS.parent / 'configs'
-PG2_CONFIG = CONFIGS / 'pg2' / 'pg2-foreground_figures-64x48.py'
+PG2_CONFIG = CONFIGS / 'pg2' / 'pg2-self_figures-64x48.py'
 POSE_CONFIG = CONFIGS / 'pose' / 'td-hm_res18-small_pg2aug_figures-128x96.py'
 IMAGES_PER_PERSON, VAL_PEOPLE = 16, 10
 SPLITS = ('train', 'val')
@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder, made anew')
     parser.add_argument('--train-people', type=int, default=40)
-    parser.add_argument('--stage1-iters', type=int, default=1100, help='of PG2')
+    parser.add_argument('--stage1-iters', type=int, default=700, help='of PG2')
     parser.add_argument('--stage2-iters', type=int, default=100, help='of PG2')
     parser.add_argument('--epochs', type=int, default=4, help='of the pose estimator')
     parser.add_argument('--num', type=int, default=50, help='images to expand the dataset by')

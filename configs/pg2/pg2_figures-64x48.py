@@ -3,7 +3,7 @@ _base_ = '../_base_/pg2.py'
 
 data_root = 'demo/figures/'
 size = (48, 64)
-stage1_iters = 1100
+stage1_iters = 700
 stage2_iters = 100
 
 model = dict(

@@ -10,10 +10,15 @@ train_pipeline.insert(
     1,
     dict(
         type='PG2Augment',
+        # Trained on the same people by tools/train_pg2.py. Without any training:
+        # generator=dict(type='LimbWarpGenerator', size=(96, 128),
+        #                metainfo=dict(from_file='configs/_base_/datasets/coco.py')),
         generator=dict(
-            config='work_dirs/pg2_balance4view-128x96/pg2_balance4view-128x96.py',
-            checkpoint='work_dirs/pg2_balance4view-128x96/iter_5500.pth'),
+            config='work_dirs/pg2-self_coco-128x96/pg2-self_coco-128x96.py',
+            checkpoint='work_dirs/pg2-self_coco-128x96/iter_22000.pth'),
         pose_bank='work_dirs/bank.npz',
+        neighbours='data/coco/annotations/person_keypoints_train2017.json',
+        max_view_change=120,
         prob=0.3))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 

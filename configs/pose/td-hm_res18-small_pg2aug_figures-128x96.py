@@ -29,9 +29,10 @@ train_pipeline = [
     dict(
         type='PG2Augment',
         generator=dict(
-            config='demo/pg2/pg2-foreground_figures-64x48.py',
-            checkpoint='demo/pg2/iter_1200.pth'),
+            config='demo/pg2/pg2-self_figures-64x48.py',
+            checkpoint='demo/pg2/iter_800.pth'),
         pose_bank='demo/bank.npz',
+        max_view_change=120,
         prob=0.3),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),

@@ -1,0 +1,162 @@
+"""Tables and sheets of label_fidelity.py."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import cv2
+import mmpose
+import numpy as np
+import torch
+from fidelity_arms import ARMS
+from scipy import stats
+
+from pg2aug.visualization import contact_sheet, write_png
+
+RECOMMENDED = 'self_pairs'
+KINDS = ('rare', 'common')
+
+
+def write_report(args: Any, target: Path) -> None:
+    """Write ``target`` as .json, .md and .png from the results in the work directory."""
+    folder = args.work_dir / 'results'
+    loaded = {
+        name: [np.load(folder / str(seed) / f'{name}.npz') for seed in args.seeds]
+        for name in args.arms
+    }
+    arms = {
+        name: {kind: _summary(runs, args.seeds, kind) for kind in KINDS}
+        for name, runs in loaded.items()
+    }
+    report = {
+        'command': f'python benchmarks/label_fidelity.py --size {args.size} --data {args.data}',
+        'device': torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
+        'versions': {'torch': torch.__version__, 'mmpose': mmpose.__version__},
+        'seeds': args.seeds,
+        'recommended': RECOMMENDED,
+        'judge': _judge(next(iter(loaded.values()))),
+        'arms': arms,
+        'families': {name: _families(runs) for name, runs in loaded.items()},
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.with_suffix('.json').write_text(json.dumps(report, indent=1) + '\n')
+    target.with_suffix('.md').write_text(_markdown(report, args))
+    _write_sheet(folder / str(args.seeds[0]), args.arms, target.with_suffix('.png'))
+    print(target.with_suffix('.md').read_text())
+
+
+def _summary(runs: list[Any], seeds: list[int], kind: str) -> dict[str, Any]:
+    names = ('pck_share', 'moved_share', 'pck', 'body_error', 'accepted')
+    values: dict[str, list[float]] = {name: [] for name in names}
+    for run in runs:
+        chosen = run['rare'] == (kind == 'rare')
+        labelled = run['visible'][chosen].sum()
+        found, true = run['hits'][chosen].sum(), run['true_hits'][chosen].sum()
+        values['pck_share'].append(found / true)
+        moved = run['moved'][chosen]
+        moved_true = run['true_hits'][chosen][moved].sum()
+        values['moved_share'].append(run['hits'][chosen][moved].sum() / moved_true)
+        values['pck'].append(found / labelled)
+        values['body_error'].append(run['error'][chosen].mean())
+        values['accepted'].append(run['accepted'][chosen].mean())
+    return {name: _interval(numbers, seeds) for name, numbers in values.items()}
+
+
+def _interval(numbers: list[float], seeds: list[int]) -> dict[str, Any]:
+    mean = float(np.mean(numbers))
+    half = 0.0
+    if len(numbers) > 1:
+        spread = float(np.std(numbers, ddof=1)) / np.sqrt(len(numbers))
+        half = float(stats.t.ppf(0.975, len(numbers) - 1)) * spread
+    by_seed = {str(seed): round(float(n), 4) for seed, n in zip(seeds, numbers, strict=True)}
+    return {
+        'mean': round(mean, 4),
+        'ci95': [round(mean - half, 4), round(mean + half, 4)],
+        'seeds': by_seed,
+    }
+
+
+def _judge(runs: list[Any]) -> dict[str, float]:
+    """What the judge finds on true images."""
+    shares = {}
+    for kind in KINDS:
+        chosen = [run['rare'] == (kind == 'rare') for run in runs]
+        true = sum(run['true_hits'][c].sum() for run, c in zip(runs, chosen, strict=True))
+        labelled = sum(run['visible'][c].sum() for run, c in zip(runs, chosen, strict=True))
+        shares[kind] = round(float(true / labelled), 4)
+    return shares
+
+
+def _families(runs: list[Any]) -> dict[str, float]:
+    """PCK share by pose family, over all seeds."""
+    shares = {}
+    for family in sorted(set(runs[0]['family'])):
+        chosen = [run['family'] == family for run in runs]
+        found = sum(run['hits'][c].sum() for run, c in zip(runs, chosen, strict=True))
+        true = sum(run['true_hits'][c].sum() for run, c in zip(runs, chosen, strict=True))
+        shares[str(family)] = round(float(found / true), 4)
+    return shares
+
+
+def _markdown(report: dict[str, Any], args: Any) -> str:
+    judge, count = report['judge'], len(report['seeds'])
+    lines = [
+        '# Label fidelity',
+        '',
+        f'`{report["command"]}`, {report["device"]}, {count} seeds: mean and 95% interval over '
+        'seeds.',
+        '',
+        f'The judge finds {judge["rare"]:.1%} of the joints (PCK@0.1) on the true images of the '
+        f'rare poses and {judge["common"]:.1%} on those of the common ones. Share: what it finds '
+        'on synthesised people over that. Moved: the same over the joints that the pose moves by '
+        'more than a fifth of its diagonal, which a copy of the source cannot have right. Body '
+        'error: mean absolute difference from the true '
+        'image on the body, in grey levels. Accepted: by AppearanceCheck, which the shares do not '
+        'use: every person counts.',
+        '',
+        '| Arm | rare share | rare, moved | common share | common, moved '
+        '| body error, rare / common | accepted, rare / common |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    for name, kinds in report['arms'].items():
+        names = ('pck_share', 'moved_share')
+        shares = ' | '.join(_cell(kinds[kind][share]) for kind in KINDS for share in names)
+        error = ' / '.join(f'{kinds[kind]["body_error"]["mean"]:.1f}' for kind in KINDS)
+        accepted = ' / '.join(f'{kinds[kind]["accepted"]["mean"]:.0%}' for kind in KINDS)
+        mark = ' (recommended)' if name == report['recommended'] else ''
+        lines.append(f'| {ARMS[name].title}{mark} | {shares} | {error} | {accepted} |')
+    families = sorted({family for shares in report['families'].values() for family in shares})
+    lines += ['', 'Share by pose family:', '', f'| Arm | {" | ".join(families)} |']
+    lines.append('|---' * (len(families) + 1) + '|')
+    for name, shares in report['families'].items():
+        numbers = ' | '.join(f'{shares[family]:.2f}' for family in families)
+        lines.append(f'| {ARMS[name].title} | {numbers} |')
+    return '\n'.join(lines) + '\n'
+
+
+def _cell(interval: dict[str, Any]) -> str:
+    low, high = interval['ci95']
+    return f'{interval["mean"]:.3f} [{low:.3f}, {high:.3f}]'
+
+
+def _write_sheet(folder: Path, arms: list[str], path: Path) -> None:
+    """Rows of source, true image and every arm: rare targets above, common ones below."""
+    frame = np.load(folder / 'sheet.npz')
+    columns = [
+        frame['source'],
+        frame['true'],
+        *(np.load(folder / f'{a}.npz')['sheet'] for a in arms),
+    ]
+    rows = [[_shrink(column[i]) for column in columns] for i in range(len(columns[0]))]
+    titles = ['source', 'true image', *(ARMS[name].title for name in arms)]
+    write_png(path, contact_sheet(rows, titles))
+
+
+def _shrink(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, (96, 128), interpolation=cv2.INTER_CUBIC)
+
+
+def _cpu() -> str:
+    return f'{os.cpu_count()} CPU cores ({platform.machine()})'
