@@ -108,19 +108,24 @@ def neighbours_alpha(
     Args:
         keypoints: (N, M, K, 2) pixels of the frame wanted.
         visible: (N, M, K), greater than 0 where labelled and in front.
-        radius: (N, M) radius of their limbs in pixels of the frame; 0 where there is nobody.
+        radius: (N, M) radius of their limbs in pixels of the frame; M may be 0.
         shape: (height, width) of the frame.
         skeleton: Skeleton of K joints.
 
     Returns:
         (N, 1, height, width) float32 in [0, 1], on the device of ``keypoints``.
     """
-    alpha = keypoints.new_zeros((*radius.shape, *shape))
-    there = radius > 0
-    alpha[there] = body_alpha(
-        keypoints[there], visible[there], shape, skeleton, radius[there] * NEIGHBOUR_RADIUS
-    )[:, 0]
-    return alpha.amax(dim=1, keepdim=True)
+    if radius.shape[1] == 0:
+        return keypoints.new_zeros((len(radius), 1, *shape))
+    # Rows without anybody come out as 0: picking the others would wait for the device.
+    alpha = body_alpha(
+        keypoints.flatten(0, 1),
+        visible.flatten(0, 1),
+        shape,
+        skeleton,
+        radius.flatten() * NEIGHBOUR_RADIUS,
+    )
+    return alpha.reshape(*radius.shape, 1, *shape).amax(dim=1)
 
 
 def _gap(points: NDArray[Any], others: NDArray[Any]) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pg2aug.augment.compositing import inside_mask
 from pg2aug.augment.label_check import LabelCheck, Synthesis
+from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
 from pg2aug.models.affine import (
     affine_scale,
@@ -32,11 +33,9 @@ HOLE_RADIUS = 2.4
 PERSON_RADIUS = 1.3
 """Radius of what is pasted of a person without a coverage of its own, over that of its limbs."""
 
-FRONT_RADIUS = 1.4
-"""Radius of what stays of somebody in front, over that of their limbs."""
-
 
 _R = TypeVar('_R')
+_OF_NEIGHBOURS = 'neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,9 @@ class Synthesizer:
 
     def _to_device(self, plans: Sequence[Plan]) -> dict[str, Tensor]:
         arrays = [plan.to_dict() for plan in plans]
+        most = max(int((plan.neighbour_radius > 0).sum()) for plan in plans)
+        for array in arrays:
+            array.update({name: array[name][:most] for name in _OF_NEIGHBOURS})
         return {
             name: torch.from_numpy(np.stack([a[name] for a in arrays])).to(self.device)
             for name in arrays[0]
@@ -280,15 +282,11 @@ class Synthesizer:
         self, batch: dict[str, Tensor], matrices: Tensor, shape: tuple[int, int]
     ) -> Tensor:
         """Where other people stay in front: (N, 1, H, W) in [0, 1]."""
-        scale = affine_scale(matrices)
-        covered = torch.zeros((len(matrices), 1, *shape), device=matrices.device)
-        for m in range(batch['neighbour_radius'].shape[1]):
-            alpha = body_alpha(
-                transform_points(batch['neighbour_keypoints'][:, m], matrices),
-                batch['neighbour_visible'][:, m],
-                shape,
-                self.skeleton,
-                FRONT_RADIUS * batch['neighbour_radius'][:, m] * scale,
-            )
-            covered = torch.maximum(covered, alpha)
-        return covered
+        keypoints = batch['neighbour_keypoints']
+        return neighbours_alpha(
+            transform_points(keypoints.flatten(1, 2), matrices).reshape(keypoints.shape),
+            batch['neighbour_visible'],
+            batch['neighbour_radius'] * affine_scale(matrices)[:, None],
+            shape,
+            self.skeleton,
+        )

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
-from pg2aug.augment.synthesizer import HOLE_RADIUS, PERSON_RADIUS
+from pg2aug.augment.synthesizer import HOLE_RADIUS
 from pg2aug.augment.whole_image import affected_window
 from pg2aug.expansion.sources import Annotation, person_keypoints
+from pg2aug.models.preprocessor import SUPPORT_RADIUS
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
 
@@ -55,14 +56,14 @@ def remaining_annotations(
 
 
 def changed_pixels(plan: Plan, skeleton: Skeleton, remove_source: bool = True) -> NDArray[np.bool_]:
-    """(H, W) bool, in the image's frame: where the old person is removed or the new one pasted.
+    """(H, W) bool, in the image's frame: where the old person is removed or the new one may be.
 
     Not where neighbours of the plan stand in front.
     """
     left, top, right, bottom = affected_window(plan)
     corner, shape = np.array([left, top], np.float32), (bottom - top, right - left)
     changed = np.zeros(plan.image_size[::-1].astype(int), bool)
-    bodies = [(plan.target_keypoints, plan.target_visible, PERSON_RADIUS)]
+    bodies = [(plan.target_keypoints, plan.target_visible, SUPPORT_RADIUS)]
     if remove_source:
         bodies.append((plan.source_keypoints, plan.source_visible, HOLE_RADIUS))
     alpha = body_alpha(

@@ -36,7 +36,7 @@ def smooth_background(images: Tensor, person: Tensor, black: float = 0.0) -> Ten
     """Crops without their persons, who are replaced by a smooth continuation of what is around.
 
     Args:
-        images: (N, 3, H, W) crops. Black is taken for what lies beyond the image, and not continued.
+        images: (N, 3, H, W) crops. Black is taken for what lies beyond the image: not continued.
         person: (N, 1, H, W), greater than 0 where the person may be.
         black: Value of black.
 
