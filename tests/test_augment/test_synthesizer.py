@@ -1,0 +1,223 @@
+"""What the pixels of an image become: holes, persons with a coverage of their own, neighbours."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from augment_world import (
+    SIZE,
+    SKELETON,
+    RefuseJoints,
+    make_figure,
+    make_sample,
+    plan_for,
+    slope_background,
+)
+from helpers import COCO_METAINFO
+from torch import nn
+
+from pg2aug.augment import Synthesizer
+from pg2aug.augment.neighbours import neighbours_alpha
+from pg2aug.augment.synthesizer import HOLE_RADIUS, Result
+from pg2aug.models import LimbWarpGenerator
+from pg2aug.models.affine import transform_points
+from pg2aug.models.rasterize import body_alpha, body_distance
+
+SHAPE = (150, 160)
+NEIGHBOUR = ('keypoints', 'visible', 'radius')
+STAY = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+BACKGROUND = torch.from_numpy(slope_background(SHAPE[::-1]).transpose(2, 0, 1).copy()).float()
+
+
+class Patch(nn.Module):
+    """A red patch in the middle of the crop, in front of a green nothing."""
+
+    skeleton = SKELETON
+
+    def __init__(self, coverage=1.0):
+        super().__init__()
+        self.coverage = coverage
+
+    def synthesize(self, data, refine=True):
+        made = torch.zeros(len(data['condition_image']), 4, SIZE[1], SIZE[0])
+        made[:, 1] = 255
+        made[:, :, 24:40, 16:32] = torch.tensor([0, 0, 255, self.coverage])[:, None, None]
+        return made
+
+
+def planned(seed=1, others=None, **target):
+    """The image of a sample as a batch of one, and the plan of a new pose for its person."""
+    sample = make_sample(seed=seed)
+    image = torch.from_numpy(sample['img'].transpose(2, 0, 1).copy()).float()[None]
+    settings = dict(seed=seed + 1, family='arms_out') | target
+    return image, plan_for(sample, make_figure(**settings), others=others), sample
+
+
+def place_in_crop(plan):
+    """For each pixel of the image its place (H, W, 2) in the target's crop."""
+    ys, xs = torch.meshgrid(*(torch.arange(float(n)) for n in SHAPE), indexing='ij')
+    points = torch.stack([xs, ys], dim=-1).reshape(1, -1, 2)
+    return transform_points(points, torch.from_numpy(plan.target_matrix)[None]).reshape(*SHAPE, 2)
+
+
+def inside_patch(plan, margin=0.0):
+    x, y = place_in_crop(plan).unbind(dim=-1)
+    centre = torch.maximum((x - 23.5).abs(), (y - 31.5).abs())
+    return centre <= 8 - 0.5 - margin if margin >= 0 else centre >= 8 + 0.5 - margin
+
+
+def beside(sample, shift_px):
+    """A neighbour in the same pose, as COCO annotates him."""
+    joints = sample['keypoints'][0] + [shift_px, 0]
+    return np.concatenate([joints, np.full((17, 1), 2)], axis=1).astype(np.float32)
+
+
+def test_a_person_is_pasted_where_it_is_covered_and_nowhere_else():
+    image, plan, _ = planned()
+    made = Synthesizer(Patch(), None, remove_source=False)(image, [plan], STAY).images[0]
+    inside, outside = inside_patch(plan), inside_patch(plan, margin=-0.6)
+    assert 150 < inside.sum() < outside.sum()
+    red = torch.tensor([0.0, 0, 255])[:, None]
+    torch.testing.assert_close(made[:, inside], red.expand(-1, int(inside.sum())))
+    assert torch.equal(made[:, outside], image[0][:, outside])
+    # Of the green that is not covered nothing bleeds into the edge.
+    edge = ~inside & ~outside
+    assert (made[1, edge] <= image[0][1, edge] + 1e-3).all()
+
+
+@pytest.mark.parametrize('coverage', [0.25, 0.75])
+def test_half_a_coverage_shows_both(coverage):
+    image, plan, _ = planned()
+    made = Synthesizer(Patch(coverage), None, remove_source=False)(image, [plan], STAY).images[0]
+    inside = inside_patch(plan)
+    expected = (1 - coverage) * image[0][:, inside]
+    expected[2] += coverage * 255
+    torch.testing.assert_close(made[:, inside], expected, atol=1e-2, rtol=0)
+
+
+def test_of_the_removed_person_next_to_nothing_is_left():
+    for seed in range(3):
+        image, plan, _ = planned(seed)
+        before = (image[0] - BACKGROUND).abs().amax(dim=0)
+        after = Synthesizer(Patch(0.0), None)(image, [plan], STAY).images[0]
+        error = (after - BACKGROUND).abs().amax(dim=0)
+        person = before > 30
+        assert person.sum() > 500
+        assert error[person].mean() < 0.15 * before[person].mean()
+        assert (error > 20).sum() < 0.1 * person.sum()
+
+
+def test_the_soft_edge_of_a_hole_is_blended_once():
+    image, plan, _ = planned()
+    hole = body_alpha(
+        torch.from_numpy(plan.source_keypoints)[None],
+        torch.from_numpy(plan.source_visible)[None],
+        SHAPE,
+        SKELETON,
+        HOLE_RADIUS * torch.from_numpy(plan.limb_radius),
+    )
+    # A person who ends where the hole begins, and of whom the edge has a share.
+    image = torch.lerp(torch.full_like(image, 100.0), torch.full_like(image, 220.0), hole)
+    made = Synthesizer(Patch(0.0), None)(image, [plan], STAY).images
+    edge = (hole > 0.05) & (hole < 0.95)
+    assert edge.sum() > 100
+    expected = 100 + 120 * hole * (1 - hole)
+    torch.testing.assert_close(made[:, :1][edge], expected[edge], atol=0.5, rtol=0)
+    torch.testing.assert_close(made[:, :1][hole == 1], torch.full_like(hole, 100)[hole == 1])
+
+
+def test_far_from_the_person_nothing_changes():
+    image, plan, _ = planned()
+    made = Synthesizer(Patch(0.0), None)(image, [plan], STAY).images[0]
+    joints = torch.from_numpy(plan.source_keypoints)[None], torch.ones(1, 17)
+    distance = body_distance(*joints, SHAPE, SKELETON.limbs, SKELETON.torso)[0]
+    far = distance > 6 * float(plan.limb_radius[0])
+    assert far.float().mean() > 0.3
+    assert torch.equal(made[:, far], image[0][:, far])
+
+
+@pytest.mark.parametrize('remove_source', [False, True])
+@pytest.mark.parametrize('shift', [-14, 6, 18])
+def test_neighbours_in_front_keep_every_pixel(shift, remove_source):
+    image, alone, sample = planned()
+    others = np.array([beside(sample, shift)])
+    _, plan, _ = planned(others=others)
+    assert plan.neighbour_radius[0] > 0
+    silhouette = neighbours_alpha(
+        *(torch.from_numpy(getattr(plan, f'neighbour_{n}')[None, :1]) for n in NEIGHBOUR),
+        SHAPE,
+        SKELETON,
+    )[0, 0]
+    synthesizer = Synthesizer(LimbWarpGenerator(COCO_METAINFO), None, remove_source=remove_source)
+    made, without = (synthesizer(image, [p], STAY).images[0] for p in (plan, alone))
+    his = silhouette == 1
+    assert torch.equal(made[:, his], image[0][:, his])
+    changed = (without - image[0]).abs().amax(dim=0) > 10
+    assert (changed & his).sum() > 50, 'he would have been painted over'
+    free = silhouette == 0
+    changed = (made - image[0]).abs().amax(dim=0) > 10
+    assert (changed & free).sum() > 50, 'and the person is replaced all the same'
+
+
+def test_chunks_make_the_same_as_one_batch():
+    images, plans = [], []
+    for seed in range(5):
+        sample = planned(seed)[2]
+        others = np.array([beside(sample, 10 + 5 * i) for i in range(seed % 3)]).reshape(-1, 17, 3)
+        image, plan, _ = planned(seed, others=others)
+        images.append(image)
+        plans.append(plan)
+    assert [int((plan.neighbour_radius > 0).sum()) for plan in plans] == [0, 1, 2, 0, 1]
+    matrices = STAY + 0.05 * torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    check, generator = RefuseJoints(joints=[0, 9]), LimbWarpGenerator(COCO_METAINFO)
+    whole, *parts = (
+        Synthesizer(generator, check, max_batch=n)(torch.cat(images), plans, matrices)
+        for n in (64, 1, 2)
+    )
+    for part in parts:
+        for field in fields(Result):
+            found, expected = getattr(part, field.name), getattr(whole, field.name)
+            torch.testing.assert_close(found, expected, atol=2e-2, rtol=0)
+    persons = Synthesizer(generator, check, max_batch=2).generate(plans).persons
+    torch.testing.assert_close(persons, whole.persons, atol=2e-2, rtol=0)
+
+
+def test_refused_persons_leave_their_images():
+    images, plans, _ = zip(*(planned(seed) for seed in range(3)), strict=True)
+    batch = torch.cat(images)
+    check = RefuseJoints(every_second=True)
+    result = Synthesizer(Patch(), check)(batch, plans, STAY.expand(3, -1, -1))
+    assert result.accepted.tolist() == [True, False, True]
+    assert torch.equal(result.images[1], batch[1])
+    assert not torch.equal(result.images[0], batch[0])
+
+
+def test_persons_are_checked_in_front_of_their_scene_without_the_source():
+    _, plan, _ = planned()
+    persons = Synthesizer(Patch(0.0), None).generate([plan]).persons[0]
+    condition = torch.from_numpy(plan.condition.transpose(2, 0, 1).copy()).float()
+    joints = torch.from_numpy(plan.source_keypoints)[None]
+    joints = transform_points(joints, torch.from_numpy(plan.condition_matrix)[None])
+    visible = torch.from_numpy(plan.source_visible)[None]
+    distance = body_distance(joints, visible, SIZE[::-1], SKELETON.limbs, SKELETON.torso)[0]
+    assert (persons - condition).abs().amax(dim=0)[distance < 1].mean() > 30, 'he is gone'
+    far = distance > 20
+    assert torch.equal(persons[:, far], condition[:, far])
+    assert (persons[1] < 250).all(), 'nor is there anything of what is not covered'
+
+
+def test_limbs_laid_into_their_own_pose_leave_the_person_as_it_is():
+    look = dict(seed=1, size=(60, 76), zoom=0.8)
+    sample, figure = make_sample(**look), make_figure(**look)
+    image = torch.from_numpy(sample['img'].transpose(2, 0, 1).copy()).float()[None]
+    plan = plan_for(sample, figure)
+    np.testing.assert_allclose(plan.target_keypoints, figure.keypoints, atol=0.5)
+    synthesizer = Synthesizer(LimbWarpGenerator(COCO_METAINFO), None)
+    made = synthesizer(image, [plan], STAY).images[0]
+    joints = torch.from_numpy(figure.keypoints)[None].float(), torch.ones(1, 17)
+    distance = body_distance(*joints, (76, 60), SKELETON.limbs, SKELETON.torso)[0]
+    body = distance < 0.6 * float(plan.limb_radius[0])
+    background = torch.from_numpy(slope_background((60, 76)).transpose(2, 0, 1).copy())
+    error, gone = ((x - image[0]).abs().mean(dim=0)[body].mean() for x in (made, background))
+    assert error < 0.45 * gone
