@@ -158,7 +158,7 @@ def test_pixels_are_the_same(both_ways, preprocessor, name):
     person, hole, rest = errors(direct, output, batch, preprocessor)
     # Warped once instead of twice: a smooth person loses little. For a pixel's shift see below.
     assert person.mean() < 2.5
-    assert person.quantile(0.99) < 10
+    assert person.quantile(0.99) < 15
     # The background is filled before the warp or after it, from other neighbours, and the soft
     # edge of the person lies here, which two warps widen.
     assert hole.mean() < 6
