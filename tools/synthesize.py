@@ -27,8 +27,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--config', required=True, metavar='CONFIG', help="the generator's")
-    parser.add_argument('--checkpoint', required=True, metavar='CKPT', help="the generator's")
+    parser.add_argument('--config', metavar='CONFIG', help="a trained generator's")
+    parser.add_argument('--checkpoint', metavar='CKPT', help="a trained generator's")
+    parser.add_argument(
+        '--limb-warp',
+        metavar='METAINFO',
+        help='instead of both: limbs laid into poses as they are, without any training; the joints '
+        "as MMPose's files describe them, e.g. configs/_base_/datasets/coco.py",
+    )
+    parser.add_argument(
+        '--size',
+        nargs=2,
+        type=int,
+        metavar=('W', 'H'),
+        help='size of the crops of --limb-warp, e.g. 192 256',
+    )
     parser.add_argument('--ann-file', required=True, metavar='JSON', help='COCO keypoint json')
     parser.add_argument('--img-root', required=True, metavar='DIR', help='folder of its images')
     parser.add_argument(
@@ -86,6 +99,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="take the joints of --ann-file and of a json bank to be the generator's, in its order",
     )
     args = parser.parse_args(argv)
+    trained = args.config is not None and args.checkpoint is not None
+    untrained = args.limb_warp is not None and args.size is not None
+    given = (args.config, args.checkpoint, args.limb_warp, args.size)
+    if trained == untrained or sum(value is not None for value in given) != 2:
+        parser.error('give --config and --checkpoint, or --limb-warp and --size')
+    if untrained and args.coarse:
+        parser.error('--coarse is for a trained generator: --limb-warp has one stage only')
     if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
         parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
     if args.max_view_change is not None and not 0 < args.max_view_change <= 180:
@@ -127,6 +147,13 @@ def load_bank(path: str, skeleton: Skeleton, min_visible: int, ignore_names: boo
     return restrict_bank(bank, skeleton, min_visible, f'pose bank {path!r}')
 
 
+def generator_config(args: argparse.Namespace) -> dict[str, Any]:
+    if args.limb_warp is None:
+        return dict(config=args.config, checkpoint=args.checkpoint)
+    metainfo = dict(from_file=args.limb_warp)
+    return dict(type='LimbWarpGenerator', metainfo=metainfo, size=args.size)
+
+
 def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
     skeleton, ignore_names = generator.skeleton, args.ignore_joint_names
     return Job(
@@ -150,7 +177,7 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
 
 
 def run(args: argparse.Namespace, console: Console) -> Summary:
-    generator = GeneratorFile.load(args.config, args.checkpoint)
+    generator = GeneratorFile.from_config(generator_config(args))
     job = build_job(args, generator)
     left_out = sum(job.sources.left_out.values())
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out} left out')
@@ -175,7 +202,7 @@ def run(args: argparse.Namespace, console: Console) -> Summary:
             job,
             args.out,
             args.num,
-            Path(args.checkpoint).name,
+            Path(generator.source).name,
             info,
             batch_size=args.batch_size,
             max_attempts=args.max_attempts,

@@ -29,7 +29,7 @@ class CocoEntries:
         sources: What is expanded.
         skeleton: Skeleton of K joints.
         seed: Of the expansion, for provenance.
-        generator: File name of the generator's checkpoint, for provenance.
+        generator: File name of the generator's checkpoint, or its type, for provenance.
     """
 
     def __init__(self, sources: Sources, skeleton: Skeleton, seed: int, generator: str) -> None:
@@ -94,22 +94,23 @@ def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
 
 
 def expansion_info(
-    sources: Sources, generator: GeneratorFile, config: str, pose_bank: str, **settings: Any
+    sources: Sources,
+    generator: GeneratorFile,
+    config: str | None,
+    pose_bank: str,
+    **settings: Any,
 ) -> dict[str, Any]:
     """The ``info`` of the new COCO file: what it was made with. No time: same seed, same bytes.
 
-    Files are named without their folders, which mean nothing to others.
+    Files are named without their folders, which mean nothing to others. A generator that needed no
+    training has no ``config``: it is described by its type and the size of its crops.
     """
     return {
         'description': DESCRIPTION,
         'version': __version__,
         'source': sources.path.name,
         'source_info': sources.content.get('info', {}),
-        'generator': {
-            'config': Path(config).name,
-            'checkpoint': Path(generator.source).name,
-            'checkpoint_sha256': file_sha256(generator.source),
-        },
+        'generator': _described_generator(generator, config),
         'pose_bank': {'file': Path(pose_bank).name, 'sha256': file_sha256(pose_bank)},
         **settings,
     }
@@ -124,6 +125,20 @@ def described_check(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if isinstance(value, str) and Path(value).is_file()
         else value
         for key, value in check.items()
+    }
+
+
+def _described_generator(generator: GeneratorFile, config: str | None) -> dict[str, Any]:
+    if config is None:
+        return {
+            'type': generator.source,
+            'size': list(generator.size),
+            'padding': generator.padding,
+        }
+    return {
+        'config': Path(config).name,
+        'checkpoint': Path(generator.source).name,
+        'checkpoint_sha256': file_sha256(generator.source),
     }
 
 
