@@ -93,8 +93,9 @@ def make_job(generator, pose_bank, couples):
 def synthesize(tool, generator, pose_bank, couples, tmp_path):
     """Run the tool on the couples, unchecked: its exit status and output folder."""
 
-    def run(*arguments, out='out', num=4, check=False):
-        command = ['--config', generator[0], '--checkpoint', generator[1]]
+    def run(*arguments, out='out', num=4, check=False, chosen=None):
+        trained = ['--config', generator[0], '--checkpoint', generator[1]]
+        command = trained if chosen is None else [*chosen]
         command += ['--ann-file', couples[0], '--img-root', couples[1], '--pose-bank', pose_bank]
         command += ['--num', num, '--out', tmp_path / out, '--device', 'cpu']
         command += [] if check else ['--no-check']
