@@ -74,7 +74,7 @@ def parse_args() -> argparse.Namespace:
         '--data-root', type=Path, default=ROOT.parent / 'shared' / 'data' / 'balance4view'
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--per-person', type=int, default=8, help='targets of each kind')
+    parser.add_argument('--per-person', type=int, default=4, help='targets of each kind')
     parser.add_argument('--arms', nargs='+', choices=ARMS, default=list(ARMS))
     parser.add_argument('--jobs', type=int, default=2, help='trainings at a time')
     parser.add_argument('--work-dir', type=Path)
@@ -89,7 +89,7 @@ def train_judge(split: Split, work_dir: Path, size: Size) -> Path:
     """Train the judge on true images; returns its checkpoint."""
     # A small data set is shown more often, for as many steps.
     few = len(split.content()['annotations']) < FEW_IMAGES
-    epochs = size.judge_epochs * (10 if few else 1)
+    epochs = size.judge_epochs * (4 if few else 1)
     checkpoint = work_dir / 'judge' / f'epoch_{epochs}.pth'
     if not checkpoint.exists():
         cfg = Config.fromfile(JUDGE_CONFIG)
