@@ -1,6 +1,7 @@
 """Training pairs of single images: the same person twice, sent through another pose."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.utils.data import default_collate
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.datasets.figures import make_figures
 from pg2aug.datasets.pairing import RepeatedInstances
+from pg2aug.datasets.via_poses import ViaPoses
 from pg2aug.models import PG2DataPreprocessor
 from pg2aug.poses import PoseBank, Skeleton, person_limb_radius
 from pg2aug.registry import DATASETS
@@ -168,6 +170,38 @@ def test_rare_poses_are_drawn_more_often(make_pairs, bank):
         item = pairs[index]
         via, shown = item['via_keypoints'].numpy(), item['via_visible'].numpy() > 0
         assert similarity_residual(pose, visible, via, shown) < 1e-2
+
+
+def test_poses_without_a_whole_torso_are_not_drawn(make_pairs, bank):
+    found = PoseBank.load(bank)
+    hip = found.skeleton.torso[-1]
+    visible = found.visible.copy()
+    visible[:-1, hip] = False
+    assert visible[-1].sum() > 8
+    cropped = replace(found, visible=visible, weights=np.full(len(found), 1 / len(found)))
+    cropped.save(bank.parent / 'cropped.npz')
+    pairs = make_pairs(pose_bank=str(bank.parent / 'cropped.npz'), flip=False)
+    assert all(pairs[index]['via_visible'][hip] for index in range(INSTANCES))
+    visible[:, hip] = False
+    replace(cropped, visible=visible).save(bank.parent / 'none.npz')
+    with pytest.raises(
+        ValueError, match=f'none of the {len(found)} poses of the bank may be drawn'
+    ):
+        make_pairs(pose_bank=str(bank.parent / 'none.npz'))
+
+
+def test_a_person_whom_no_pose_fits_stays_in_its_own(bank):
+    found = PoseBank.load(bank)
+    forearm = [7, 9]
+    visible = found.visible.copy()
+    visible[:, [7, 8, 9, 10]] = False
+    via = ViaPoses(replace(found, visible=visible), found.skeleton, SIZE, 1.25, seed=0)
+    keypoints, shown = np.zeros((17, 2)), np.zeros(17)
+    keypoints[forearm], shown[forearm] = [[100, 200], [140, 290]], 1
+    pose, pose_shown, radius, _ = via.draw(0, keypoints, shown)
+    assert np.flatnonzero(pose_shown).tolist() == forearm
+    assert radius > 0
+    assert similarity_residual(keypoints, shown > 0, pose, pose_shown > 0) < 1e-3
 
 
 def test_items_collate_with_everything_the_preprocessor_takes(make_pairs):
