@@ -201,12 +201,13 @@ class PG2(BaseModel):
     def val_step(self, data: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
         """Synthesise a batch; returns one (coarse, refined) pair of (3, H, W) images a sample.
 
-        With a matte the persons stand in the background of their target images.
+        With a matte the persons stand in the background of their target images, on grey without.
         """
         batch = self.data_preprocessor(data, training=False)
         made = self(**batch, mode='predict')
         if self.data_preprocessor.matte:
-            made = tuple(torch.lerp(batch['background'], m[:, :3], m[:, 3:]) for m in made)
+            scene = batch.get('background', torch.zeros_like(batch['condition']))
+            made = tuple(torch.lerp(scene, m[:, :3], m[:, 3:]) for m in made)
         return list(zip(*made, strict=True))
 
     test_step = val_step
