@@ -21,8 +21,7 @@ from rich.progress import track
 
 import pg2aug  # noqa: F401 (registers the transform, and makes mmpose.models import)
 from pg2aug.augment.deferred import DeferredBatch
-from pg2aug.augment.pg2_hook import _check_alike
-from pg2aug.augment.pipelines import check_placement, find_augments
+from pg2aug.augment.pipelines import check_alike, check_placement, find_augments
 from pg2aug.augment.plan import to_crop
 from pg2aug.augment.sample import FINAL_KEYPOINTS
 from pg2aug.augment.synthesizer import Result, Synthesizer
@@ -56,7 +55,7 @@ def load(cfg: Config, device: str) -> tuple[Any, Any, Synthesizer]:
     for placement in placements:
         check_placement(placement)
         placement.augment.prob, placement.augment.deferred = 1.0, True
-    _check_alike([placement.augment for placement in placements])
+    check_alike([placement.augment for placement in placements])
     preprocessor = MODELS.build(cfg.model.data_preprocessor).to(device)
     return dataset, preprocessor, placements[0].augment.build_synthesizer(device)
 
