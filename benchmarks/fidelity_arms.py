@@ -137,16 +137,16 @@ def synthesize(
 
 
 def judge_images(
-    judge: Any, images: np.ndarray, keypoints: np.ndarray, visible: np.ndarray
+    judge: Any, images: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, device: str
 ) -> np.ndarray:
     """Which joints the judge finds where they should be: (N, K) bool, False where unlabelled.
 
     A joint is found within a tenth of the diagonal of the box of the labelled joints.
     """
-    shown = torch.from_numpy(visible)
-    wanted = torch.from_numpy(keypoints.astype(np.float32))
-    found, _ = estimate_poses(judge, _to_tensor(images), wanted, shown)
-    distance = (found.cpu() - wanted).norm(dim=-1).numpy()
+    shown = torch.from_numpy(visible).to(device)
+    wanted = torch.from_numpy(keypoints.astype(np.float32)).to(device)
+    found, _ = estimate_poses(judge, _to_tensor(images).to(device), wanted, shown)
+    distance = (found - wanted).norm(dim=-1).cpu().numpy()
     masked = np.ma.masked_array(keypoints, np.repeat(visible[..., None] == 0, 2, axis=-1))
     diagonal = np.linalg.norm(masked.max(axis=1) - masked.min(axis=1), axis=-1)
     return (distance <= PCK_THRESHOLD * diagonal[:, None]) & (visible > 0)

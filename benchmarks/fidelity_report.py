@@ -17,9 +17,14 @@ from pg2aug.visualization import contact_sheet, write_png
 
 RECOMMENDED = 'self_pairs'
 KINDS = ('rare', 'common')
+ONE_MAN = (
+    'One man, four cameras, one room: the judge and the generators learnt from the same frames of '
+    'him, and his joints are estimates of OpenPose. The numbers say whether real pixels can be put '
+    'where a label says; they say nothing of other people, clothes or places.'
+)
 
 
-def write_report(args: Any, target: Path) -> None:
+def write_report(args: Any, size: dict[str, Any], target: Path) -> None:
     """Write ``target`` as .json, .md and .png from the results in the work directory."""
     folder = args.work_dir / 'results'
     loaded = {
@@ -30,13 +35,17 @@ def write_report(args: Any, target: Path) -> None:
         name: {kind: _summary(runs, args.seeds, kind) for kind in KINDS}
         for name, runs in loaded.items()
     }
+    runs_of_one = next(iter(loaded.values()))
     report = {
         'command': f'python benchmarks/label_fidelity.py --size {args.size} --data {args.data}',
         'device': torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
         'versions': {'torch': torch.__version__, 'mmpose': mmpose.__version__},
+        'size': size,
         'seeds': args.seeds,
+        'trials': {kind: _count(runs_of_one, kind) for kind in KINDS},
+        'left_out': sum(int(run['asked']) - len(run['rare']) for run in runs_of_one),
         'recommended': RECOMMENDED,
-        'judge': _judge(next(iter(loaded.values()))),
+        'judge': _judge(runs_of_one),
         'arms': arms,
         'families': {name: _families(runs) for name, runs in loaded.items()},
     }
@@ -57,7 +66,7 @@ def _summary(runs: list[Any], seeds: list[int], kind: str) -> dict[str, Any]:
         values['pck_share'].append(found / true)
         moved = run['moved'][chosen]
         moved_true = run['true_hits'][chosen][moved].sum()
-        values['moved_share'].append(run['hits'][chosen][moved].sum() / moved_true)
+        values['moved_share'].append(run['hits'][chosen][moved].sum() / max(moved_true, 1))
         values['pck'].append(found / labelled)
         values['body_error'].append(run['error'][chosen].mean())
         values['accepted'].append(run['accepted'][chosen].mean())
@@ -76,6 +85,10 @@ def _interval(numbers: list[float], seeds: list[int]) -> dict[str, Any]:
         'ci95': [round(mean - half, 4), round(mean + half, 4)],
         'seeds': by_seed,
     }
+
+
+def _count(runs: list[Any], kind: str) -> int:
+    return sum(int((run['rare'] == (kind == 'rare')).sum()) for run in runs)
 
 
 def _judge(runs: list[Any]) -> dict[str, float]:
@@ -100,18 +113,48 @@ def _families(runs: list[Any]) -> dict[str, float]:
     return shares
 
 
+def _verdict(arms: dict[str, Any], recommended: str) -> list[str]:
+    """The targets, and whether they are met."""
+    if recommended not in arms:
+        return []
+    share = arms[recommended]['rare']['pck_share']['mean']
+    lines = [
+        f'- Rare share of at least 0.95: {"met" if share >= 0.95 else "missed"} ({share:.3f}).'
+    ]
+    if 'limb_warp' in arms:
+        pairs = [
+            (arms[recommended][kind]['pck_share']['seeds'], arms['limb_warp'][kind]['pck_share'])
+            for kind in KINDS
+        ]
+        below = [
+            f'{kind}, seed {seed}'
+            for kind, (own, warp) in zip(KINDS, pairs, strict=True)
+            for seed, value in own.items()
+            if value < warp['seeds'][seed]
+        ]
+        lines.append(
+            f'- Never below the limb warp: {"missed: " + "; ".join(below) if below else "met"}.'
+        )
+    return ['', 'The recommended arm against its targets:', '', *lines]
+
+
 def _markdown(report: dict[str, Any], args: Any) -> str:
     judge, count = report['judge'], len(report['seeds'])
     lines = [
         '# Label fidelity',
         '',
         f'`{report["command"]}`, {report["device"]}, {count} seeds: mean and 95% interval over '
-        'seeds.',
+        f'seeds. {report["trials"]["rare"]} rare and {report["trials"]["common"]} common targets; '
+        f'{report["left_out"]} were left out for all arms: nothing can be made of them. Crops of '
+        f'{report["size"]["crop"][0]}x{report["size"]["crop"][1]}, '
+        f'{report["size"]["stage1_iters"]} + {report["size"]["stage2_iters"]} iterations of '
+        f'{report["size"]["batch_size"]}.',
         '',
         f'The judge finds {judge["rare"]:.1%} of the joints (PCK@0.1) on the true images of the '
         f'rare poses and {judge["common"]:.1%} on those of the common ones. Share: what it finds '
         'on synthesised people over that. Moved: the same over the joints that the pose moves by '
-        'more than a fifth of its diagonal, which a copy of the source cannot have right. Body '
+        'more than a fifth of its diagonal, which a copy of the source cannot have right; of all '
+        'joints it has many, for the pose is fitted to where the person stands. Body '
         'error: mean absolute difference from the true '
         'image on the body, in grey levels. Accepted: by AppearanceCheck, which the shares do not '
         'use: every person counts.',
@@ -127,6 +170,9 @@ def _markdown(report: dict[str, Any], args: Any) -> str:
         accepted = ' / '.join(f'{kinds[kind]["accepted"]["mean"]:.0%}' for kind in KINDS)
         mark = ' (recommended)' if name == report['recommended'] else ''
         lines.append(f'| {ARMS[name].title}{mark} | {shares} | {error} | {accepted} |')
+    lines += _verdict(report['arms'], report['recommended'])
+    if args.data == 'balance4view':
+        lines += ['', ONE_MAN]
     families = sorted({family for shares in report['families'].values() for family in shares})
     lines += ['', 'Share by pose family:', '', f'| Arm | {" | ".join(families)} |']
     lines.append('|---' * (len(families) + 1) + '|')

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,9 @@ def run_seed(seed: int, world: World, judge: Any, args: Any, device: str) -> Non
     """Judge all arms of a seed; one file of results each."""
     size, skeleton = SIZES[args.size], world.skeleton
     results = args.work_dir / 'results' / str(seed)
+    missing = [name for name in args.arms if not (results / f'{name}.npz').exists()]
+    if not missing:
+        return
     results.mkdir(parents=True, exist_ok=True)
     made = [
         make_trial(source, target, skeleton, size.crop, (96, 128))
@@ -171,35 +174,49 @@ def run_seed(seed: int, world: World, judge: Any, args: Any, device: str) -> Non
     keypoints = np.stack([trial.keypoints for trial in trials])
     true_images = np.stack([trial.true_image for trial in trials])
     true_keypoints = np.stack([trial.true_keypoints for trial in trials])
-    true_hits = judge_images(judge, true_images, true_keypoints, visible)
     common = dict(
         rare=np.array([trial.rare for trial in trials]),
         family=np.array([trial.family for trial in trials]),
         visible=visible,
-        true_hits=true_hits,
+        true_hits=judge_images(judge, true_images, true_keypoints, visible, device),
         moved=moved_joints(trials),
+        asked=len(made),
     )
     shown = sheet_trials(trials)
-    true = true_images[shown]
-    np.savez_compressed(
-        results / 'sheet.npz', source=np.stack([trials[i].plan.condition for i in shown]), true=true
-    )
-    for name in args.arms:
-        if (results / f'{name}.npz').exists():
-            continue
+    conditions = np.stack([trials[i].plan.condition for i in shown])
+    _save(results / 'sheet.npz', source=conditions, true=true_images[shown])
+    for name in missing:
         arm = ARMS[name]
         folder = args.work_dir / 'generators' / f'{arm.training}_{seed}'
         generator = load_generator(arm, folder if arm.training else None, METAINFO, size.crop)
         images, accepted = synthesize(arm, generator, trials, device)
-        hits = judge_images(judge, images, keypoints, visible)
-        np.savez_compressed(
+        _save(
             results / f'{name}.npz',
-            hits=hits,
+            hits=judge_images(judge, images, keypoints, visible, device),
             accepted=accepted,
             error=body_error(trials, images, skeleton),
             sheet=images[shown],
             **common,
         )
+
+
+def check_settings(args: Any) -> None:
+    """Keep what decides the results beside them; refuse to mix results of other settings."""
+    path = args.work_dir / 'settings.json'
+    settings = json.loads(json.dumps({**asdict(SIZES[args.size]), 'per_person': args.per_person}))
+    if not path.exists():
+        path.write_text(json.dumps(settings, indent=1) + '\n')
+    elif (found := json.loads(path.read_text())) != settings:
+        raise SystemExit(
+            f'{args.work_dir} holds results of other settings, {found} instead of {settings}: '
+            'choose another --work-dir'
+        )
+
+
+def _save(path: Path, **arrays: Any) -> None:
+    partial = path.with_name(f'.{path.name}')
+    np.savez_compressed(partial, **arrays)
+    os.replace(partial, path)
 
 
 def sheet_trials(trials: list[Trial]) -> list[int]:
@@ -220,6 +237,7 @@ def main() -> None:
     args = parse_args()
     size = SIZES[args.size]
     args.work_dir.mkdir(parents=True, exist_ok=True)
+    check_settings(args)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if args.data == 'figures':
         data = args.work_dir / 'figures'
@@ -240,7 +258,7 @@ def main() -> None:
     for seed in args.seeds:
         run_seed(seed, world, judge, args, device)
     name = 'label_fidelity' if args.data == 'figures' else f'label_fidelity_{args.data}'
-    write_report(args, args.out / name)
+    write_report(args, asdict(size), args.out / name)
 
 
 if __name__ == '__main__':
