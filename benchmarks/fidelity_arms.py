@@ -14,11 +14,13 @@ from pg2aug.augment import GeneratorFile, Synthesizer
 from pg2aug.augment.label_check import AppearanceCheck
 from pg2aug.augment.plan import BOX_MARGIN, Plan, UnsuitableError, make_plan
 from pg2aug.augment.pose_estimator import estimate_poses
+from pg2aug.augment.pose_model_check import confirmed_joints
 from pg2aug.datasets.crop import crop_matrix, transform_keypoints
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton, keypoints_bbox, recover_affine
 
 PADDING, MIN_VISIBLE, PCK_THRESHOLD = 1.25, 8, 0.1
+MIN_OKS, MIN_JOINTS_OK = 0.3, 0.7
 
 
 @dataclass(frozen=True)
@@ -138,18 +140,25 @@ def synthesize(
 
 def judge_images(
     judge: Any, images: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, device: str
-) -> np.ndarray:
-    """Which joints the judge finds where they should be: (N, K) bool, False where unlabelled.
+) -> tuple[np.ndarray, np.ndarray]:
+    """What an estimator says of labelled images.
 
-    A joint is found within a tenth of the diagonal of the box of the labelled joints.
+    Returns:
+        Which joints it finds within a tenth of the diagonal of the box of the labelled joints,
+        (N, K) bool, False where unlabelled; and which persons PoseModelCheck with that estimator,
+        and PG2Augment's own share of joints, would accept, (N,) bool.
     """
     shown = torch.from_numpy(visible).to(device)
     wanted = torch.from_numpy(keypoints.astype(np.float32)).to(device)
-    found, _ = estimate_poses(judge, _to_tensor(images).to(device), wanted, shown)
-    distance = (found - wanted).norm(dim=-1).cpu().numpy()
-    masked = np.ma.masked_array(keypoints, np.repeat(visible[..., None] == 0, 2, axis=-1))
-    diagonal = np.linalg.norm(masked.max(axis=1) - masked.min(axis=1), axis=-1)
-    return (distance <= PCK_THRESHOLD * diagonal[:, None]) & (visible > 0)
+    found, scores = estimate_poses(judge, _to_tensor(images).to(device), wanted, shown)
+    limits = dict(max_distance=PCK_THRESHOLD, min_score=0.0)
+    sigmas = torch.as_tensor(np.asarray(judge.dataset_meta['sigmas'], np.float32)).to(device)
+    hits, confirmed = (
+        confirmed_joints(found, scores, wanted, shown, sigmas, min_oks=min_oks, **limits)
+        for min_oks in (0.0, MIN_OKS)
+    )
+    accepted = confirmed.sum(dim=1) >= MIN_JOINTS_OK * (shown > 0).sum(dim=1)
+    return hits.cpu().numpy(), accepted.cpu().numpy()
 
 
 def moved_joints(trials: Sequence[Trial]) -> np.ndarray:

@@ -47,6 +47,7 @@ def write_report(args: Any, size: dict[str, Any], target: Path) -> None:
         'recommended': RECOMMENDED,
         'judge': _judge(runs_of_one),
         'arms': arms,
+        'pose_model_check': _checks(loaded),
         'families': {name: _families(runs) for name, runs in loaded.items()},
     }
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +100,27 @@ def _judge(runs: list[Any]) -> dict[str, float]:
         true = sum(run['true_hits'][c].sum() for run, c in zip(runs, chosen, strict=True))
         labelled = sum(run['visible'][c].sum() for run, c in zip(runs, chosen, strict=True))
         shares[kind] = round(float(true / labelled), 4)
+    return shares
+
+
+def _checks(loaded: dict[str, list[Any]]) -> dict[str, Any]:
+    """Share of persons that PoseModelCheck accepts, by judge, on true images and on each arm's."""
+    runs = next(iter(loaded.values()))
+    checks: dict[str, Any] = {}
+    for judge in ('judge', 'own'):
+        if f'{judge}_confirmed' not in runs[0]:
+            continue
+        checks[judge] = {'true images': _accepted(runs, f'true_{judge}_confirmed')}
+        for name, arm_runs in loaded.items():
+            checks[judge][name] = _accepted(arm_runs, f'{judge}_confirmed')
+    return checks
+
+
+def _accepted(runs: list[Any], key: str) -> dict[str, float]:
+    shares = {}
+    for kind in KINDS:
+        verdicts = [run[key][run['rare'] == (kind == 'rare')] for run in runs]
+        shares[kind] = round(float(np.concatenate(verdicts).mean()), 4)
     return shares
 
 
@@ -173,6 +195,7 @@ def _markdown(report: dict[str, Any], args: Any) -> str:
     lines += _verdict(report['arms'], report['recommended'])
     if args.data == 'balance4view':
         lines += ['', ONE_MAN]
+    lines += _check_table(report['pose_model_check'])
     families = sorted({family for shares in report['families'].values() for family in shares})
     lines += ['', 'Share by pose family:', '', f'| Arm | {" | ".join(families)} |']
     lines.append('|---' * (len(families) + 1) + '|')
@@ -180,6 +203,28 @@ def _markdown(report: dict[str, Any], args: Any) -> str:
         numbers = ' | '.join(f'{shares[family]:.2f}' for family in families)
         lines.append(f'| {ARMS[name].title} | {numbers} |')
     return '\n'.join(lines) + '\n'
+
+
+def _check_table(checks: dict[str, Any]) -> list[str]:
+    titles = {'judge': 'the judge', 'own': "the user's own estimator"}
+    lines = [
+        '',
+        'Persons whom PoseModelCheck accepts (`max_distance=0.1, min_oks=0.3`, 70% of the joints), '
+        "with the judge, and with the user's own estimator, which learnt from the generators' "
+        'training images, 3% of them in rare poses. What is refused of the true images should not '
+        'be; what is accepted of the copies should not be.',
+        '',
+        '| | ' + ' | '.join(f'{titles[judge]}, rare / common' for judge in checks) + ' |',
+        '|---' * (len(checks) + 1) + '|',
+    ]
+    for name in next(iter(checks.values())):
+        shares = ' | '.join(
+            f'{checks[judge][name]["rare"]:.0%} / {checks[judge][name]["common"]:.0%}'
+            for judge in checks
+        )
+        title = ARMS[name].title if name in ARMS else name
+        lines.append(f'| {title} | {shares} |')
+    return lines
 
 
 def _cell(interval: dict[str, Any]) -> str:

@@ -12,10 +12,8 @@ where its result is in the work directory, so that an interrupted run is simply 
 import argparse
 import json
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,37 +30,12 @@ from fidelity_arms import (
     synthesize,
 )
 from fidelity_report import write_report
-from fidelity_worlds import Split, World, balance4view_world, figures_world
-from mmengine.config import Config
-from mmengine.runner import Runner
+from fidelity_training import SIZES, load_judge, train_generator, train_judge
+from fidelity_worlds import World, balance4view_world, figures_world
 
 ROOT = Path(__file__).resolve().parents[1]
 METAINFO = dict(from_file='configs/_base_/datasets/coco.py')
-JUDGE_CONFIG = ROOT / 'benchmarks' / 'configs' / 'judge_figures-128x96.py'
-VALIDATION = ('dataloader', 'evaluator', 'cfg')
 SHEET_TRIALS = 8
-FEW_IMAGES = 1000
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a run is: crops, generators, people, and iterations of both stages."""
-
-    crop: tuple[int, int]
-    base_channels: int
-    num_blocks: int
-    batch_size: int
-    stage1_iters: int
-    stage2_iters: int
-    people: int
-    judge_people: int
-    judge_epochs: int
-
-
-SIZES = {
-    'cpu': Size((48, 64), 32, 4, 16, 750, 50, 40, 300, 30),
-    'gpu': Size((96, 128), 64, 5, 32, 10000, 4000, 200, 2000, 30),
-}
 
 
 def parse_args() -> argparse.Namespace:
@@ -85,80 +58,16 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def train_judge(split: Split, work_dir: Path, size: Size) -> Path:
-    """Train the judge on true images; returns its checkpoint."""
-    # A small data set is shown more often, for as many steps.
-    few = len(split.content()['annotations']) < FEW_IMAGES
-    epochs = size.judge_epochs * (4 if few else 1)
-    checkpoint = work_dir / 'judge' / f'epoch_{epochs}.pth'
-    if not checkpoint.exists():
-        cfg = Config.fromfile(JUDGE_CONFIG)
-        cfg.merge_from_dict(
-            {
-                **split.options('train_dataloader.dataset'),
-                'work_dir': str(checkpoint.parent),
-                'train_cfg.max_epochs': epochs,
-                'param_scheduler.0.T_max': epochs,
-                'default_hooks.checkpoint.interval': epochs,
-            }
-        )
-        # What it is worth shows on the true images of the trials.
-        for mode in ('val', 'test'):
-            for key in VALIDATION:
-                cfg[f'{mode}_{key}'] = None
-        cfg.train_cfg.pop('val_interval')
-        Runner.from_cfg(cfg).train()
-    return checkpoint
+def run_seed(seed: int, world: World, judges: dict[str, Any], args: Any, device: str) -> None:
+    """Judge all arms of a seed; one file of results each.
 
-
-def load_judge(checkpoint: Path, device: str) -> Any:
-    """The judge, in evaluation mode."""
-    from mmpose.apis import init_model
-
-    return init_model(str(JUDGE_CONFIG), str(checkpoint), device=device)
-
-
-def train_generator(training: str, seed: int, split: Split, work_dir: Path, args: Any) -> Path:
-    """Train a generator with the project's own tool; returns its folder."""
-    folder = work_dir / 'generators' / f'{training}_{seed}'
-    size = SIZES[args.size]
-    total = size.stage1_iters + size.stage2_iters
-    if not (folder / f'iter_{total}.pth').exists():
-        dataset = 'train_dataloader.dataset'
-        options = {
-            'stage1_iters': size.stage1_iters,
-            'stage2_iters': size.stage2_iters,
-            'randomness.seed': seed,
-            'model.size': size.crop,
-            'model.generator1.base_channels': size.base_channels,
-            'model.generator2.base_channels': size.base_channels,
-            'model.generator1.num_blocks': size.num_blocks,
-            'model.generator2.num_blocks': size.num_blocks - 2,
-            'train_dataloader.batch_size': size.batch_size,
-            f'{dataset}.size': size.crop,
-            **split.options(f'{dataset}.dataset'),
-            'custom_hooks.0.dataset.size': size.crop,
-            **split.options('custom_hooks.0.dataset.dataset'),
-        }
-        config = ROOT / 'configs' / 'pg2' / f'{training}_figures-64x48.py'
-        command = [sys.executable, str(ROOT / 'tools' / 'train_pg2.py'), str(config), '--amp']
-        command += ['--work-dir', str(folder), '--resume', '--cfg-options']
-        command += [f'{key}={_option(value)}' for key, value in options.items()]
-        threads = max(1, (os.cpu_count() or 1) // args.jobs)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / 'output.log').open('a') as log:
-            subprocess.run(
-                command,
-                check=True,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={'OMP_NUM_THREADS': str(threads), **os.environ},
-            )
-    return folder
-
-
-def run_seed(seed: int, world: World, judge: Any, args: Any, device: str) -> None:
-    """Judge all arms of a seed; one file of results each."""
+    Args:
+        seed: The seed.
+        world: The data.
+        judges: 'judge', and the user's own estimator, 'own', where there is one.
+        args: The command line.
+        device: Where to do it.
+    """
     size, skeleton = SIZES[args.size], world.skeleton
     results = args.work_dir / 'results' / str(seed)
     missing = [name for name in args.arms if not (results / f'{name}.npz').exists()]
@@ -178,7 +87,7 @@ def run_seed(seed: int, world: World, judge: Any, args: Any, device: str) -> Non
         rare=np.array([trial.rare for trial in trials]),
         family=np.array([trial.family for trial in trials]),
         visible=visible,
-        true_hits=judge_images(judge, true_images, true_keypoints, visible, device),
+        **_verdicts(judges, true_images, true_keypoints, visible, device, 'true_'),
         moved=moved_joints(trials),
         asked=len(made),
     )
@@ -192,12 +101,29 @@ def run_seed(seed: int, world: World, judge: Any, args: Any, device: str) -> Non
         images, accepted = synthesize(arm, generator, trials, device)
         _save(
             results / f'{name}.npz',
-            hits=judge_images(judge, images, keypoints, visible, device),
+            **_verdicts(judges, images, keypoints, visible, device, ''),
             accepted=accepted,
             error=body_error(trials, images, skeleton),
             sheet=images[shown],
             **common,
         )
+
+
+def _verdicts(
+    judges: dict[str, Any],
+    images: np.ndarray,
+    keypoints: np.ndarray,
+    visible: np.ndarray,
+    device: str,
+    prefix: str,
+) -> dict[str, np.ndarray]:
+    verdicts = {}
+    for name, judge in judges.items():
+        hits, confirmed = judge_images(judge, images, keypoints, visible, device)
+        verdicts[f'{prefix}{name}_confirmed'] = confirmed
+        if name == 'judge':
+            verdicts[f'{prefix}hits'] = hits
+    return verdicts
 
 
 def check_settings(args: Any) -> None:
@@ -228,10 +154,6 @@ def sheet_trials(trials: list[Trial]) -> list[int]:
     return chosen
 
 
-def _option(value: Any) -> str:
-    return ','.join(map(str, value)) if isinstance(value, tuple) else json.dumps(value).strip('"')
-
-
 def main() -> None:
     """Train what is missing, judge what is not judged yet, write the report."""
     args = parse_args()
@@ -251,12 +173,16 @@ def main() -> None:
             pool.submit(train_generator, training, seed, world.train[seed], args.work_dir, args)
             for training, seed in jobs
         ]
-        checkpoint = train_judge(world.judge, args.work_dir, size)
+        checkpoints = {'judge': train_judge(world.judge, args.work_dir / 'judge', size)}
         for future in started:
             future.result()
-    judge = load_judge(checkpoint, device)
+    if args.data == 'figures':
+        # What a user has, who lets the estimator judge that he is about to improve.
+        own = train_judge(world.train[args.seeds[0]], args.work_dir / 'own', size)
+        checkpoints['own'] = own
+    judges = {name: load_judge(path, device) for name, path in checkpoints.items()}
     for seed in args.seeds:
-        run_seed(seed, world, judge, args, device)
+        run_seed(seed, world, judges, args, device)
     name = 'label_fidelity' if args.data == 'figures' else f'label_fidelity_{args.data}'
     write_report(args, asdict(size), args.out / name)
 
