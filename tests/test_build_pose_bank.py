@@ -101,6 +101,25 @@ def test_new_poses_and_pictures(main, write, tmp_path, capsys):
     np.testing.assert_array_equal(again.keypoints, bank.keypoints)
 
 
+def test_a_bank_is_kept_where_its_pictures_fail(main, write, tmp_path, capsys):
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    few = write('few.json', people(1), categories=[COCO_CATEGORY])
+    options = ('--plot', str(tmp_path / 'charts'), '--reference', few)
+    out = tmp_path / 'bank.npz'
+    assert main([mine, *options, '--out', str(out)]) == 1
+    assert 'error:' in capsys.readouterr().err
+    assert len(PoseBank.load(out)) == 60
+
+
+def test_pictures_without_matplotlib_are_refused_before_the_work(
+    main, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(main.__globals__, 'find_spec', lambda name: None)
+    out = tmp_path / 'bank.npz'
+    assert main([str(tmp_path / 'no.json'), '--plot', str(tmp_path), '--out', str(out)]) == 1
+    assert 'pip install matplotlib' in capsys.readouterr().err
+
+
 def test_rarity_options_reach_the_bank(main, write, tmp_path):
     mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
     options = ('--density', 'gmm', '--rotation-invariant', '--no-mirror-invariant', '--alpha', 1)

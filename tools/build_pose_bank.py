@@ -6,7 +6,9 @@ names its joints by an MMPose data set config, e.g. mpii.json::configs/_base_/da
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.novel import add_novel_poses
@@ -108,8 +110,8 @@ def _parse_substitute(text: str) -> tuple[str, tuple[str, ...]]:
     return joint, tuple(parts.split('+'))
 
 
-def build(args: argparse.Namespace) -> PoseBank:
-    """Read, weigh, add new poses and plot, as the arguments say."""
+def build(args: argparse.Namespace) -> tuple[PoseBank, dict[str, Any]]:
+    """Read, weigh and add new poses as the arguments say; the bank, and what `plot_bank` needs."""
     reading = dict(
         min_visible=args.min_keypoints,
         substitutes=dict(args.map),
@@ -149,11 +151,8 @@ def build(args: argparse.Namespace) -> PoseBank:
             min_visible=args.min_keypoints,
             seed=args.seed,
         )
-    if args.plot is not None:
-        parents = None if new is None else new.parents
-        files = plot_bank(bank, args.plot, reference=reference, parents=parents, seed=args.seed)
-        print(f'pictures: {", ".join(map(str, files))}')
-    return bank
+    parents = None if new is None else new.parents
+    return bank, dict(reference=reference, parents=parents, seed=args.seed)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -162,13 +161,19 @@ def main(argv: list[str] | None = None) -> int:
     if args.out.exists() and not args.overwrite:
         print(f'{args.out} exists: pass --overwrite to replace it', file=sys.stderr)
         return 1
+    if args.plot is not None and find_spec('matplotlib') is None:
+        print('error: --plot needs matplotlib: pip install matplotlib', file=sys.stderr)
+        return 1
     try:
-        bank = build(args)
+        bank, shown = build(args)
         bank.save(args.out)
+        print(f'{bank.summary()}\nwritten: {args.out}')
+        if args.plot is not None:
+            files = plot_bank(bank, args.plot, **shown)
+            print(f'pictures: {", ".join(map(str, files))}')
     except (ValueError, FileNotFoundError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(f'{bank.summary()}\nwritten: {args.out}')
     return 0
 
 

@@ -85,7 +85,8 @@ def novel_poses(
     The first parent is drawn by weight, so that rare families are filled; the second is one of its
     nearest neighbours. They are mixed bone by bone (:func:`interpolate_poses`) at a random share.
     Then every bone off the head is turned by a random angle with all that hangs on it, and the body
-    as a whole is too. What is not plausible is thrown away.
+    as a whole is too. What is out of reach (:func:`pg2aug.poses.plausibility.plausible_poses`) is
+    thrown away.
 
     Args:
         keypoints: ``(N, K, 2)`` pixels.

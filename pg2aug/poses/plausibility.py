@@ -114,7 +114,7 @@ def limb_trust(lengths: Array, usual: Array, skeleton: Skeleton) -> Array:
         ``(N,)`` float64 in [0, 1].
     """
     relative = (lengths - _LIMB_SLACK) / np.where(usual > 0, usual, np.nan)
-    twin = _opposite_limbs(skeleton)
+    twin = mirrored_limbs(skeleton.limbs, skeleton)
     one_sided = lengths >= _ONE_SIDED * lengths[:, twin]
     one_sided[:, twin == np.arange(len(twin))] = False
     begin = np.where(one_sided, _LONG_ON_ONE_SIDE, _LONG)
@@ -138,9 +138,8 @@ def usual_lengths(lengths: Array) -> Array:
     return usual
 
 
-def _opposite_limbs(skeleton: Skeleton) -> npt.NDArray[np.int64]:
-    """Index of the mirrored limb of each, its own where there is none."""
-    flip = skeleton.flip_indices
-    index = {frozenset(limb): i for i, limb in enumerate(skeleton.limbs)}
-    mirrored = [frozenset(flip[joint] for joint in limb) for limb in skeleton.limbs]
-    return np.array([index.get(limb, i) for i, limb in enumerate(mirrored)])
+def mirrored_limbs(limbs: tuple[tuple[int, int], ...], skeleton: Skeleton) -> npt.NDArray[np.int64]:
+    """For each of M limbs the index (M,) of its mirrored limb, its own where there is none."""
+    flip, places = skeleton.flip_indices, {frozenset(limb): i for i, limb in enumerate(limbs)}
+    mirrored = [places.get(frozenset((flip[a], flip[b])), i) for i, (a, b) in enumerate(limbs)]
+    return np.array(mirrored, np.int64)

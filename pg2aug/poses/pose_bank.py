@@ -2,6 +2,8 @@
 
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -18,6 +20,7 @@ from pg2aug.poses.skeleton import Skeleton
 from pg2aug.poses.weighing import Density, WeighingOptions, weigh_poses
 
 _ARRAYS = ('keypoints', 'visible', 'weights', 'rarity')
+_UNREADABLE = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +64,11 @@ class PoseBank:
     ) -> 'PoseBank':
         """Weigh poses by their rarity, among each other or in a data set.
 
-        Implausible poses (:func:`pg2aug.poses.plausibility.plausible_poses`) get weight 0 and are
-        counted. The effective sample size of the others is at least N / 10.
+        Implausible poses, by :func:`pg2aug.poses.plausibility.within_reach` or by limbs that
+        :func:`pg2aug.poses.plausibility.limb_trust` does not trust at all, get weight 0 and are
+        counted; weights of others are multiplied by that trust and by
+        :func:`pg2aug.poses.isolation.isolation_trust`. Their effective sample size is at least
+        N / 10.
 
         Args:
             keypoints: ``(N, K, 2)``, N at least 1.
@@ -138,7 +144,7 @@ class PoseBank:
             with np.load(io.BytesIO(fileio.get(path)), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in _ARRAYS}
                 meta = json.loads(str(archive['meta']))
-        except (KeyError, ValueError, OSError) as error:
+        except _UNREADABLE as error:
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.csgraph import connected_components, shortest_path
 
+from pg2aug.poses.plausibility import mirrored_limbs
 from pg2aug.poses.scale import body_scales, limb_lengths, typical_limb_lengths
 from pg2aug.poses.skeleton import Skeleton
 
@@ -52,7 +53,7 @@ def segment_lengths(
     lengths = np.zeros((len(points), 0))
     if limbs:
         lengths = limb_lengths(points, labelled, limbs)
-        lengths = np.fmax(lengths, lengths[:, _mirrored(limbs, skeleton)])
+        lengths = np.fmax(lengths, lengths[:, mirrored_limbs(limbs, skeleton)])
     if not skeleton.torso:
         return lengths
     corners = points[:, list(skeleton.torso)]
@@ -196,9 +197,3 @@ def _roots(part: npt.NDArray[np.bool_], ways: Floats, torso: tuple[int, ...]) ->
     furthest = ways[np.ix_(members, members)].max(axis=1)
     middle: list[int] = members[furthest == furthest.min()].tolist()
     return own or middle
-
-
-def _mirrored(limbs: tuple[tuple[int, int], ...], skeleton: Skeleton) -> list[int]:
-    """For each limb the index of its mirrored limb; its own where there is none."""
-    flip, places = skeleton.flip_indices, {frozenset(limb): i for i, limb in enumerate(limbs)}
-    return [places.get(frozenset((flip[a], flip[b])), i) for i, (a, b) in enumerate(limbs)]

@@ -174,6 +174,23 @@ def test_a_pickle_in_a_bank_is_not_loaded(tmp_path):
         PoseBank.load(tmp_path / 'evil.npz')
 
 
+@pytest.mark.parametrize('damage', ['cut', 'garbled', 'PK only'])
+def test_a_damaged_bank_is_told_as_one(tmp_path, damage):
+    path = tmp_path / 'bank.npz'
+    _mostly_standing().save(path)
+    content = path.read_bytes()
+    garbled = bytearray(content)
+    garbled[200:400] = b'x' * 200
+    wrong = {
+        'cut': content[: len(content) // 2],
+        'garbled': bytes(garbled),
+        'PK only': b'PK\x03\x04',
+    }
+    path.write_bytes(wrong[damage])
+    with pytest.raises(ValueError, match='is no pose bank'):
+        PoseBank.load(path)
+
+
 def test_wrong_number_of_triplets_is_refused(write):
     annotations = _annotations(people(3))
     annotations[2]['keypoints'] = [0] * 42
