@@ -115,7 +115,7 @@ class DeferredBatch:
         target = np.stack([plan.target_keypoints for plan in self.plans])[rows, self.orders]
         labelled = np.stack([plan.target_visible for plan in self.plans])[rows, self.orders] > 0
         final = transform_points(torch.from_numpy(target), self.matrices).to(found)
-        weights = torch.cat([s.gt_instance_labels.keypoint_weights for s in self.samples])
+        weights = torch.stack([_joint_weights(sample) for sample in self.samples])
         trained_on = torch.from_numpy(labelled).to(weights.device) & (weights > 0)
         return keypoint_errors(found, final, trained_on), trained_on.any(dim=1)
 
@@ -135,6 +135,12 @@ def keypoint_errors(found: Tensor, keypoints: Tensor, counted: Tensor) -> Tensor
     diagonal = (high - low).norm(dim=1, keepdim=True).clamp_min(1)
     distance = ((found - keypoints).norm(dim=2) / diagonal).clamp_max(MAX_ERROR)
     return distance.where(counted, 0.0).sum(dim=1) / counted.sum(dim=1).clamp_min(1)
+
+
+def _joint_weights(sample: Any) -> Tensor:
+    """(K,) weights: of codecs of several levels, which have weights for each, the largest."""
+    weights: Tensor = sample.gt_instance_labels.keypoint_weights
+    return weights.reshape(-1, weights.shape[-1]).amax(dim=0)
 
 
 def _take_plan(sample: Any) -> Plan:

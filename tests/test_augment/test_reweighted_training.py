@@ -141,6 +141,32 @@ def test_errors_are_measured_in_the_networks_frame(make_augment, smooth_persons,
     assert batch.estimation_errors(None)[0].max() > 0.2
 
 
+def test_weights_of_several_levels_count_where_any_level_trains(
+    make_augment, smooth_persons, monkeypatch
+):
+    """MSPN and RSN have weights (L, 1, K) for each sample."""
+    preprocessor = PoseDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    augment = make_augment()
+    augment.deferred = True
+    samples = [make_sample(person_id=i, seed=i) for i in range(4)]
+    batch = DeferredBatch.take(run_pipeline(augment, *CASES['plain'], samples, preprocessor))
+    batch.synthesize(augment.synthesizer, preprocessor)
+    found = torch.zeros(len(batch.plans), 17, 2)
+    monkeypatch.setattr('pg2aug.augment.deferred.predict_keypoints', lambda *_: (found, None))
+    expected, _ = batch.estimation_errors(None)
+    for number, sample in enumerate(batch.samples):
+        labels = sample.gt_instance_labels
+        levels = labels.keypoint_weights[None].repeat(3, 1, 1)
+        levels[:2] = 0
+        if number == 0:
+            levels[:] = 0
+        labels.set_field(levels, 'keypoint_weights', dtype=None)
+    errors, counted = batch.estimation_errors(None)
+    assert counted.tolist() == [number > 0 for number in range(len(batch.plans))]
+    assert len(counted) > 1
+    torch.testing.assert_close(errors[1:], expected[1:])
+
+
 def test_joints_that_are_not_trained_on_are_no_error():
     keypoints = torch.zeros(2, 3, 2)
     keypoints[:, 1] = torch.tensor([30.0, 40.0])
