@@ -198,6 +198,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
                 dropped[f'without {self.identity_key!r}'] += 1
             elif np.count_nonzero(info['keypoints_visible'][0] > 0) < self.min_visible:
                 dropped[f'with fewer than {self.min_visible} labelled joints'] += 1
+            elif _coincide(info['keypoints'][0], info['keypoints_visible'][0]):
+                dropped['whose labelled joints all coincide'] += 1
             else:
                 groups.setdefault(identity, []).append(index)
         least = 1 if self.pairing == 'self' else 2
@@ -246,3 +248,9 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             f'identity_key={self.identity_key!r}; the annotations have the keys {sorted(keys)}: '
             "set identity_key to one of them, or min_visible lower, or use pairing='self'"
         )
+
+
+def _coincide(keypoints: NDArray[Any], visible: NDArray[Any]) -> bool:
+    """Whether the labelled joints are all at one place, where no body has any extent."""
+    joints = keypoints[visible > 0]
+    return not np.ptp(joints, axis=0).any() if len(joints) else True

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,6 +173,28 @@ def test_rare_poses_are_drawn_more_often(make_pairs, bank):
         assert similarity_residual(pose, visible, via, shown) < 1e-2
 
 
+def test_persons_whose_joints_coincide_are_dropped_and_counted(people, monkeypatch, tmp_path):
+    content = json.loads((Path(people['data_root']) / people['ann_file']).read_text())
+    annotation = content['annotations'][3]
+    annotation['keypoints'] = [20, 30, 2] * 17
+    (tmp_path / 'point.json').write_text(json.dumps(content))
+    lines = []
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handle', lambda record: lines.append(record.getMessage()))
+    folder = Path(people['data_root']) / people['data_prefix']['img']
+    config = dict(
+        people,
+        data_root='',
+        ann_file=str(tmp_path / 'point.json'),
+        data_prefix=dict(img=str(folder)),
+    )
+    pairs = PersonPairDataset(config, size=SIZE, pairing='self', flip=False)
+    ids = {pairs[index]['target_id'] for index in range(INSTANCES - 1)}
+    assert len(ids) == INSTANCES - 1
+    assert annotation['id'] not in ids
+    assert '1 whose labelled joints all coincide' in '\n'.join(lines)
+
+
 def test_poses_without_a_whole_torso_are_not_drawn(make_pairs, bank):
     found = PoseBank.load(bank)
     hip = found.skeleton.torso[-1]
@@ -237,7 +260,9 @@ def test_identity_pairs_have_no_via(tmp_path):
 def test_the_condition_is_damaged_and_its_warp_leads_back_near_the_truth(make_pairs):
     pairs = make_pairs(flip=False)
     items = [item for item in map(pairs.__getitem__, range(48)) if not is_mirrored(item)]
-    batch = PG2DataPreprocessor(COCO_METAINFO, 2.0, aligned=True)(default_collate(items))
+    batch = PG2DataPreprocessor(COCO_METAINFO, 2.0, foreground=True, aligned=True)(
+        default_collate(items)
+    )
     covered = (batch['warp'][:, 3:] > 0.9) & (batch['mask'] > 0)
     error = {
         name: (batch[name][:, :3] - batch['target']).abs().mean(dim=1, keepdim=True)[covered]
