@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pg2aug.models.limb_warp import Body, limb_warp
+from pg2aug.models.preprocessor import inside_photo
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
@@ -43,6 +44,8 @@ class LimbWarpGenerator(nn.Module):
             Body(*(data[f'{role}_{name}'] for name in ('keypoints', 'visible', 'radius')))
             for role in ('condition', 'target')
         )
-        warped = limb_warp(data['condition_image'].float(), source, target, self.skeleton)
+        images = data['condition_image'].float()
+        known = inside_photo(images)
+        warped = limb_warp(images * known, source, target, self.skeleton, known)
         coverage = warped[:, 3:]
         return torch.cat([warped[:, :3] / coverage.clamp_min(1e-3), coverage], dim=1)

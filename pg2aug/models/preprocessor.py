@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
+from torch.nn import functional as F
 
 from pg2aug.models.hole_filling import push_pull
 from pg2aug.models.limb_warp import Body, limb_warp
@@ -32,11 +33,36 @@ def to_image_range(images: Tensor) -> Tensor:
     return images.float().flip(1).add_(1).mul_(127.5).clamp_(0, 255)
 
 
+def inside_photo(images: Tensor, black: float = 0.0) -> Tensor:
+    """Which pixels of upright crops show the photo, rather than the black beyond its border.
+
+    Rows and columns that are black from a side of the crop on lie beyond the photo; black anywhere
+    else is dark clothing. The first row or column of the photo, blended with the black, is left
+    out.
+
+    Args:
+        images: (N, 3, H, W) crops.
+        black: Value of black.
+
+    Returns:
+        (N, 1, H, W) float32, 1 inside and 0 outside.
+    """
+    shown = (images > black).any(dim=1)
+    return (_extent(shown.any(dim=2))[:, :, None] * _extent(shown.any(dim=1))[:, None])[:, None]
+
+
+def _extent(shown: Tensor) -> Tensor:
+    """From the first to the last True of (N, L), less one where that is not the end: (N, L)."""
+    counts = shown.int()
+    within = (counts.cumsum(dim=1) > 0) & (counts.flip(1).cumsum(dim=1).flip(1) > 0)
+    return -F.max_pool1d(-within.float(), 3, stride=1, padding=1)
+
+
 def smooth_background(images: Tensor, person: Tensor, black: float = 0.0) -> Tensor:
     """Crops without their persons, who are replaced by a smooth continuation of what is around.
 
     Args:
-        images: (N, 3, H, W) crops. Black is taken for what lies beyond the image: not continued.
+        images: (N, 3, H, W) crops. What :func:`inside_photo` leaves out is not continued.
         person: (N, 1, H, W), greater than 0 where the person may be.
         black: Value of black.
 
@@ -44,8 +70,8 @@ def smooth_background(images: Tensor, person: Tensor, black: float = 0.0) -> Ten
         (N, 3, H, W) float32.
     """
     free = person <= 0
-    known = free & (images > black).any(dim=1, keepdim=True)
-    return torch.where(free, images.float(), push_pull(images, known.float()))
+    known = free * inside_photo(images, black)
+    return torch.where(free, images.float(), push_pull(images, known))
 
 
 @MODELS.register_module()
@@ -109,10 +135,13 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             the person and where it may be, and ``background`` (N, 3, H, W) where there is a target.
 
         Raises:
-            ValueError: If the number of joints is not the skeleton's.
+            ValueError: If the number of joints is not the skeleton's, or there is a pose ``via``
+                without ``foreground`` and ``aligned``.
         """
         data = self.cast_data(data)
         self._check_joints(data['target_keypoints'])
+        if 'via_keypoints' in data:
+            self._check_self_pairs()
         shape = tuple(data['condition_image'].shape[-2:])
         joints = data['target_keypoints'], data['target_visible'], shape
         batch = dict(
@@ -132,11 +161,13 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         image = to_model_range(data['condition_image'])
         if not (self.foreground or self.aligned or 'via_keypoints' in data):
             return {'condition': image}
-        source, known = _body(data, 'condition'), None
+        source, known = _body(data, 'condition'), inside_photo(image, black=-1.0)
+        # Grey where nothing is known, as where a moved person is not: black is no sleeve.
+        image = image * known
         shape = image.shape[-2], image.shape[-1]
         if 'via_keypoints' in data:
             via = _body(data, 'via')
-            moved = limb_warp(image, source, via, self.skeleton)
+            moved = limb_warp(image, source, via, self.skeleton, known)
             image, known, source = moved[:, :3], moved[:, 3:], via
         batch = {'condition': image}
         if self.foreground:
@@ -165,6 +196,16 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             radius * body.radius,
             hands_and_feet=hands_and_feet,
         )
+
+    def _check_self_pairs(self) -> None:
+        missing = [name for name in ('foreground', 'aligned') if not getattr(self, name)]
+        if missing:
+            raise ValueError(
+                "the pairs of PersonPairDataset(pairing='self') show a person moved limb by limb "
+                'and nothing around it, which nothing of a target can be told from without the '
+                f'warp back, cut out: set {" and ".join(f"{name}=True" for name in missing)} in '
+                "model.data_preprocessor, or pairing='identity'"
+            )
 
     def _check_joints(self, keypoints: Tensor) -> None:
         if keypoints.shape[1] != self.skeleton.num_keypoints:

@@ -44,6 +44,17 @@ def test_edges_have_the_colour_of_the_person_and_are_not_darkened(generator):
     torch.testing.assert_close(found, color[:, 0, 0].expand_as(found), atol=0.1, rtol=0)
 
 
+def test_what_lies_beyond_the_photo_is_not_laid_anywhere(generator):
+    data = make_batch()
+    data['condition_image'] = torch.full_like(data['condition_image'], 200)
+    data['condition_image'][:, :, SIZE[1] // 2 :] = 0
+    made = generator.synthesize(data)
+    whole = warped(data, generator.skeleton)[:, 3]
+    assert made[:, 3].sum() < 0.8 * whole.sum()
+    found = made[:, :3].movedim(1, -1)[made[:, 3] > 0.05]
+    torch.testing.assert_close(found, torch.full_like(found, 200), atol=0.1, rtol=0)
+
+
 def test_neither_weights_nor_gradients(generator):
     assert not generator.state_dict()
     assert not generator.synthesize(make_batch()).requires_grad

@@ -5,12 +5,16 @@ from helpers import COCO_METAINFO, make_batch
 from pg2aug.models import Body, PG2DataPreprocessor, keypoint_heatmaps, limb_warp, pose_mask
 from pg2aug.models.preprocessor import (
     CORE_RADIUS,
+    FOREGROUND_RADIUS,
     SUPPORT_RADIUS,
+    inside_photo,
     smooth_background,
     to_image_range,
     to_model_range,
 )
 from pg2aug.models.rasterize import body_alpha, body_distance
+
+SELF_PAIRS = dict(foreground=True, aligned=True)
 
 
 def test_model_range_is_rgb_and_the_way_back_is_exact():
@@ -156,6 +160,67 @@ def test_black_beyond_the_image_is_not_continued_into_the_background(black):
     assert torch.equal(made[..., 22:], images[..., 22:])
 
 
+@pytest.mark.parametrize('black', [0.0, -1.0])
+def test_what_is_black_within_the_photo_is_inside(black):
+    images = torch.full((2, 3, 20, 30), black + 0.5)
+    # Dark clothing that reaches the border of the first crop; of the other it is the whole crop.
+    images[:, :, 5:20, 8:12] = black
+    images[0, :, :, 22:], images[0, :, :3] = black, black
+    expected = torch.zeros(1, 20, 30)
+    expected[:, 4:, :21] = 1
+    inside = inside_photo(images, black)
+    assert torch.equal(inside[0], expected)
+    assert (inside[1] == 1).all()
+    assert not inside_photo(torch.full((1, 3, 20, 30), black), black).any()
+
+
+def truncated_batch():
+    """White crops of photos that end at the knees, in the same pose twice."""
+    data = make_batch(size=(64, 128))
+    for name in ('keypoints', 'visible', 'radius'):
+        data[f'condition_{name}'] = data[f'target_{name}']
+    end = int(data['condition_keypoints'][:, 13:15, 1].min())
+    data['condition_image'] = torch.full((3, 3, 128, 64), 255, dtype=torch.uint8)
+    data['condition_image'][:, :, end:] = 0
+    return data, end
+
+
+def test_black_beyond_the_photo_is_not_part_of_the_person():
+    data, end = truncated_batch()
+    batch = PG2DataPreprocessor(COCO_METAINFO, **SELF_PAIRS)(data)
+    warp, legs = batch['warp'], batch['mask'][:, 0, end + 2 :]
+    assert legs.sum() > 100
+    assert not warp[:, 3, end + 2 :].any()
+    # White times coverage, without a dark edge.
+    assert (warp[:, 3] > 0.99).sum() > 500
+    torch.testing.assert_close(warp[:, :3], warp[:, 3:].expand(-1, 3, -1, -1))
+    assert batch['condition'].min() >= 0
+
+
+def test_through_via_it_stays_unknown():
+    data, end = truncated_batch()
+    for name in ('keypoints', 'visible', 'radius'):
+        data[f'via_{name}'] = data[f'target_{name}']
+    data['via_keypoints'] = data['via_keypoints'] - torch.tensor([3.0, 4.0])
+    warp = PG2DataPreprocessor(COCO_METAINFO, **SELF_PAIRS)(data)['warp']
+    assert not warp[:, 3, end + 4 :].any()
+    assert (warp[:, 3] > 0.99).sum() > 500
+    torch.testing.assert_close(warp[:, :3], warp[:, 3:].expand(-1, 3, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ('options', 'missing'),
+    [
+        ({}, 'set foreground=True and aligned=True in'),
+        (dict(aligned=True), 'set foreground=True in'),
+        (dict(foreground=True, matte=True), 'set aligned=True in'),
+    ],
+)
+def test_self_pairs_that_nothing_can_be_learnt_from_are_refused(options, missing):
+    with pytest.raises(ValueError, match=missing):
+        PG2DataPreprocessor(COCO_METAINFO, **options)(via_batch())
+
+
 def via_batch():
     """A batch whose condition is the target, and goes through another pose."""
     data, other = make_batch(size=(64, 128)), make_batch(size=(64, 128), seed=7)
@@ -172,11 +237,14 @@ def via_batch():
 
 def test_via_the_condition_is_in_another_pose_and_damaged():
     data = via_batch()
-    preprocessor = PG2DataPreprocessor(COCO_METAINFO)
+    preprocessor = PG2DataPreprocessor(COCO_METAINFO, **SELF_PAIRS)
     batch = preprocessor(data)
     bodies = person(data, 'condition'), person(data, 'via')
     moved = limb_warp(to_model_range(data['condition_image']), *bodies, preprocessor.skeleton)
-    assert torch.equal(batch['condition'], moved[:, :3])
+    via = bodies[1]
+    cut = (via.keypoints, via.visible, (128, 64), preprocessor.skeleton)
+    cut = body_alpha(*cut, FOREGROUND_RADIUS * via.radius, hands_and_feet=False)
+    assert torch.equal(batch['condition'], moved[:, :3] * cut)
     error = (batch['condition'] - batch['target']).abs().mean(dim=1, keepdim=True)
     assert error[batch['mask'] > 0].mean() > 0.1
     # Of the scene around it nothing is left.
@@ -185,7 +253,7 @@ def test_via_the_condition_is_in_another_pose_and_damaged():
 
 def test_via_the_warp_leads_back_near_the_truth():
     data = via_batch()
-    batch = PG2DataPreprocessor(COCO_METAINFO, aligned=True)(data)
+    batch = PG2DataPreprocessor(COCO_METAINFO, **SELF_PAIRS)(data)
     covered = (batch['warp'][:, 3:] > 0.99) & (batch['mask'] > 0)
     assert covered.sum() > 0.7 * batch['mask'].sum()
     errors = {
@@ -200,7 +268,7 @@ def test_via_what_the_condition_does_not_show_is_not_known_afterwards():
     data = via_batch()
     data['condition_visible'] = data['condition_visible'].clone()
     data['condition_visible'][:, [13, 14, 15, 16]] = 0
-    warp = PG2DataPreprocessor(COCO_METAINFO, aligned=True)(data)['warp']
+    warp = PG2DataPreprocessor(COCO_METAINFO, **SELF_PAIRS)(data)['warp']
     for i, joints in enumerate(data['target_keypoints'].round().long()):
         x, y = joints[15:].T
         assert (warp[i, 3, y.clamp(0, 127), x.clamp(0, 63)] == 0).all()
