@@ -25,6 +25,9 @@ TITLES = ('condition', 'target pose', 'target', 'coarse', 'refined')
 class SampleSheetHook(Hook):
     """Every so many iterations, a sheet: condition, target pose, target, coarse, refined.
 
+    With a model whose preprocessor is ``aligned``, also the condition warped to the target pose,
+    which is what G1 corrects: of self-pairs the condition is the target, until it is warped.
+
     The pairs are spread evenly over the dataset and stay the same, so that sheets can be compared.
     A sheet goes to ``samples/`` in the work directory and to the visualizer's backends.
 
@@ -69,15 +72,21 @@ class SampleSheetHook(Hook):
         model.eval()
         with torch.no_grad():
             outputs = model.val_step(self.batch)
+            warps = model.data_preprocessor(self.batch).get('warp')
         model.train()
-        sheet = sample_sheet(self.batch, outputs, model.data_preprocessor.skeleton, self.scale)
+        skeleton = model.data_preprocessor.skeleton
+        sheet = sample_sheet(self.batch, outputs, skeleton, self.scale, warps)
         iteration = runner.iter + 1
         write_png(Path(runner.work_dir) / 'samples' / f'iter_{iteration}.png', sheet)
         runner.visualizer.add_image('samples', sheet[..., ::-1], step=iteration)
 
 
 def sample_sheet(
-    batch: dict[str, Any], outputs: Any, skeleton: Skeleton, scale: int = 1
+    batch: dict[str, Any],
+    outputs: Any,
+    skeleton: Skeleton,
+    scale: int = 1,
+    warps: torch.Tensor | None = None,
 ) -> NDArray[np.uint8]:
     """Draw a sheet of synthesised pairs.
 
@@ -86,6 +95,8 @@ def sample_sheet(
         outputs: What :meth:`PG2.val_step` made of it.
         skeleton: Skeleton of the poses.
         scale: Integer enlargement of the images.
+        warps: (N, 4, H, W) ``warp`` of :class:`PG2DataPreprocessor`, shown on grey after the
+            condition; None leaves this column out.
 
     Returns:
         (H, W, 3) BGR uint8 sheet, one row a pair.
@@ -97,8 +108,11 @@ def sample_sheet(
         keypoints = batch['target_keypoints'][i].numpy()
         pose = skeleton_image(size, keypoints, batch['target_visible'][i].numpy(), skeleton)
         shown = [batch['condition_image'][i], pose, batch['target_image'][i], coarse, refined]
+        if warps is not None:
+            shown.insert(1, to_image_range(warps[i : i + 1, :3])[0])
         rows.append([_enlarge(_to_array(image), scale) for image in shown])
-    return contact_sheet(rows, TITLES)
+    titles = TITLES if warps is None else (TITLES[0], 'warped', *TITLES[1:])
+    return contact_sheet(rows, titles)
 
 
 def _to_array(image: NDArray[np.uint8] | torch.Tensor) -> NDArray[np.uint8]:

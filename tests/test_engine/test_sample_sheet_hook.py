@@ -1,11 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
-from helpers import SIZE, make_batch, make_pg2
+from helpers import SIZE, TINY_MODEL, make_batch, make_pg2
 from torch.utils.data import default_collate
 
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.engine.sample_sheet_hook import TITLES, SampleSheetHook, sample_sheet
+from pg2aug.models.preprocessor import to_image_range
 from pg2aug.visualization import contact_sheet, skeleton_image
 
 
@@ -34,6 +37,32 @@ def test_a_sheet_shows_each_pair_and_what_was_made_of_it():
     large = sample_sheet(batch, outputs, skeleton, scale=2)
     assert large.shape[0] - sheet.shape[0] == 2 * 64
     assert large.shape[1] - sheet.shape[1] == 5 * 32
+
+
+def test_self_pairs_show_what_the_generator_gets(people, tmp_path):
+    options = dict(foreground=True, aligned=True, matte=True)
+    preprocessor = {**TINY_MODEL['data_preprocessor'], **options}
+    model = make_pg2(data_preprocessor=preprocessor)
+    cfg = dict(type='pg2aug.PersonPairDataset', size=SIZE, dataset=people, pairing='self')
+    hook = SampleSheetHook(cfg, num_pairs=2)
+    hook.before_train(runner=None)
+    sheets = []
+    visualizer = SimpleNamespace(add_image=lambda name, sheet, step: sheets.append(sheet))
+    runner = SimpleNamespace(model=model, work_dir=tmp_path, iter=6, visualizer=visualizer)
+    hook._make_sheet(runner)
+    model.eval()
+    with torch.no_grad():
+        warps = model.data_preprocessor(hook.batch)['warp']
+        outputs = model.val_step(hook.batch)
+    skeleton = model.data_preprocessor.skeleton
+    plain = sample_sheet(hook.batch, outputs, skeleton)
+    sheet = sample_sheet(hook.batch, outputs, skeleton, warps=warps)
+    np.testing.assert_array_equal(sheets[0][..., ::-1], sheet)
+    assert sheet.shape[1] - plain.shape[1] >= SIZE[0]
+    # The second of the columns: grey beyond the limbs, and not the condition.
+    shown = to_array(to_image_range(warps[:1, :3])[0].round().to(torch.uint8))
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, shown.shape)[:, :, 0]
+    assert (windows == shown).all(axis=(2, 3, 4)).any()
 
 
 @pytest.mark.parametrize(('num_pairs', 'indices'), [(1, [0]), (3, [0, 8, 17]), (99, range(18))])
