@@ -26,6 +26,8 @@ TORSO_MARGIN = 0.75
 """How far a torso reaches beyond its corner joints, over the limb radius."""
 
 _SOFTNESS = 0.25
+# Of all bones of a step together; a pixel of a bone takes some 70 bytes while it is worked on.
+_PIXELS_AT_ONCE = 2**19
 _TINY = 1e-3
 
 
@@ -112,9 +114,11 @@ def limb_warp(
     known = torch.ones_like(images[:, :1]) if coverage is None else coverage
     padded = torch.cat([images, known], dim=1).float()
     warped = torch.zeros_like(padded)
+    limit = padded.new_tensor([shape[1] - 1, shape[0] - 1])
     for points, inside in _layers(_labelled(source), _labelled(target), skeleton, shape):
         # Beyond the image the last channel is 0: nothing is known there.
-        layer = _sample(padded, points) * inside[:, None]
+        layer = F.grid_sample(padded, points / limit * 2 - 1, align_corners=True)
+        layer = layer * inside[:, None]
         warped = warped * (1 - layer[:, -1:]) + layer
     return warped
 
@@ -138,13 +142,11 @@ def _layers(
         bones.append(_torso_bone(source, target, skeleton))
     if skeleton.torso and skeleton.head:
         bones.append(_neck_bone(source, target, skeleton))
-    behind_head = len(bones)
-    bones += [_limb_bone(source, target, skeleton, limb) for limb in upper]
-    layers = _warp_bones(bones, grid, target.radius)
-    yield from layers[:behind_head]
+    yield from _warp_bones(bones, grid, target.radius)
     if skeleton.head:
         yield _warp_head(source, target, skeleton, grid)
-    yield from layers[behind_head:]
+    bones = [_limb_bone(source, target, skeleton, limb) for limb in upper]
+    yield from _warp_bones(bones, grid, target.radius)
 
 
 def _body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
@@ -257,12 +259,14 @@ def _neck_and_head(body: Body, skeleton: Skeleton) -> tuple[tuple[Tensor, Tensor
 
 def _warp_bones(
     bones: Sequence[_Bone], grid: Tensor, radius: Tensor
-) -> list[tuple[Tensor, Tensor]]:
-    if not bones:
-        return []
-    count = len(bones)
-    points, coverage = _warp_bone(_Bone.join(bones), grid, radius.repeat(count))
-    return list(zip(points.chunk(count), coverage.chunk(count), strict=True))
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Layers of bones, as many at a time as fit into the bound on memory, but at least one."""
+    pixels = max(1, len(radius) * grid.shape[0] * grid.shape[1])
+    size = max(1, _PIXELS_AT_ONCE // pixels)
+    for group in (bones[i : i + size] for i in range(0, len(bones), size)):
+        count = len(group)
+        points, coverage = _warp_bone(_Bone.join(group), grid, radius.repeat(count))
+        yield from zip(points.chunk(count), coverage.chunk(count), strict=True)
 
 
 def _warp_bone(bone: _Bone, grid: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
@@ -367,9 +371,3 @@ def _coverage(distance: Tensor, radius: Tensor, known: Tensor) -> Tensor:
 
 def _complex(points: Tensor) -> Tensor:
     return torch.view_as_complex(points.contiguous())
-
-
-def _sample(images: Tensor, points: Tensor) -> Tensor:
-    """Images (N, C, H, W) at pixel coordinates (N, h, w, 2), 0 outside."""
-    limit = points.new_tensor([images.shape[-1] - 1, images.shape[-2] - 1])
-    return F.grid_sample(images, points / limit * 2 - 1, align_corners=True)

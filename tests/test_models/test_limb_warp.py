@@ -1,5 +1,7 @@
 """Where the limbs of a person end up, and with whose pixels."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -243,6 +245,20 @@ def test_a_batch_is_its_persons_one_by_one():
             for b in (source, target)
         ]
         torch.testing.assert_close(limb_warp(images[i : i + 1], *one, COCO)[0], whole[i])
+
+
+@pytest.mark.parametrize('num_bones', [1, 3, 100])
+def test_how_many_bones_are_done_at_once_changes_nothing(num_bones, monkeypatch):
+    expected = warp(body(), body(ARMS_UP))
+    module = sys.modules[limb_warp.__module__]
+    sizes, join = [], module._Bone.join
+    monkeypatch.setattr(module._Bone, 'join', lambda bones: sizes.append(len(bones)) or join(bones))
+    monkeypatch.setattr(module, '_PIXELS_AT_ONCE', num_bones * SHAPE[0] * SHAPE[1])
+    found = warp(body(), body(ARMS_UP))
+    # Legs, torso and neck lie behind the head, arms before it.
+    assert sizes == {1: [1] * 10, 3: [3, 3, 3, 1], 100: [6, 4]}[num_bones]
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize(
