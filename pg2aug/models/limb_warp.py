@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pg2aug.models.rasterize import END_RADIUS, HEAD_RISE, pixel_grid
+from pg2aug.models.head import Heads, locate_heads
+from pg2aug.models.rasterize import END_RADIUS, pixel_grid
 from pg2aug.poses.skeleton import Skeleton
 
 HALF_WIDTH = 1.15
@@ -135,16 +136,17 @@ def _layers(
     """From back to front, where to look in the source (N, H, W, 2), and the coverage (N, H, W)."""
     xs, ys = pixel_grid(shape, target.keypoints.device)
     grid = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1)
+    heads = [locate_heads(body.keypoints, body.visible, skeleton) for body in (source, target)]
     limbs = _body_limbs(skeleton)
     upper = _upper_limbs(limbs, skeleton)
     bones = [_limb_bone(source, target, skeleton, limb) for limb in limbs if limb not in upper]
     if skeleton.torso:
         bones.append(_torso_bone(source, target, skeleton))
     if skeleton.torso and skeleton.head:
-        bones.append(_neck_bone(source, target, skeleton))
+        bones.append(_neck_bone(source, target, *heads))
     yield from _warp_bones(bones, grid, target.radius)
     if skeleton.head:
-        yield _warp_head(source, target, skeleton, grid)
+        yield _warp_head(source, target, heads, skeleton, grid)
     bones = [_limb_bone(source, target, skeleton, limb) for limb in upper]
     yield from _warp_bones(bones, grid, target.radius)
 
@@ -158,12 +160,13 @@ def _body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
 
 
 def _upper_limbs(limbs: list[tuple[int, int]], skeleton: Skeleton) -> list[tuple[int, int]]:
-    """Limbs that hang on the shoulders, those next to them first."""
+    """Limbs that hang on the shoulders, those next to them first; not the way to the head."""
     reached, upper = set(skeleton.torso[:2]), list[tuple[int, int]]()
-    hips = set(skeleton.torso[2:])
+    necks = {k for limb in skeleton.limbs if set(limb) & set(skeleton.head) for k in limb}
+    others = (set(skeleton.torso[2:]) | necks) - reached
     for _ in limbs:
         for limb in limbs:
-            if limb not in upper and set(limb) & reached and not set(limb) & hips:
+            if limb not in upper and set(limb) & reached and not set(limb) & others:
                 upper.append(limb)
                 reached |= set(limb) - set(skeleton.torso)
     return upper
@@ -228,8 +231,10 @@ def _spine(
     return (neck, pelvis), (shoulders.abs() + margin, hips.abs() + margin), side
 
 
-def _neck_bone(source: Body, target: Body, skeleton: Skeleton) -> _Bone:
-    ends, known = zip(*(_neck_and_head(body, skeleton) for body in (source, target)), strict=True)
+def _neck_bone(source: Body, target: Body, source_head: Heads, target_head: Heads) -> _Bone:
+    heads = source_head, target_head
+    ends = [(head.neck, head.centre) for head in heads]
+    known = [head.labelled & head.shoulders for head in heads]
     widths = 0.6 * source.radius, 0.6 * target.radius
     return _Bone(
         source=ends[0],
@@ -241,20 +246,6 @@ def _neck_bone(source: Body, target: Body, skeleton: Skeleton) -> _Bone:
         known=known[0] & known[1],
         rounded=torch.ones_like(known[0]),
     )
-
-
-def _neck_and_head(body: Body, skeleton: Skeleton) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """Middle of the shoulders, centre of the skull (the face where there are no shoulders)."""
-    head, shoulders = list(skeleton.head), list(skeleton.torso[:2])
-    labelled = (body.visible[:, head] > 0)[..., None]
-    count = labelled.sum(dim=1)
-    face = torch.where(labelled, body.keypoints[:, head], 0.0).sum(dim=1) / count.clamp_min(1)
-    if not shoulders:
-        return (face, face), count[:, 0] > 0
-    neck = body.keypoints[:, shoulders].mean(dim=1)
-    both = (body.visible[:, shoulders] > 0).all(dim=1)
-    centre = torch.where(both[:, None], face + HEAD_RISE * (face - neck), face)
-    return (neck, centre), (count[:, 0] > 0) & both
 
 
 def _warp_bones(
@@ -305,29 +296,25 @@ def _warp_bone(bone: _Bone, grid: Tensor, radius: Tensor) -> tuple[Tensor, Tenso
 
 
 def _warp_head(
-    source: Body, target: Body, skeleton: Skeleton, grid: Tensor
+    source: Body, target: Body, heads: Sequence[Heads], skeleton: Skeleton, grid: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Turn, mirror and scale the disk of a head as its joints are turned and mirrored."""
-    (source_neck, source_centre), source_known = _neck_and_head(source, skeleton)
-    (target_neck, target_centre), target_known = _neck_and_head(target, skeleton)
     head = list(skeleton.head)
     common = ((source.visible[:, head] > 0) & (target.visible[:, head] > 0)).float()
     weight = torch.cat([common, torch.ones_like(common[:, :1])], dim=1)
     joints = [
-        _complex(torch.cat([body.keypoints[:, head], neck[:, None]], dim=1) - centre[:, None])
-        for body, neck, centre in (
-            (source, source_neck, source_centre),
-            (target, target_neck, target_centre),
-        )
+        _complex(torch.cat([body.keypoints[:, head], at.neck[:, None]], dim=1) - at.centre[:, None])
+        for body, at in zip((source, target), heads, strict=True)
     ]
     turn, mirror = _turn(joints[1], joints[0], weight)
     ratio = (source.radius / target.radius.clamp_min(_TINY))[:, None, None]
-    offset = _complex(grid - target_centre[:, None, None])
+    offset = _complex(grid - heads[1].centre[:, None, None])
     distance = offset.abs() - END_RADIUS * target.radius[:, None, None]
     offset = torch.where(mirror[:, None, None], offset.conj().resolve_conj(), offset)
     moved = offset * turn[:, None, None] * ratio
-    points = torch.view_as_real(moved) + source_centre[:, None, None]
-    return points, _coverage(distance, target.radius, source_known & target_known)
+    points = torch.view_as_real(moved) + heads[0].centre[:, None, None]
+    known = [at.labelled & at.shoulders for at in heads]
+    return points, _coverage(distance, target.radius, known[0] & known[1])
 
 
 def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

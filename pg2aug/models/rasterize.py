@@ -6,13 +6,11 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from pg2aug.models.head import locate_heads
 from pg2aug.poses.skeleton import Skeleton
 
 END_RADIUS = 1.75
 """Radius of a head, hand or foot, over that of a limb, in :func:`body_alpha`."""
-
-HEAD_RISE = 0.35
-"""How far a head's centre lies beyond the face, over the distance from shoulders to face."""
 
 REFERENCE_HEIGHT = 128
 """Height of the images (Market-1501) for which the paper's radius of 4 pixels is stated."""
@@ -173,17 +171,9 @@ def _ends_distance(
     """Distance to the nearest of head and tips: (N, H, W), infinite without any of them."""
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    head, tips = list(skeleton.head), list(tips)
-    count = labelled[:, head].sum(dim=1, keepdim=True)
-    face = keypoints[:, head].sum(dim=1, keepdim=True) / count.clamp_min(1)[..., None]
-    if skeleton.torso:
-        # What is marked is the face, low on the skull: the head's centre lies beyond it.
-        shoulders = list(skeleton.torso[:2])
-        both = labelled[:, shoulders].all(dim=1)[:, None, None]
-        neck = keypoints[:, shoulders].mean(dim=1, keepdim=True)
-        face = torch.where(both, face + HEAD_RISE * (face - neck), face)
-    centres = torch.cat([face, keypoints[:, tips]], dim=1)
-    known = torch.cat([count > 0, labelled[:, tips]], dim=1)
+    heads, tips = locate_heads(keypoints, visible, skeleton), list(tips)
+    centres = torch.cat([heads.centre[:, None], keypoints[:, tips]], dim=1)
+    known = torch.cat([heads.labelled[:, None], labelled[:, tips]], dim=1)
     xs, ys = pixel_grid(shape, keypoints.device)
     nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
     for centre, there in zip(centres.unbind(dim=1), known.unbind(dim=1), strict=True):

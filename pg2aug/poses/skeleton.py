@@ -69,6 +69,12 @@ class Skeleton:
         return len(self.keypoint_names)
 
     @property
+    def crown(self) -> tuple[int, ...]:
+        """Joints of the head at the top of the skull: ``head_top``, or no more than ``head``."""
+        keys = [set(joint_key(name)[1]) for name in self.keypoint_names]
+        return tuple(k for k in self.head if keys[k] in ({'head'}, {'head', 'top'}))
+
+    @property
     def tips(self) -> tuple[int, ...]:
         """Joints at which a limb ends, off the head: ankles and wrists, beyond which are more."""
         ends = Counter(joint for limb in self.limbs for joint in limb)

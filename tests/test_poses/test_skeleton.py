@@ -39,6 +39,8 @@ def test_mmpose_metainfo_gives_joints_torso_and_head(name, count, torso, head):
     assert skeleton.num_keypoints == count
     assert _names(skeleton, skeleton.torso) == torso
     assert _names(skeleton, skeleton.head) == head
+    tops = ('head_top', 'top_head', 'head')
+    assert _names(skeleton, skeleton.crown) == tuple(name for name in head if name in tops)
 
 
 @pytest.mark.parametrize(
