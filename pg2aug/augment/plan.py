@@ -14,6 +14,7 @@ from pg2aug.augment.suitable import (
     check_fit,
     check_source,
     check_view,
+    drawn_joints,
 )
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
 from pg2aug.poses import (
@@ -41,7 +42,9 @@ class Plan:
         source_keypoints: (K, 2) float32, the person as annotated.
         source_visible: (K,) float32, greater than 0 where labelled.
         target_keypoints: (K, 2) float32, the new pose, fitted to this person.
-        target_visible: (K,) float32, greater than 0 where labelled and inside the image.
+        target_visible: (K,) float32, greater than 0 where drawn and inside the image: the labels.
+        target_drawn: (K,) float32, greater than 0 for joints that parts of the body are drawn to,
+            which may lie beyond the image: a limb is then drawn up to its border.
         limb_radius: (1,) float32, radius of this person's limbs.
         image_size: (2,) float32, width and height of the image.
         pose_index: (1,) int64, index of the pose in its bank.
@@ -58,6 +61,7 @@ class Plan:
     source_visible: NDArray[np.float32]
     target_keypoints: NDArray[np.float32]
     target_visible: NDArray[np.float32]
+    target_drawn: NDArray[np.float32]
     limb_radius: NDArray[np.float32]
     image_size: NDArray[np.float32]
     pose_index: NDArray[np.int64]
@@ -69,7 +73,7 @@ class Plan:
     def bbox(self) -> NDArray[np.float32]:
         """(4,) float32 x1, y1, x2, y2 of the person in the new pose, clipped to the image."""
         shape = int(self.image_size[1]), int(self.image_size[0])
-        return keypoints_bbox(self.target_keypoints, self.target_visible, BOX_MARGIN, shape)
+        return keypoints_bbox(self.target_keypoints, self.target_drawn, BOX_MARGIN, shape)
 
     def to_dict(self) -> dict[str, NDArray[Any]]:
         """The arrays by name."""
@@ -127,28 +131,29 @@ def make_plan(
         check_view(source, pose, skeleton, max_view_change)
     shape = image.shape[0], image.shape[1]
     try:
-        fitted, shown = _fit_into_image(pose, source, skeleton, shape, typical)
+        fitted, drawn, shown = _fit_into_image(pose, source, skeleton, shape, typical)
         source_matrix = crop_matrix(bbox, size, padding)
     except ValueError as error:
         raise UnsuitableError(str(error)) from error
     if shown.sum() < min_visible:
         raise UnsuitableError(f'only {int(shown.sum())} joints of the new pose are in the image')
     check_fit(source, (fitted, shown), skeleton)
-    target_matrix = crop_matrix(keypoints_bbox(fitted, shown, BOX_MARGIN, shape), size, padding)
+    target_matrix = crop_matrix(keypoints_bbox(fitted, drawn, BOX_MARGIN, shape), size, padding)
     radius = max(
         person_limb_radius(keypoints, labelled, skeleton.limbs),
-        person_limb_radius(fitted, shown, skeleton.limbs),
+        person_limb_radius(fitted, drawn, skeleton.limbs),
     )
     people = np.zeros((0, len(labelled), 3), np.float32) if others is None else others
-    in_front = overlapping_neighbours(people, (source, (fitted, shown)), radius, skeleton)
+    in_front = overlapping_neighbours(people, (source, (fitted, drawn)), radius, skeleton)
     return Plan(
         condition=crop_person(image, source_matrix, size),
         condition_matrix=source_matrix,
         target_matrix=target_matrix,
         source_keypoints=np.where(labelled[:, None], keypoints, 0).astype(np.float32),
         source_visible=labelled.astype(np.float32),
-        target_keypoints=np.where(shown[:, None], fitted, 0).astype(np.float32),
+        target_keypoints=fitted,
         target_visible=shown.astype(np.float32),
+        target_drawn=drawn.astype(np.float32),
         limb_radius=np.array([radius], np.float32),
         image_size=np.array(shape[::-1], np.float32),
         pose_index=np.array([pose_index], np.int64),
@@ -164,13 +169,17 @@ def _fit_into_image(
     skeleton: Skeleton,
     shape: tuple[int, int],
     typical: NDArray[np.float64] | None,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The pose as this person would take it (K, 2), and which of its joints are in the image."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """The pose as this person would take it (K, 2), 0 where nothing is drawn.
+
+    And which of its joints are drawn, and which of these are in the image.
+    """
+    drawn = drawn_joints(pose[1], skeleton)
     fitted = fit_pose(*pose, *source, skeleton, typical)
-    fitted = shift_into_image(fitted, pose[1], shape, BOX_MARGIN)
-    shown = pose[1] & inside_image(fitted, shape)
+    fitted = shift_into_image(fitted, drawn, shape, BOX_MARGIN)
+    shown = drawn & inside_image(fitted, shape)
     recover_affine(fitted, fitted, shown)
-    return fitted, shown
+    return fitted, drawn, shown
 
 
 def to_crop(plan: Plan) -> NDArray[np.float32]:

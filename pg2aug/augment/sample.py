@@ -67,6 +67,9 @@ def check_sample(results: dict[str, Any], skeleton: Skeleton) -> None:
 def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[str, Any]:
     """Make the new pose the annotation of a sample.
 
+    A joint behind a neighbour who stays in front keeps its weight: it is labelled and hidden, as
+    occluded joints of COCO (flag 1) are, on which MMPose trains as on any other.
+
     Args:
         results: Sample of the pipeline.
         plan: What the person was, or will be, replaced by.

@@ -41,13 +41,29 @@ def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) ->
             raise UnsuitableError(f'{name} is not labelled: where a limb is cannot be told')
 
 
+def drawn_joints(visible: NDArray[Any], skeleton: Skeleton) -> NDArray[np.bool_]:
+    """Which labelled joints of poses (..., K) a drawn part of the body reaches: (..., K) bool.
+
+    A limb is drawn where both of its ends are labelled: at a wrist without its elbow nothing is.
+    Joints of torso and head are reached, for no pose is drawn without these.
+    """
+    labelled = np.asarray(visible) > 0
+    reached = np.zeros_like(labelled)
+    reached[..., [*skeleton.torso, *skeleton.head]] = True
+    for a, b in skeleton.limbs:
+        both = labelled[..., a] & labelled[..., b]
+        reached[..., a] |= both
+        reached[..., b] |= both
+    return labelled & reached
+
+
 def suitable_targets(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> NDArray[Any]:
     """Which poses (N, K) of a bank show enough of a person to be drawn: (N,) bool.
 
     The rule of :func:`check_source`, but that limbs may be cut off: nothing has to be removed.
     """
     labelled = np.asarray(visible) > 0
-    enough = labelled.sum(axis=1) >= min_visible
+    enough = drawn_joints(visible, skeleton).sum(axis=1) >= min_visible
     if skeleton.torso:
         enough &= labelled[:, list(skeleton.torso)].all(axis=1)
     if skeleton.head:

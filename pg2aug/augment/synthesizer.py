@@ -35,6 +35,7 @@ PERSON_RADIUS = 1.3
 
 
 _R = TypeVar('_R')
+_ROLES = ('condition', 'source', 'source_visible'), ('target', 'target', 'target_drawn')
 _OF_NEIGHBOURS = 'neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'
 
 
@@ -198,17 +199,18 @@ class Synthesizer:
         made = self.model.synthesize(data, self.refine)
         persons = self._in_scene(made, data)
         labelled = batch['target_visible'] > 0
-        joints_ok = labelled if self.check is None else self.check(self._synthesis(persons, data))
+        synthesis = self._synthesis(persons, data, batch['target_visible'])
+        joints_ok = labelled if self.check is None else self.check(synthesis)
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
         return Persons(made, persons, joints_ok, share >= self.min_joints_ok)
 
     def _generator_data(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         radius = batch['limb_radius'][:, 0]
         data = {'condition_image': batch['condition'].permute(0, 3, 1, 2)}
-        for role, person in (('condition', 'source'), ('target', 'target')):
+        for role, person, shown in _ROLES:
             matrix = batch[f'{role}_matrix']
             data[f'{role}_keypoints'] = transform_points(batch[f'{person}_keypoints'], matrix)
-            data[f'{role}_visible'] = batch[f'{person}_visible']
+            data[f'{role}_visible'] = batch[shown]
             data[f'{role}_radius'] = radius * affine_scale(matrix)
         return data
 
@@ -226,11 +228,13 @@ class Synthesizer:
         )
         return torch.lerp(smooth_background(conditions, hole), made[:, :3], made[:, 3:])
 
-    def _synthesis(self, persons: Tensor, data: dict[str, Tensor]) -> Synthesis:
+    def _synthesis(
+        self, persons: Tensor, data: dict[str, Tensor], target_visible: Tensor
+    ) -> Synthesis:
         return Synthesis(
             persons=persons,
             keypoints=data['target_keypoints'],
-            visible=data['target_visible'],
+            visible=target_visible,
             conditions=data['condition_image'].float(),
             condition_keypoints=data['condition_keypoints'],
             condition_visible=data['condition_visible'],
@@ -271,7 +275,7 @@ class Synthesizer:
     ) -> Tensor:
         return body_alpha(
             transform_points(batch[f'{person}_keypoints'], matrices),
-            batch[f'{person}_visible'],
+            batch['target_drawn' if person == 'target' else 'source_visible'],
             shape,
             self.skeleton,
             radius * batch['limb_radius'][:, 0] * affine_scale(matrices),

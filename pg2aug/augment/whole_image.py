@@ -76,7 +76,7 @@ def affected_window(plan: Plan) -> tuple[int, int, int, int]:
     joints = np.concatenate(
         [
             plan.source_keypoints[plan.source_visible > 0],
-            plan.target_keypoints[plan.target_visible > 0],
+            plan.target_keypoints[plan.target_drawn > 0],
         ]
     )
     margin = 4 * HOLE_RADIUS * float(plan.limb_radius[0])

@@ -13,6 +13,7 @@ from pg2aug.augment.plan import Plan
 from pg2aug.augment.synthesizer import PERSON_RADIUS
 from pg2aug.expansion.attempts import Synthesised
 from pg2aug.expansion.files import file_sha256
+from pg2aug.expansion.neighbours import hidden_joints
 from pg2aug.expansion.sources import Annotation, Sources
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
@@ -78,11 +79,14 @@ class CocoEntries:
 def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
     """COCO's description of a synthesised person: keypoints, box, area, all of the new pose.
 
-    Joints that passed the label check are visible (2), all others unlabelled (0).
+    Joints that passed the label check are visible (2), or hidden (1) where somebody else stays in
+    front of them; all others are unlabelled (0).
     """
     triples: list[float | int] = []
-    for (x, y), shown in zip(made.plan.target_keypoints.tolist(), made.joints_ok, strict=True):
-        triples += [round(x, 2), round(y, 2), 2] if shown else [0, 0, 0]
+    places = made.plan.target_keypoints.tolist()
+    flags = np.where(made.joints_ok, np.where(hidden_joints(made.plan, skeleton), 1, 2), 0)
+    for (x, y), flag in zip(places, flags.tolist(), strict=True):
+        triples += [round(x, 2), round(y, 2), flag] if flag else [0, 0, 0]
     left, top, right, bottom = made.plan.bbox.tolist()
     return {
         'keypoints': triples,
@@ -149,7 +153,7 @@ def _body_area(plan: Plan, skeleton: Skeleton) -> int:
     shape = int(np.ceil(bottom - corner[1])), int(np.ceil(right - corner[0]))
     mask = body_alpha(
         torch.from_numpy(plan.target_keypoints - corner)[None],
-        torch.from_numpy(plan.target_visible)[None],
+        torch.from_numpy(plan.target_drawn)[None],
         shape,
         skeleton,
         torch.from_numpy(plan.limb_radius * PERSON_RADIUS),

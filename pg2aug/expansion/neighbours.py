@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
@@ -63,7 +64,7 @@ def changed_pixels(plan: Plan, skeleton: Skeleton, remove_source: bool = True) -
     left, top, right, bottom = affected_window(plan)
     corner, shape = np.array([left, top], np.float32), (bottom - top, right - left)
     changed = np.zeros(plan.image_size[::-1].astype(int), bool)
-    bodies = [(plan.target_keypoints, plan.target_visible, SUPPORT_RADIUS)]
+    bodies = [(plan.target_keypoints, plan.target_drawn, SUPPORT_RADIUS)]
     if remove_source:
         bodies.append((plan.source_keypoints, plan.source_visible, HOLE_RADIUS))
     alpha = body_alpha(
@@ -73,16 +74,31 @@ def changed_pixels(plan: Plan, skeleton: Skeleton, remove_source: bool = True) -
         skeleton,
         torch.from_numpy(plan.limb_radius) * torch.tensor([body[2] for body in bodies]),
     )
-    in_front = neighbours_alpha(
+    in_front = _in_front(plan, corner, shape, skeleton)
+    covered = alpha.amax(dim=0, keepdim=True) * (1 - in_front)
+    changed[top:bottom, left:right] = (covered > 0.5)[0, 0].numpy()
+    return changed
+
+
+def hidden_joints(plan: Plan, skeleton: Skeleton) -> NDArray[np.bool_]:
+    """Which joints of the new pose lie behind a neighbour who stays in front: (K,) bool."""
+    left, top, right, bottom = affected_window(plan)
+    corner = np.array([left, top], np.float32)
+    in_front = _in_front(plan, corner, (bottom - top, right - left), skeleton)
+    return _look_up((in_front > 0.5)[0, 0].numpy(), plan.target_keypoints - corner)
+
+
+def _in_front(
+    plan: Plan, corner: NDArray[np.float32], shape: tuple[int, int], skeleton: Skeleton
+) -> Tensor:
+    """Where neighbours stay in front, in a window (height, width) at a corner: (1, 1, H, W)."""
+    return neighbours_alpha(
         torch.from_numpy(plan.neighbour_keypoints - corner)[None],
         torch.from_numpy(plan.neighbour_visible)[None],
         torch.from_numpy(plan.neighbour_radius)[None],
         shape,
         skeleton,
     )
-    covered = alpha.amax(dim=0, keepdim=True) * (1 - in_front)
-    changed[top:bottom, left:right] = (covered > 0.5)[0, 0].numpy()
-    return changed
 
 
 def _is_posed(annotation: Annotation) -> bool:

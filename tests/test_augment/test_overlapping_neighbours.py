@@ -13,7 +13,7 @@ from pg2aug.augment.neighbours import (
     neighbours_alpha,
 )
 from pg2aug.augment.people import PeopleFile, other_people
-from pg2aug.expansion.neighbours import changed_pixels
+from pg2aug.expansion.neighbours import changed_pixels, hidden_joints
 from pg2aug.models.rasterize import body_alpha
 
 COCO_CATEGORY = dict(
@@ -201,6 +201,21 @@ def test_the_transform_puts_neighbours_into_its_plans(make_augment, sample, tmp_
     augment.deferred = True
     packed = augment(sample)
     np.testing.assert_array_equal(packed['pg2_neighbour_radius'][0], plan.neighbour_radius)
+    # As MMPose takes occluded joints: what is behind the neighbour is trained on.
+    assert hidden_joints(plan, SKELETON)[plan.target_visible > 0].any()
+    np.testing.assert_array_equal(packed['keypoints_visible'][0], plan.target_visible)
+
+
+def test_joints_of_the_new_pose_behind_a_neighbour_are_hidden(sample):
+    plan = plan_with(sample, beside(sample, 12))
+    alpha = neighbours_alpha(
+        *(torch.from_numpy(getattr(plan, name)[None]) for name in FIELDS), (150, 160), SKELETON
+    )[0, 0].numpy()
+    columns, rows = plan.target_keypoints.round().astype(int).T
+    hidden = hidden_joints(plan, SKELETON)
+    np.testing.assert_array_equal(hidden, alpha[rows, columns] > 0.5)
+    assert 0 < hidden.sum() < 17
+    assert not hidden_joints(plan_with(sample), SKELETON).any()
 
 
 def test_a_missing_file_is_told(generator, pose_bank):

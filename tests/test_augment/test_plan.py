@@ -16,7 +16,7 @@ from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
 
 from pg2aug.augment import Plan, UnsuitableError
 from pg2aug.augment.plan import BOX_MARGIN, to_crop
-from pg2aug.augment.suitable import check_source
+from pg2aug.augment.suitable import check_source, drawn_joints, suitable_targets
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.poses import keypoints_bbox, typical_proportions
 
@@ -76,7 +76,34 @@ def test_joints_of_the_pose_outside_the_image_are_unlabelled(sample):
     plan = plan_for(dict(sample, keypoints=keypoints), make_figure(seed=2), min_visible=3)
     hidden = plan.target_visible == 0
     assert 0 < hidden.sum() < 17
-    assert (plan.target_keypoints[hidden] == 0).all()
+    joints, limit = plan.target_keypoints, plan.image_size - 1
+    outside = ((joints < 0) | (joints > limit)).any(axis=1)
+    np.testing.assert_array_equal(hidden, outside)
+    # They are still drawn to, so that legs go on to the border; and so does the box.
+    assert plan.target_drawn.all()
+    assert plan.bbox[3] == limit[1]
+
+
+def test_a_joint_that_no_limb_reaches_is_not_labelled(sample):
+    target = make_figure(seed=2)
+    elbow, wrist, ankle = 7, 9, 15
+    target.visible[[elbow, ankle]] = 0
+    plan = plan_for(sample, target)
+    for shown in (plan.target_visible, plan.target_drawn):
+        assert np.flatnonzero(shown == 0).tolist() == [elbow, wrist, ankle]
+    assert not plan.target_keypoints[wrist].any()
+    with pytest.raises(UnsuitableError, match='only 14 joints'):
+        plan_for(sample, target, min_visible=15)
+    assert suitable_targets(target.visible[None], SKELETON, 14).all()
+    assert not suitable_targets(target.visible[None], SKELETON, 15).any()
+
+
+def test_joints_are_reached_by_limbs_torso_and_head():
+    visible = np.zeros((2, 17))
+    visible[0, [0, 4, 8, 10, 15]] = 1
+    visible[1, [5, 6, 11, 12, 13, 16]] = 2
+    drawn = drawn_joints(visible, SKELETON)
+    assert [np.flatnonzero(row).tolist() for row in drawn] == [[0, 4, 8, 10], [5, 6, 11, 12, 13]]
 
 
 @pytest.mark.parametrize(

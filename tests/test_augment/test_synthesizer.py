@@ -46,6 +46,24 @@ class Patch(nn.Module):
         return made
 
 
+class Red(nn.Module):
+    """Red persons who cover the pose that they were told."""
+
+    skeleton = SKELETON
+
+    def synthesize(self, data, refine=True):
+        made = torch.zeros(len(data['condition_image']), 4, SIZE[1], SIZE[0])
+        made[:, 2] = 255
+        made[:, 3:] = body_alpha(
+            data['target_keypoints'],
+            data['target_visible'],
+            SIZE[::-1],
+            SKELETON,
+            data['target_radius'],
+        )
+        return made
+
+
 def planned(seed=1, others=None, **target):
     """The image of a sample as a batch of one, and the plan of a new pose for its person."""
     sample = make_sample(seed=seed)
@@ -181,6 +199,33 @@ def test_chunks_make_the_same_as_one_batch():
             torch.testing.assert_close(found, expected, atol=2e-2, rtol=0)
     persons = Synthesizer(generator, check, max_batch=2).generate(plans).persons
     torch.testing.assert_close(persons, whole.persons, atol=2e-2, rtol=0)
+
+
+def test_a_limb_that_leaves_the_image_is_drawn_up_to_the_border():
+    sample = make_sample(seed=1)
+    # Much of the image cut off: the pose cannot be moved wholly inside.
+    keypoints = sample['keypoints'] * 2.2
+    sample = dict(sample, keypoints=keypoints - keypoints.min(axis=1))
+    sample['img'] = np.full_like(sample['img'], 200)
+    low, high = sample['keypoints'][0].min(axis=0), sample['keypoints'][0].max(axis=0)
+    sample['bbox'] = np.r_[low, np.minimum(high, [159, 149])][None]
+    plan = plan_for(sample, make_figure(seed=2), min_visible=3)
+    knee, ankle = plan.target_keypoints[13], plan.target_keypoints[15]
+    assert plan.target_visible[[13, 15]].tolist() == [1, 0]
+    last = SHAPE[0] - 2
+    x = knee[0] + (ankle[0] - knee[0]) * (last - knee[1]) / (ankle[1] - knee[1])
+    synthesizer = Synthesizer(Red(), None, remove_source=False)
+    image = torch.from_numpy(sample['img'].transpose(2, 0, 1).copy()).float()[None]
+    result = synthesizer(image, [plan], STAY)
+    torch.testing.assert_close(
+        result.images[0][:, last, round(float(x))], torch.tensor([0.0, 0, 255]), atol=5, rtol=0
+    )
+    # What is judged are the labels.
+    np.testing.assert_array_equal(result.joints_ok[0].numpy(), plan.target_visible > 0)
+    checked = []
+    synthesizer.check = lambda synthesis: checked.append(synthesis.visible) or synthesis.visible > 0
+    synthesizer.generate([plan])
+    np.testing.assert_array_equal(checked[0][0].numpy(), plan.target_visible)
 
 
 def test_refused_persons_leave_their_images():

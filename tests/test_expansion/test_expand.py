@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 from pg2aug.augment.synthesizer import PERSON_RADIUS
 from pg2aug.expansion import Synthesised, run_attempts
 from pg2aug.expansion.coco import person_label
+from pg2aug.expansion.neighbours import hidden_joints
 from pg2aug.models.rasterize import body_alpha
 
 
@@ -78,7 +79,7 @@ def test_the_label_describes_the_new_pose(make_job):
         label = person_label(outcome, skeleton)
         x, y, width, height = label['bbox']
         triples = np.reshape(label['keypoints'], (-1, 3))
-        shown = triples[:, 2] == 2
+        shown = triples[:, 2] > 0
         assert label['num_keypoints'] == shown.sum() == outcome.joints_ok.sum()
         assert (triples[~shown] == 0).all()
         plan = outcome.plan
@@ -90,7 +91,7 @@ def test_the_label_describes_the_new_pose(make_job):
         assert (triples[shown, :2] <= [x + width + 0.01, y + height + 0.01]).all()
         mask = body_alpha(
             torch.from_numpy(plan.target_keypoints)[None],
-            torch.from_numpy(plan.target_visible)[None],
+            torch.from_numpy(plan.target_drawn)[None],
             outcome.image.shape[:2],
             skeleton,
             torch.from_numpy(plan.limb_radius * PERSON_RADIUS),
@@ -98,6 +99,27 @@ def test_the_label_describes_the_new_pose(make_job):
         rows, columns = slice(int(y), int(y + height) + 1), slice(int(x), int(x + width) + 1)
         assert label['area'] == pytest.approx((mask[rows, columns] > 0.5).sum(), rel=0.05)
         assert 0 < label['area'] <= width * height
+
+
+def test_joints_behind_somebody_else_are_flagged_as_hidden(make_job, couples):
+    content = json.loads(couples[0].read_text())
+    for right in content['annotations'][6:]:
+        # So close that the new person is partly behind.
+        values = np.reshape(right['keypoints'], (-1, 3)).astype(float)
+        values = np.where(values[:, 2:] > 0, values - [50, 0, 0], 0)
+        right['keypoints'] = values.ravel().tolist()
+    couples[0].write_text(json.dumps(content))
+    job = make_job()
+    made = [o for o in run_attempts(job, range(24), 8) if isinstance(o, Synthesised)]
+    flags, expected = [], []
+    for outcome in made:
+        label = person_label(outcome, job.synthesizer.skeleton)
+        flags.append(np.reshape(label['keypoints'], (-1, 3))[:, 2])
+        hidden = hidden_joints(outcome.plan, job.synthesizer.skeleton)
+        expected.append(outcome.joints_ok * (2 - hidden))
+        assert label['num_keypoints'] == outcome.joints_ok.sum()
+    np.testing.assert_array_equal(flags, expected)
+    assert {1, 2} <= set(np.ravel(flags).tolist())
 
 
 def test_same_seed_same_bytes(synthesize):

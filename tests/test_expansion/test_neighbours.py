@@ -16,7 +16,7 @@ def whole_image_mask(plan, skeleton, role, factor):
     return (
         body_alpha(
             torch.from_numpy(getattr(plan, f'{role}_keypoints'))[None],
-            torch.from_numpy(getattr(plan, f'{role}_visible'))[None],
+            torch.from_numpy(plan.target_drawn if role == 'target' else plan.source_visible)[None],
             tuple(plan.image_size[::-1].astype(int)),
             skeleton,
             torch.from_numpy(plan.limb_radius * factor),
