@@ -43,7 +43,7 @@ def train_judge(split: Split, folder: Path, size: Size) -> Path:
     """Train an estimator on true images; returns its checkpoint."""
     # A small data set is shown more often, for as many steps.
     few = len(split.content()['annotations']) < FEW_IMAGES
-    epochs = size.judge_epochs * (4 if few else 1)
+    epochs = size.judge_epochs * (2 if few else 1)
     checkpoint = folder / f'epoch_{epochs}.pth'
     if not checkpoint.exists():
         cfg = Config.fromfile(JUDGE_CONFIG)
