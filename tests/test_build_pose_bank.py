@@ -71,13 +71,15 @@ def test_other_skeletons_and_3d_keypoints_in_one_bank(main, write, tmp_path, cap
         f'{mpii}::{MPII_FILE}',
         tmp_path / 'h36m.npz',
         *('--metainfo', COCO_FILE, '--cameras', 3, '--elevation', 0, 30),
+        *('--map', 'nose=upper_neck+head_top', 'nose=neck_base+head'),
         *('--map', 'left_ankle=left_foot', 'right_ankle=right_foot'),
     )
     assert len(bank) == 60 + 40 + 15
-    assert bank.visible[60:].sum(axis=1).tolist() == [12] * 55
+    assert bank.visible[60:].sum(axis=1).tolist() == [13] * 55
     out = capsys.readouterr().out
-    assert 'mpii.json: 12 of 17 joints mapped; unlabelled: nose' in out
-    assert 'not used: pelvis, thorax, upper_neck, head_top' in out
+    assert 'mpii.json: 13 of 17 joints mapped; by substitute: nose from upper_neck and' in out
+    assert 'not used: pelvis, thorax\n  40 of 40 poses can be targets of a person' in out
+    assert '15 of 15 poses can be targets of a person' in out
     assert 'left_ankle from left_foot' in out
     assert 'views of 3-D poses: 15' in out
 

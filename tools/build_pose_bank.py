@@ -10,11 +10,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pg2aug.augment.suitable import suitable_targets
 from pg2aug.poses import PoseBank, Skeleton
+from pg2aug.poses.conversion import nose_substitute
 from pg2aug.poses.novel import add_novel_poses
 from pg2aug.poses.projection import WORLDS
-from pg2aug.poses.sources import PoseSource, metainfo_skeleton, read_poses
+from pg2aug.poses.sources import PoseSource, SourcePoses, metainfo_skeleton, read_poses
 from pg2aug.visualization_bank import plot_bank
+
+_MIN_VISIBLE = 8
+"""What PG2Augment and tools/synthesize.py need of a target pose by default."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,11 +43,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     joints.add_argument(
         '--map',
         nargs='+',
+        action='extend',
         default=[],
         type=_parse_substitute,
         metavar='JOINT=JOINT[+JOINT]',
         help='what stands for a joint of the bank in files that lack it, e.g. '
-        'left_ankle=left_foot, or the middle of two: neck=left_shoulder+right_shoulder',
+        'left_ankle=left_foot, or the middle of two: nose=upper_neck+head_top; of several for a '
+        'joint, the first that a file has',
     )
     joints.add_argument(
         '--min-keypoints', type=int, help='fewest labelled joints (default: half of them)'
@@ -110,11 +119,32 @@ def _parse_substitute(text: str) -> tuple[str, tuple[str, ...]]:
     return joint, tuple(parts.split('+'))
 
 
+def _targets(poses: SourcePoses) -> list[str]:
+    """For each file, how many of its poses a person can be put into, and what to do about few."""
+    skeleton = poses.skeleton
+    needed = min(_MIN_VISIBLE, skeleton.num_keypoints)
+    suitable = suitable_targets(poses.visible, skeleton, needed)
+    lines = []
+    parts = np.split(suitable, np.cumsum(poses.sizes)[:-1])
+    for part, joints in zip(parts, poses.joints, strict=True):
+        line = f'{part.sum()} of {len(part)} poses can be targets of a person'
+        if part.sum() < len(part) / 2:
+            head = ', '.join(skeleton.keypoint_names[k] for k in skeleton.head)
+            found = nose_substitute(joints, skeleton.keypoint_names)
+            remedy = f', e.g. --map {found[0]}={"+".join(found[1])}' if found else ''
+            line += (
+                f', which need {needed} joints, shoulders, hips and one of the head ({head}): '
+                f'where joints are missing, name what stands for them by --map{remedy}'
+            )
+        lines.append(line)
+    return lines
+
+
 def build(args: argparse.Namespace) -> tuple[PoseBank, dict[str, Any]]:
     """Read, weigh and add new poses as the arguments say; the bank, and what `plot_bank` needs."""
     reading = dict(
         min_visible=args.min_keypoints,
-        substitutes=dict(args.map),
+        substitutes=args.map,
         world=args.world,
         cameras=args.cameras,
         elevation=tuple(args.elevation),
@@ -128,7 +158,7 @@ def build(args: argparse.Namespace) -> tuple[PoseBank, dict[str, Any]]:
         skeleton, reference = own.skeleton, (own.keypoints, own.visible)
         print(f'reference {own.report[0]}; {len(own.keypoints)} poses')
     poses = read_poses(args.annotations, skeleton, **reading)
-    print('\n'.join(poses.report))
+    print('\n'.join(f'{a}\n  {b}' for a, b in zip(poses.report, _targets(poses), strict=True)))
     bank = PoseBank.from_poses(
         poses.keypoints,
         poses.visible,

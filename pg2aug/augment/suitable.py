@@ -1,8 +1,10 @@
 """Which persons and which poses there is something to synthesise from."""
 
+import logging
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints, typical_proportions, view_angles
@@ -12,6 +14,9 @@ Body = tuple[NDArray[Any], NDArray[np.bool_]]
 
 MIN_EXTENT_PX = 16
 """Least size, larger side of the box around its joints, of a person and of a fitted pose."""
+
+# Share of unused poses from which on it is no accident but another skeleton.
+_MANY = 0.25
 
 
 class UnsuitableError(ValueError):
@@ -81,16 +86,40 @@ def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context:
         context: Names the bank in errors.
 
     Raises:
-        ValueError: If the bank has other joints, or no suitable pose.
+        ValueError: If the bank has other joints, or no suitable pose. Poses left out while others
+            remain are counted in the log.
     """
     check_same_joints(skeleton, bank.skeleton, context)
+    suitable = suitable_targets(bank.visible, skeleton, min_visible)
+    needed = f'a pose must show a torso, a head and at least min_visible={min_visible} joints'
+    remedy = _remedy(skeleton)
     try:
-        return bank.restrict(suitable_targets(bank.visible, skeleton, min_visible))
+        restricted = bank.restrict(suitable)
     except ValueError as error:
-        raise ValueError(
-            f'{context}: {error}; a pose must show a torso, a head and at least '
-            f'min_visible={min_visible} joints'
-        ) from error
+        raise ValueError(f'{context}: {error}; {needed}{remedy}') from error
+    drawable = int((bank.weights > 0).sum())
+    unused = drawable - int((restricted.weights > 0).sum())
+    if unused:
+        many = unused > _MANY * drawable
+        print_log(
+            f'{context}: {unused} of {drawable} drawable poses are not used; {needed}'
+            + (remedy if many else ''),
+            logger='current',
+            level=logging.WARNING if many else logging.INFO,
+        )
+    return restricted
+
+
+def _remedy(skeleton: Skeleton) -> str:
+    """What to do about poses of a data set that marks heads by other joints."""
+    head = [skeleton.keypoint_names[k] for k in skeleton.head]
+    if not head:
+        return ''
+    example = ', e.g. nose=upper_neck+head_top' if 'nose' in head else ''
+    return (
+        f'. Poses of a data set without a joint of this head ({", ".join(head)}) need one made '
+        f'when the bank is built: tools/build_pose_bank.py --map{example}'
+    )
 
 
 def bank_proportions(bank: PoseBank, skeleton: Skeleton) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Joints of one skeleton as joints of another, by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,11 +8,20 @@ from pg2aug.poses.scale import Array, Mask
 from pg2aug.poses.skeleton import joint_key
 
 JointMapping = list[tuple[int | tuple[int, int], int]]
-Substitutes = Mapping[str, tuple[str, ...]]
+Substitutes = Sequence[tuple[str, tuple[str, ...]]]
+
+# Between which joints of the skeletons without a face (MPII; AIC, CrowdPose; Human3.6M; JHMDB) the
+# nose lies about in the middle.
+_SKULLS = (
+    ('upper_neck', 'head_top'),
+    ('neck', 'head_top'),
+    ('neck_base', 'head'),
+    ('neck', 'head'),
+)
 
 
 def joint_mapping(
-    source: Sequence[str], target: Sequence[str], substitutes: Substitutes | None = None
+    source: Sequence[str], target: Sequence[str], substitutes: Substitutes = ()
 ) -> JointMapping:
     """Find for each joint of the target the same joint of the source.
 
@@ -23,9 +32,9 @@ def joint_mapping(
     Args:
         source: Names of the source's joints.
         target: Names of the target's joints.
-        substitutes: For a target joint which the source does not have, the source joint to take,
-            or the two source joints whose middle to take. Where the source lacks these too, the
-            joint remains without a source.
+        substitutes: Pairs of a target joint, for sources which do not have it, and the source joint
+            to take, or the two whose middle to take. Of several for a joint, the first of which the
+            source has all counts; where it has none, the joint remains without a source.
 
     Returns:
         Pairs of source index (or two, for their middle) and target index, in the target's order:
@@ -35,8 +44,7 @@ def joint_mapping(
         ValueError: If a substitute is for no joint of the target, stands for one or two joints not,
             or two source joints have the same name.
     """
-    wanted = {joint_key(name): parts for name, parts in (substitutes or {}).items()}
-    _check_substitutes(substitutes or {}, target)
+    _check_substitutes(substitutes, target)
     indices: dict[object, int] = {}
     for index, name in enumerate(source):
         if joint_key(name) in indices:
@@ -46,11 +54,36 @@ def joint_mapping(
     mapping: JointMapping = []
     for index, name in enumerate(target):
         key = joint_key(name)
-        parts = [key] if key in indices else [joint_key(part) for part in wanted.get(key, ())]
-        if parts and all(part in indices for part in parts):
-            first, last = indices[parts[0]], indices[parts[-1]]
-            mapping.append((first if len(parts) == 1 else (first, last), index))
+        choices = [(name,), *(parts for joint, parts in substitutes if joint_key(joint) == key)]
+        for keys in ([joint_key(part) for part in parts] for parts in choices):
+            if all(part in indices for part in keys):
+                first, last = indices[keys[0]], indices[keys[-1]]
+                mapping.append((first if len(keys) == 1 else (first, last), index))
+                break
     return mapping
+
+
+def nose_substitute(
+    source: Sequence[str], target: Sequence[str]
+) -> tuple[str, tuple[str, str]] | None:
+    """What can stand for a nose in a source that marks the neck and the top of the head instead.
+
+    Args:
+        source: Names of the source's joints.
+        target: Names of the target's joints.
+
+    Returns:
+        A pair for :func:`joint_mapping`, in the names given; None where the target has no nose, or
+        the source has one or lacks such joints.
+    """
+    names = {joint_key(name): name for name in source}
+    nose = next((name for name in target if joint_key(name) == joint_key('nose')), None)
+    if nose is None or joint_key('nose') in names:
+        return None
+    for neck, top in _SKULLS:
+        if joint_key(neck) in names and joint_key(top) in names:
+            return nose, (names[joint_key(neck)], names[joint_key(top)])
+    return None
 
 
 def convert_joints(
@@ -99,7 +132,7 @@ def describe_mapping(source: Sequence[str], target: Sequence[str], mapping: Join
 
 def _check_substitutes(substitutes: Substitutes, target: Sequence[str]) -> None:
     keys = {joint_key(name) for name in target}
-    for name, parts in substitutes.items():
+    for name, parts in substitutes:
         if joint_key(name) not in keys:
             raise ValueError(f'{name!r} is no joint of the target, which has {list(target)}')
         if len(parts) not in (1, 2):

@@ -57,6 +57,8 @@ class SourcePoses:
         skeleton: The K joints.
         counts: What was read and left out.
         report: For each file, how its joints were mapped, in words.
+        sizes: For each file, how many of the N poses are from it; in order.
+        joints: For each file, the names of its own joints.
     """
 
     keypoints: npt.NDArray[np.float32]
@@ -64,6 +66,8 @@ class SourcePoses:
     skeleton: Skeleton
     counts: Mapping[str, int]
     report: tuple[str, ...]
+    sizes: tuple[int, ...]
+    joints: tuple[tuple[str, ...], ...]
 
 
 class _Own(NamedTuple):
@@ -90,7 +94,7 @@ def read_poses(
     skeleton: Skeleton | None = None,
     *,
     min_visible: int | None = None,
-    substitutes: Substitutes | None = None,
+    substitutes: Substitutes = (),
     **views: Any,
 ) -> SourcePoses:
     """Read files of any skeletons as poses of one.
@@ -112,7 +116,7 @@ def read_poses(
     for source in sources:
         own = _read(source, views)
         skeleton = skeleton or _own_skeleton(source, own)
-        parts.append(_convert(source, own, skeleton, min_visible, substitutes or {}))
+        parts.append(_convert(source, own, skeleton, min_visible, substitutes))
     counts: Counter[str] = Counter()
     for part in parts:
         counts.update(part.counts)
@@ -121,8 +125,10 @@ def read_poses(
         paths = [source.path for source in sources]
         raise ValueError(f'no pose with enough labelled joints in {paths}: {dict(counts)}')
     visible = np.concatenate([part.visible for part in parts])
-    report = tuple(line for part in parts for line in part.report)
-    return SourcePoses(keypoints, visible, parts[0].skeleton, dict(counts), report)
+    report, sizes, joints = (
+        sum((getattr(part, name) for part in parts), ()) for name in ('report', 'sizes', 'joints')
+    )
+    return SourcePoses(keypoints, visible, parts[0].skeleton, dict(counts), report, sizes, joints)
 
 
 def _read(source: PoseSource, views: Mapping[str, Any]) -> _Own:
@@ -173,7 +179,15 @@ def _convert(
     keypoints, visible = convert_joints(own.keypoints, own.visible, mapping, len(target))
     used = visible.sum(axis=1) >= least
     counts = {**own.counts, 'few joints': int((~used).sum())}
-    return SourcePoses(keypoints[used], visible[used], skeleton, counts, (words,))
+    return SourcePoses(
+        keypoints[used],
+        visible[used],
+        skeleton,
+        counts,
+        (words,),
+        (int(used.sum()),),
+        (tuple(names),),
+    )
 
 
 def _parse_metainfo(metainfo: str) -> Mapping[str, Any]:

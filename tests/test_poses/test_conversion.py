@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from pg2aug.poses.conversion import convert_joints, describe_mapping, joint_mapping
+from pg2aug.poses.conversion import (
+    convert_joints,
+    describe_mapping,
+    joint_mapping,
+    nose_substitute,
+)
 from pg2aug.poses.sources import metainfo_skeleton
 
 DATASETS = 'configs/_base_/datasets/'
@@ -11,7 +16,7 @@ DATASETS = 'configs/_base_/datasets/'
 def names():
     return {
         name: metainfo_skeleton(f'{DATASETS}{name}.py').keypoint_names
-        for name in ('coco', 'mpii', 'aic', 'crowdpose', 'h36m')
+        for name in ('coco', 'mpii', 'aic', 'crowdpose', 'h36m', 'jhmdb')
     }
 
 
@@ -49,7 +54,7 @@ def test_what_is_merely_near_is_not_taken(names):
 
 
 def test_substitutes_stand_in_only_where_the_joint_is_lacking(names):
-    substitutes = {'neck': ('left_shoulder', 'right_shoulder'), 'left_ankle': ('left_foot',)}
+    substitutes = [('neck', ('left_shoulder', 'right_shoulder')), ('left_ankle', ('left_foot',))]
     mapping = joint_mapping(names['coco'], names['crowdpose'], substitutes)
     text = describe_mapping(names['coco'], names['crowdpose'], mapping)
     assert 'by substitute: neck from left_shoulder and right_shoulder' in text
@@ -64,14 +69,36 @@ def test_substitutes_stand_in_only_where_the_joint_is_lacking(names):
     assert (names['aic'].index('neck'), neck) in own
     # The ankle itself goes before what stands for it; h36m has only the latter.
     assert (coco.index('left_ankle'), names['crowdpose'].index('left_ankle')) in mapping
-    h36m = joint_mapping(names['h36m'], names['coco'], {'left_ankle': ('left_foot',)})
+    h36m = joint_mapping(names['h36m'], names['coco'], [('left_ankle', ('left_foot',))])
     assert (names['h36m'].index('left_foot'), coco.index('left_ankle')) in h36m
+
+
+@pytest.mark.parametrize(
+    ('source', 'expected'),
+    [
+        ('mpii', ('upper_neck', 'head_top')),
+        ('aic', ('neck', 'head_top')),
+        ('crowdpose', ('neck', 'top_head')),
+        ('h36m', ('neck_base', 'head')),
+        ('jhmdb', ('neck', 'head')),
+        ('coco', None),
+    ],
+)
+def test_a_nose_lies_between_neck_and_crown(names, source, expected):
+    found = nose_substitute(names[source], names['coco'])
+    assert found == (expected and ('nose', expected))
+    assert nose_substitute(names[source], names['mpii']) is None
+    if found:
+        # Of several for one joint, each file takes the first that it has.
+        several = [('nose', ('upper_neck', 'head_top')), ('nose', ('left_toe',)), found]
+        own = tuple(names[source].index(part) for part in expected)
+        assert (own, 0) in joint_mapping(names[source], names['coco'], several)
 
 
 def test_bad_mappings_are_refused(names):
     with pytest.raises(ValueError, match="'nek' is no joint of the target"):
-        joint_mapping(names['coco'], names['aic'], {'nek': ('nose',)})
+        joint_mapping(names['coco'], names['aic'], [('nek', ('nose',))])
     with pytest.raises(ValueError, match='one source joint, or two'):
-        joint_mapping(names['coco'], names['aic'], {'neck': ('nose', 'left_eye', 'right_eye')})
+        joint_mapping(names['coco'], names['aic'], [('neck', ('nose', 'left_eye', 'right_eye'))])
     with pytest.raises(ValueError, match="'left_eye' and 'LEye' have the same name"):
         joint_mapping(['left_eye', 'LEye'], names['coco'])

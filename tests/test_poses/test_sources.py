@@ -11,7 +11,7 @@ from pg2aug.poses.sources import PoseSource, metainfo_skeleton, read_poses
 MPII = 'configs/_base_/datasets/mpii.py'
 H36M = 'configs/_base_/datasets/h36m.py'
 MPII_NAMES = metainfo_skeleton(MPII).keypoint_names
-FEET = {'left_ankle': ('left_foot',), 'right_ankle': ('right_foot',)}
+FEET = (('left_ankle', ('left_foot',)), ('right_ankle', ('right_foot',)))
 
 
 def _write(path, keypoints, **contents):
@@ -52,6 +52,8 @@ def test_files_of_two_skeletons_become_one(coco, mpii):
     assert poses.report[0].endswith('coco.json: 17 of 17 joints mapped')
     assert 'mpii.json: 12 of 17 joints mapped; unlabelled: nose' in poses.report[1]
     assert poses.counts['read'] == 25
+    assert poses.sizes == (20, 5)
+    assert poses.joints == (COCO.keypoint_names, MPII_NAMES)
 
 
 def test_the_target_may_be_any_skeleton(coco, mpii):
@@ -60,7 +62,7 @@ def test_the_target_may_be_any_skeleton(coco, mpii):
     assert poses.visible.sum(axis=1).tolist() == [12] * 20 + [16] * 5
     neck = MPII_NAMES.index('upper_neck')
     shoulders = ('left_shoulder', 'right_shoulder')
-    poses = read_poses([PoseSource(coco)], target, substitutes={'upper_neck': shoulders})
+    poses = read_poses([PoseSource(coco)], target, substitutes=[('upper_neck', shoulders)])
     assert poses.visible[:, neck].all()
 
 
