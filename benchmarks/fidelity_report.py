@@ -47,7 +47,7 @@ def write_report(args: Any, size: dict[str, Any], target: Path) -> None:
         'recommended': RECOMMENDED,
         'judge': _judge(runs_of_one),
         'arms': arms,
-        'pose_model_check': _checks(loaded),
+        'pose_model_check': _checks(loaded, folder / str(args.seeds[0]) / 'own.npz'),
         'families': {name: _families(runs) for name, runs in loaded.items()},
     }
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -103,16 +103,15 @@ def _judge(runs: list[Any]) -> dict[str, float]:
     return shares
 
 
-def _checks(loaded: dict[str, list[Any]]) -> dict[str, Any]:
+def _checks(loaded: dict[str, list[Any]], own: Path) -> dict[str, Any]:
     """Share of persons that PoseModelCheck accepts, by judge, on true images and on each arm's."""
     runs = next(iter(loaded.values()))
-    checks: dict[str, Any] = {}
-    for judge in ('judge', 'own'):
-        if f'{judge}_confirmed' not in runs[0]:
-            continue
-        checks[judge] = {'true images': _accepted(runs, f'true_{judge}_confirmed')}
-        for name, arm_runs in loaded.items():
-            checks[judge][name] = _accepted(arm_runs, f'{judge}_confirmed')
+    checks = {'judge': {'true images': _accepted(runs, 'true_confirmed')}}
+    for name, arm_runs in loaded.items():
+        checks['judge'][name] = _accepted(arm_runs, 'confirmed')
+    if own.exists():
+        verdicts = np.load(own)
+        checks['own'] = {name: _accepted([verdicts], name) for name in checks['judge']}
     return checks
 
 
@@ -234,12 +233,10 @@ def _cell(interval: dict[str, Any]) -> str:
 
 def _write_sheet(folder: Path, arms: list[str], path: Path) -> None:
     """Rows of source, true image and every arm: rare targets above, common ones below."""
-    frame = np.load(folder / 'sheet.npz')
-    columns = [
-        frame['source'],
-        frame['true'],
-        *(np.load(folder / f'{a}.npz')['sheet'] for a in arms),
-    ]
+    trials = np.load(folder / 'trials.npz')
+    shown = trials['shown']
+    made = [np.load(folder / f'{arm}.npz')['images'][shown] for arm in arms]
+    columns = [trials['source'], trials['true_images'][shown], *made]
     rows = [[_shrink(column[i]) for column in columns] for i in range(len(columns[0]))]
     titles = ['source', 'true image', *(ARMS[name].title for name in arms)]
     write_png(path, contact_sheet(rows, titles))

@@ -58,16 +58,8 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def run_seed(seed: int, world: World, judges: dict[str, Any], args: Any, device: str) -> None:
-    """Judge all arms of a seed; one file of results each.
-
-    Args:
-        seed: The seed.
-        world: The data.
-        judges: 'judge', and the user's own estimator, 'own', where there is one.
-        args: The command line.
-        device: Where to do it.
-    """
+def run_seed(seed: int, world: World, judge: Any, args: Any, device: str) -> None:
+    """Judge all arms of a seed; one file of results each."""
     size, skeleton = SIZES[args.size], world.skeleton
     results = args.work_dir / 'results' / str(seed)
     missing = [name for name in args.arms if not (results / f'{name}.npz').exists()]
@@ -83,47 +75,57 @@ def run_seed(seed: int, world: World, judges: dict[str, Any], args: Any, device:
     keypoints = np.stack([trial.keypoints for trial in trials])
     true_images = np.stack([trial.true_image for trial in trials])
     true_keypoints = np.stack([trial.true_keypoints for trial in trials])
+    hits, confirmed = judge_images(judge, true_images, true_keypoints, visible, device)
     common = dict(
         rare=np.array([trial.rare for trial in trials]),
         family=np.array([trial.family for trial in trials]),
         visible=visible,
-        **_verdicts(judges, true_images, true_keypoints, visible, device, 'true_'),
+        true_hits=hits,
+        true_confirmed=confirmed,
         moved=moved_joints(trials),
         asked=len(made),
     )
     shown = sheet_trials(trials)
-    conditions = np.stack([trials[i].plan.condition for i in shown])
-    _save(results / 'sheet.npz', source=conditions, true=true_images[shown])
+    _save(
+        results / 'trials.npz',
+        rare=common['rare'],
+        visible=visible,
+        keypoints=keypoints,
+        true_keypoints=true_keypoints,
+        true_images=true_images,
+        shown=shown,
+        source=np.stack([trials[i].plan.condition for i in shown]),
+    )
     for name in missing:
         arm = ARMS[name]
         folder = args.work_dir / 'generators' / f'{arm.training}_{seed}'
         generator = load_generator(arm, folder if arm.training else None, METAINFO, size.crop)
         images, accepted = synthesize(arm, generator, trials, device)
+        hits, confirmed = judge_images(judge, images, keypoints, visible, device)
         _save(
             results / f'{name}.npz',
-            **_verdicts(judges, images, keypoints, visible, device, ''),
+            hits=hits,
+            confirmed=confirmed,
             accepted=accepted,
             error=body_error(trials, images, skeleton),
-            sheet=images[shown],
+            images=images,
             **common,
         )
 
 
-def _verdicts(
-    judges: dict[str, Any],
-    images: np.ndarray,
-    keypoints: np.ndarray,
-    visible: np.ndarray,
-    device: str,
-    prefix: str,
-) -> dict[str, np.ndarray]:
-    verdicts = {}
-    for name, judge in judges.items():
-        hits, confirmed = judge_images(judge, images, keypoints, visible, device)
-        verdicts[f'{prefix}{name}_confirmed'] = confirmed
-        if name == 'judge':
-            verdicts[f'{prefix}hits'] = hits
-    return verdicts
+def run_own(seed: int, own: Any, args: Any, device: str) -> None:
+    """Whom the user's own estimator would accept, on true images and on each arm's."""
+    results = args.work_dir / 'results' / str(seed)
+    if (results / 'own.npz').exists():
+        return
+    trials = np.load(results / 'trials.npz')
+    looks = {'true images': (trials['true_images'], trials['true_keypoints'])}
+    for name in args.arms:
+        looks[name] = (np.load(results / f'{name}.npz')['images'], trials['keypoints'])
+    accepted = {
+        name: judge_images(own, *look, trials['visible'], device)[1] for name, look in looks.items()
+    }
+    _save(results / 'own.npz', rare=trials['rare'], **accepted)
 
 
 def check_settings(args: Any) -> None:
@@ -173,16 +175,16 @@ def main() -> None:
             pool.submit(train_generator, training, seed, world.train[seed], args.work_dir, args)
             for training, seed in jobs
         ]
-        checkpoints = {'judge': train_judge(world.judge, args.work_dir / 'judge', size)}
+        checkpoint = train_judge(world.judge, args.work_dir / 'judge', size)
         for future in started:
             future.result()
+    judge = load_judge(checkpoint, device)
+    for seed in args.seeds:
+        run_seed(seed, world, judge, args, device)
     if args.data == 'figures':
         # What a user has, who lets the estimator judge that he is about to improve.
         own = train_judge(world.train[args.seeds[0]], args.work_dir / 'own', size)
-        checkpoints['own'] = own
-    judges = {name: load_judge(path, device) for name, path in checkpoints.items()}
-    for seed in args.seeds:
-        run_seed(seed, world, judges, args, device)
+        run_own(args.seeds[0], load_judge(own, device), args, device)
     name = 'label_fidelity' if args.data == 'figures' else f'label_fidelity_{args.data}'
     write_report(args, asdict(size), args.out / name)
 
