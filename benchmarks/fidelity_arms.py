@@ -49,6 +49,7 @@ ARMS = {
     'self_pairs': Arm('aligned, self-pairs', 'pg2-self'),
     'limb_warp': Arm('limb warp, no learning', None),
     'copy': Arm('copy of the source', None),
+    'true_low': Arm('true image, resolution of the crops', None),
 }
 
 
@@ -129,6 +130,9 @@ def synthesize(
     images = _to_tensor([trial.image for trial in trials])
     if arm is ARMS['copy']:
         return _to_array(images), np.ones(len(trials), bool)
+    if arm is ARMS['true_low']:
+        low = [_lower(trial.true_aligned, generator.size) for trial in trials]
+        return np.stack(low), np.ones(len(trials), bool)
     model = generator.build()
     settings = dict(refine=arm.refine, remove_source=arm.remove_source, device=device)
     plans = [trial.plan for trial in trials]
@@ -136,6 +140,12 @@ def synthesize(
     made = Synthesizer(model, check=None, **settings)(images, plans, matrices)
     checked = Synthesizer(model, check=AppearanceCheck(), **settings).generate(plans)
     return _to_array(made.images), checked.accepted.cpu().numpy()
+
+
+def _lower(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image as sharp as a crop of that size over the same frame can be."""
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def judge_images(

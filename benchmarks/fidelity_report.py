@@ -142,6 +142,13 @@ def _verdict(arms: dict[str, Any], recommended: str) -> list[str]:
     lines = [
         f'- Rare share of at least 0.95: {"met" if share >= 0.95 else "missed"} ({share:.3f}).'
     ]
+    if 'true_low' in arms:
+        ceiling = arms['true_low']['rare']['pck_share']['mean']
+        lines.append(
+            f'- The true images, as sharp as the crops are, have a rare share of {ceiling:.3f}: a '
+            f'judge who learnt from sharp images has {share / ceiling:.2f} times that on the '
+            'synthesised.'
+        )
     if 'limb_warp' in arms:
         pairs = [
             (arms[recommended][kind]['pck_share']['seeds'], arms['limb_warp'][kind]['pck_share'])
