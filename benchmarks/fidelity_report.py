@@ -17,6 +17,10 @@ from pg2aug.visualization import contact_sheet, write_png
 
 RECOMMENDED = 'self_pairs'
 KINDS = ('rare', 'common')
+OWN = (
+    ", and with the user's own estimator, which learnt from the generators' training images, 3% of "
+    'them in rare poses'
+)
 ONE_MAN = (
     'One man, four cameras, one room: the judge and the generators learnt from the same frames of '
     'him, and his joints are estimates of OpenPose. The numbers say whether real pixels can be put '
@@ -215,10 +219,9 @@ def _check_table(checks: dict[str, Any]) -> list[str]:
     titles = {'judge': 'the judge', 'own': "the user's own estimator"}
     lines = [
         '',
-        'Persons whom PoseModelCheck accepts (`max_distance=0.1, min_oks=0.3`, 70% of the joints), '
-        "with the judge, and with the user's own estimator, which learnt from the generators' "
-        'training images, 3% of them in rare poses. What is refused of the true images should not '
-        'be; what is accepted of the copies should not be.',
+        'Persons whom PoseModelCheck accepts (`max_distance=0.1, min_oks=0.3`, 70% of the joints) '
+        f'with the judge{OWN if "own" in checks else ""}. What is refused of the true images should '
+        'not be; what is accepted of the copies should not be.',
         '',
         '| | ' + ' | '.join(f'{titles[judge]}, rare / common' for judge in checks) + ' |',
         '|---' * (len(checks) + 1) + '|',
