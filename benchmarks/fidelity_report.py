@@ -220,8 +220,8 @@ def _check_table(checks: dict[str, Any]) -> list[str]:
     lines = [
         '',
         'Persons whom PoseModelCheck accepts (`max_distance=0.1, min_oks=0.3`, 70% of the joints) '
-        f'with the judge{OWN if "own" in checks else ""}. What is refused of the true images should '
-        'not be; what is accepted of the copies should not be.',
+        f'with the judge{OWN if "own" in checks else ""}. What is refused of the true images '
+        'should not be; what is accepted of the copies should not be.',
         '',
         '| | ' + ' | '.join(f'{titles[judge]}, rare / common' for judge in checks) + ' |',
         '|---' * (len(checks) + 1) + '|',
