@@ -24,7 +24,8 @@ OWN = (
 ONE_MAN = (
     'One man, four cameras, one room: the judge and the generators learnt from the same frames of '
     'him, and his joints are estimates of OpenPose. The numbers say whether real pixels can be put '
-    'where a label says; they say nothing of other people, clothes or places.'
+    'where a label says; they say nothing of other people, clothes or places. (Frames: demo data '
+    'of Pose2Sim, BSD-3-Clause.)'
 )
 
 
@@ -41,7 +42,7 @@ def write_report(args: Any, size: dict[str, Any], target: Path) -> None:
     }
     runs_of_one = next(iter(loaded.values()))
     report = {
-        'command': f'python benchmarks/label_fidelity.py --size {args.size} --data {args.data}',
+        'command': _command(args),
         'device': torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
         'versions': {'torch': torch.__version__, 'mmpose': mmpose.__version__},
         'size': size,
@@ -59,6 +60,13 @@ def write_report(args: Any, size: dict[str, Any], target: Path) -> None:
     target.with_suffix('.md').write_text(_markdown(report, args))
     _write_sheet(folder / str(args.seeds[0]), args.arms, target.with_suffix('.png'))
     print(target.with_suffix('.md').read_text())
+
+
+def _command(args: Any) -> str:
+    seeds, arms = ' '.join(map(str, args.seeds)), ' '.join(args.arms)
+    command = f'python benchmarks/label_fidelity.py --size {args.size} --data {args.data}'
+    chosen = '' if set(args.arms) == set(ARMS) else f' --arms {arms}'
+    return f'{command} --seeds {seeds} --per-person {args.per_person}{chosen}'
 
 
 def _summary(runs: list[Any], seeds: list[int], kind: str) -> dict[str, Any]:
@@ -175,7 +183,7 @@ def _markdown(report: dict[str, Any], args: Any) -> str:
     lines = [
         '# Label fidelity',
         '',
-        f'`{report["command"]}`, {report["device"]}, {count} seeds: mean and 95% interval over '
+        f'`{report["command"]}`, {report["device"]}, {count} seed{"s" * (count > 1)}: mean and 95% interval over '
         f'seeds. {report["trials"]["rare"]} rare and {report["trials"]["common"]} common targets; '
         f'{report["left_out"]} were left out for all arms: nothing can be made of them. Crops of '
         f'{report["size"]["crop"][0]}x{report["size"]["crop"][1]}, '
