@@ -184,7 +184,8 @@ def _markdown(report: dict[str, Any], args: Any) -> str:
         '# Label fidelity',
         '',
         f'`{report["command"]}`, {report["device"]}, {count} seed{"s" * (count > 1)}: mean and 95% '
-        f'interval over seeds. {report["trials"]["rare"]} rare and {report["trials"]["common"]} common targets; '
+        f'interval over seeds. {report["trials"]["rare"]} rare and '
+        f'{report["trials"]["common"]} common targets; '
         f'{report["left_out"]} were left out for all arms: nothing can be made of them. Crops of '
         f'{report["size"]["crop"][0]}x{report["size"]["crop"][1]}, '
         f'{report["size"]["stage1_iters"]} + {report["size"]["stage2_iters"]} iterations of '
