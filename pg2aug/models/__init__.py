@@ -1,8 +1,9 @@
 """PG2's networks, rasterisation and losses."""
 
+from pg2aug.models.bones import Body
 from pg2aug.models.discriminator import PairDiscriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
-from pg2aug.models.limb_warp import Body, limb_warp
+from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.losses import adversarial_loss, masked_l1, matte_l1
 from pg2aug.models.pg2 import PG2

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pg2aug.models.limb_warp import Body, limb_warp
+from pg2aug.models.bones import Body
+from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.preprocessor import inside_photo
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS

@@ -128,8 +128,10 @@ class PG2(BaseModel):
             (N, 3, H, W) float32 BGR in [0, 255]; with a matte (N, 4, H, W), the last channel being
             the coverage in [0, 1].
         """
-        coarse, refined = self(**self.data_preprocessor(data))
-        made = refined if refine else coarse
+        batch = self.data_preprocessor(data)
+        made = _coarse(self.generator1, batch)
+        if refine:
+            made = _refine(self.generator2, made, batch['condition'])
         return torch.cat([to_image_range(made[:, :3]), made[:, 3:].float()], dim=1)
 
     def train_step(

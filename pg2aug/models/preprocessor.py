@@ -7,8 +7,9 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn import functional as F
 
+from pg2aug.models.bones import Body
 from pg2aug.models.hole_filling import push_pull
-from pg2aug.models.limb_warp import Body, limb_warp
+from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, pose_mask
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS

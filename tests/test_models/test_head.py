@@ -5,8 +5,9 @@ import pytest
 import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from pg2aug.models.bones import Body
 from pg2aug.models.head import locate_heads
-from pg2aug.models.limb_warp import Body, limb_warp
+from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from pg2aug.models.limb_warp import HALF_WIDTH, TIP_LENGTH, Body, limb_warp
+from pg2aug.models.bones import HALF_WIDTH, TIP_LENGTH, Body
+from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.rasterize import body_distance
 from pg2aug.poses import Skeleton
 
@@ -251,8 +252,8 @@ def test_a_batch_is_its_persons_one_by_one():
 def test_how_many_bones_are_done_at_once_changes_nothing(num_bones, monkeypatch):
     expected = warp(body(), body(ARMS_UP))
     module = sys.modules[limb_warp.__module__]
-    sizes, join = [], module._Bone.join
-    monkeypatch.setattr(module._Bone, 'join', lambda bones: sizes.append(len(bones)) or join(bones))
+    sizes, join = [], module.Bone.join
+    monkeypatch.setattr(module.Bone, 'join', lambda bones: sizes.append(len(bones)) or join(bones))
     monkeypatch.setattr(module, '_PIXELS_AT_ONCE', num_bones * SHAPE[0] * SHAPE[1])
     found = warp(body(), body(ARMS_UP))
     # Legs, torso and neck lie behind the head, arms before it.

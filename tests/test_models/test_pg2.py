@@ -268,3 +268,16 @@ def test_a_short_training_does_better_than_the_bare_warp():
     optim_wrapper = make_optim_wrapper(model, dict(type='Adam', lr=2e-3))
     losses = [train_step(model, data, optim_wrapper, i)['loss_g1'].item() for i in range(60)]
     assert losses[-1] < 0.6 * losses[0]
+
+
+@pytest.mark.parametrize('options', [{}, *OPTIONS])
+def test_the_second_generator_rests_where_the_coarse_image_is_wanted(options, monkeypatch):
+    preprocessor = {**TINY_MODEL['data_preprocessor'], **options}
+    model = make_pg2(data_preprocessor=preprocessor).eval()
+    batch = make_batch()
+    del batch['target_image']
+    with torch.no_grad():
+        coarse, refined = model.synthesize(batch, refine=False), model.synthesize(batch)
+        monkeypatch.setattr(model.generator2, 'forward', lambda *_: pytest.fail('G2 was run'))
+        assert torch.equal(model.synthesize(batch, refine=False), coarse)
+    assert coarse.shape == refined.shape
