@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from fidelity_arms import ARMS
 from scipy import stats
+from sheets import write_sheet
 
-from pg2aug.visualization import contact_sheet, write_png
+from pg2aug.visualization import contact_sheet
 
 RECOMMENDED = 'self_pairs'
 KINDS = ('rare', 'common')
@@ -258,7 +259,7 @@ def _write_sheet(folder: Path, arms: list[str], path: Path) -> None:
     columns = [trials['source'], trials['true_images'][shown], *made]
     rows = [[_shrink(column[i]) for column in columns] for i in range(len(columns[0]))]
     titles = ['source', 'true image', *(ARMS[name].title for name in arms)]
-    write_png(path, contact_sheet(rows, titles))
+    write_sheet(path, contact_sheet(rows, titles))
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:

@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from hole_cases import Case, figure_cases, left_over, photo_cases
 from numpy.typing import NDArray
+from sheets import write_sheet
 
 from pg2aug.models.hole_filling import fill_holes, push_pull
-from pg2aug.visualization import contact_sheet, write_png
+from pg2aug.visualization import contact_sheet
 
 ROOT = Path(__file__).resolve().parents[1]
 SHEET_ROWS = 8
@@ -195,7 +196,7 @@ def main() -> None:
     for path, chosen in ((args.out.with_suffix('.png'), shown), (args.photos, range(len(photos)))):
         if path is not None:
             part = {name: [results[i] for i in chosen] for name, results in filled.items()}
-            write_png(path, sheet([cases[i] for i in chosen], part))
+            write_sheet(path, sheet([cases[i] for i in chosen], part))
     print(markdown(result))
 
 
