@@ -16,6 +16,7 @@ from pg2aug.augment import Plan, make_plan
 from pg2aug.datasets.figures import render_figure, sample_pose
 from pg2aug.engine.training import build_runner
 from pg2aug.models import PG2
+from pg2aug.models.preprocessor import to_image_range
 from pg2aug.poses import Skeleton
 from pg2aug.registry import MODELS
 
@@ -36,15 +37,17 @@ class SmoothPG2(PG2):
     Blue is the blurred condition image and a slope, so that a wrong crop or frame shows as well.
     """
 
-    def forward(self, condition, pose, mask=None, target=None, mode='tensor'):
+    def synthesize(self, data, refine=True):
+        batch = self.data_preprocessor(data)
+        condition, pose = batch['condition'], batch['pose']
         flip = torch.tensor(SKELETON.flip_indices)
         joints = torch.arange(len(flip))
         # COCO lists the left joint of a pair first.
         left = _blur(pose[:, joints < flip].amax(dim=1, keepdim=True))
         right = _blur(pose[:, joints > flip].amax(dim=1, keepdim=True))
         slope = torch.linspace(-0.5, 0.5, pose.shape[3]).expand(len(pose), 1, *pose.shape[2:])
-        person = torch.cat([2 * left - 1, 2 * right - 1, (_blur(condition[:, 2:]) + slope) / 2], 1)
-        return person, person
+        blue = (_blur(condition[:, 2:]) + slope) / 2
+        return to_image_range(torch.cat([2 * left - 1, 2 * right - 1, blue], dim=1))
 
 
 def _blur(images):
