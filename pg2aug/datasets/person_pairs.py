@@ -1,7 +1,5 @@
 """One person in two poses, from any MMPose dataset with an identity per instance."""
 
-import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from logging import INFO
 from typing import Any, Literal
@@ -19,23 +17,24 @@ from pg2aug.datasets.crop import (
     inside_crop,
     transform_keypoints,
 )
+from pg2aug.datasets.instances import IdentityRule, Instances, find_instances
 from pg2aug.datasets.pairing import OrderedPairs, RepeatedInstances, sample_pair_indices
-from pg2aug.datasets.source import build_topdown_dataset, load_image
+from pg2aug.datasets.pairs_file import read_pairs
+from pg2aug.datasets.source import build_topdown_dataset, image_name, load_image, person_bbox
 from pg2aug.datasets.via_poses import ViaPoses
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints, person_limb_radius
 from pg2aug.registry import DATASETS
-
-Identity = int | str
 
 
 @DATASETS.register_module()
 class PersonPairDataset(Dataset[dict[str, Any]]):
     """Pairs (condition, target) of the same person in two poses.
 
-    With ``pairing='identity'`` they are all ordered pairs of different instances of an identity.
-    With ``pairing='self'``, for datasets without identities, condition and target are the same
-    image, the condition mirrored in half of the pairs, and a pose ``via`` which the condition is to
-    be sent through: :class:`pg2aug.models.PG2DataPreprocessor` lays its limbs into that pose.
+    With ``pairing='identity'`` they are all ordered pairs of different instances of an identity, or
+    those that the file ``pairs`` lists. With ``pairing='self'``, for datasets without identities,
+    condition and target are the same image, the condition mirrored in half of the pairs, and a pose
+    ``via`` which the condition is to be sent through: :class:`pg2aug.models.PG2DataPreprocessor`
+    lays its limbs into that pose.
 
     Item ``i`` depends on ``i`` and the arguments alone, so that a resumed training sees what an
     uninterrupted one would have seen. Items work with torch's ``default_collate``:
@@ -46,7 +45,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
       joint is labelled and inside the crop; elsewhere the keypoints are 0.
     - ``condition_radius``, ``target_radius``: float32, radius of the person's limbs in crop pixels.
     - ``via_keypoints``, ``via_visible``, ``via_radius``: likewise, with ``pairing='self'`` only.
-    - ``person_id``: the identity; ``condition_id``, ``target_id``: the annotations' ids.
+    - ``person_id``: the identity, or ``condition_id`` where there are none; ``condition_id``,
+      ``target_id``: the annotations' ids.
 
     Args:
         dataset: Config of a top-down MMPose dataset, with or without the prefix ``mmpose.``. Its
@@ -66,10 +66,16 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         pose_bank: File of the poses ``via``, see :class:`PG2Augment`; the dataset's own poses, rare
             ones more often, if None.
         backend_args: Arguments of MMEngine's file backend for the images.
+        pairs: CSV of the pairs to use, in its order: the header ``from,to``, then names of images,
+            see :func:`~pg2aug.datasets.pairs_file.read_pairs`. Pairs with an unusable instance are
+            left out and counted. Both images must show the same person, which is not checked where
+            no annotation has an identity.
 
     Raises:
+        FileNotFoundError: If there is no file ``pairs``.
         ValueError: If the config is no top-down MMPose dataset, an identity is neither an integer
-            nor a string, there is no pair, or ``num_pairs`` exceeds their number.
+            nor a string, there is no pair, ``num_pairs`` exceeds their number, or a line of
+            ``pairs`` is not two names of images of one and the same person.
     """
 
     def __init__(
@@ -86,33 +92,39 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         pairing: Literal['identity', 'self'] = 'identity',
         pose_bank: str | None = None,
         backend_args: dict[str, Any] | None = None,
+        pairs: str | None = None,
     ) -> None:
         if pairing not in ('identity', 'self'):
             raise ValueError(f"pairing must be 'identity' or 'self', got {pairing!r}")
         if pose_bank is not None and pairing != 'self':
             raise ValueError("pose_bank is for pairing='self' only")
+        if pairs is not None and pairing == 'self':
+            raise ValueError("pairs is for pairing='identity' only: a self-pair is of one image")
         self.pairing = pairing
         self.dataset = build_topdown_dataset(dataset)
         self.size = (int(size[0]), int(size[1]))
         self.padding = padding
-        self.identity_key = identity_key
-        self.identity_within_folder = identity_within_folder
-        self.min_visible = min_visible
         self.flip = flip
         self.backend_args = backend_args
         self.skeleton = Skeleton.from_metainfo(self.dataset.metainfo)
 
-        groups, dropped = self._usable_groups()
-        self._identities = list(groups)
-        sizes = [len(members) for members in groups.values()]
-        self._members = np.concatenate([np.array(g, dtype=np.int64) for g in groups.values()])
-        self._identity_of = np.repeat(np.arange(len(sizes)), sizes)
-        self._pairs: Sequence[tuple[int, int]] = OrderedPairs(sizes)
+        rule = IdentityRule(None if pairing == 'self' else identity_key, identity_within_folder)
+        if pairs is not None and not rule.applies_to(self.dataset):
+            rule = IdentityRule(None)
+        least = 2 if pairing == 'identity' and pairs is None else 1
+        instances = find_instances(self.dataset, rule, min_visible, least)
+        self._identities, self._members = instances.identities, instances.indices
+        self._identity_of = instances.identity_of
+        self._pairs: Sequence[tuple[int, int]] = OrderedPairs(instances.sizes)
         self._via: ViaPoses | None = None
+        dropped = instances.dropped
         if pairing == 'self':
             bank = self._load_bank(pose_bank, seed)
             self._via = ViaPoses(bank, self.skeleton, self.size, padding, seed)
             self._pairs = RepeatedInstances(len(self._members), len(bank))
+        elif pairs is not None:
+            self._pairs, omitted = self._listed_pairs(pairs, instances, rule.key is not None)
+            dropped += f'; {omitted}'
         self._log_summary(dropped)
         self._chosen: NDArray[np.int64] | None = None
         if num_pairs is not None:
@@ -169,8 +181,10 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         return len(self._pairs) if self._chosen is None else len(self._chosen)
 
     def _crop(self, info: Mapping[str, Any], flipped: bool) -> dict[str, torch.Tensor]:
-        matrix = crop_matrix(info['bbox'][0], self.size, self.padding)
-        image = crop_person(load_image(info['img_path'], self.backend_args), matrix, self.size)
+        image = load_image(info['img_path'], self.backend_args)
+        bbox = person_bbox(info, (image.shape[1], image.shape[0]))
+        matrix = crop_matrix(bbox, self.size, self.padding)
+        image = crop_person(image, matrix, self.size)
         keypoints = transform_keypoints(info['keypoints'][0], matrix)
         visible = np.asarray(info['keypoints_visible'][0], dtype=np.float32)
         radius = person_limb_radius(keypoints, visible, self.skeleton.limbs)
@@ -185,46 +199,6 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             'radius': torch.tensor(radius, dtype=torch.float32),
         }
 
-    def _usable_groups(self) -> tuple[dict[Identity, list[int]], str]:
-        """Dataset indices per identity, in order of appearance; and what is left out and why."""
-        groups: dict[Identity, list[int]] = {}
-        dropped: Counter[str] = Counter()
-        keys: set[str] = set()
-        for index in range(len(self.dataset)):
-            info = self.dataset.get_data_info(index)
-            keys.update(info.get('raw_ann_info', info))
-            identity = info['id'] if self.pairing == 'self' else self._identity(info)
-            if identity is None:
-                dropped[f'without {self.identity_key!r}'] += 1
-            elif np.count_nonzero(info['keypoints_visible'][0] > 0) < self.min_visible:
-                dropped[f'with fewer than {self.min_visible} labelled joints'] += 1
-            elif _coincide(info['keypoints'][0], info['keypoints_visible'][0]):
-                dropped['whose labelled joints all coincide'] += 1
-            else:
-                groups.setdefault(identity, []).append(index)
-        least = 1 if self.pairing == 'self' else 2
-        paired = {name: group for name, group in groups.items() if len(group) >= least}
-        single = len(groups) - len(paired)
-        dropped[f'the only usable one of its identity ({single} identities)'] += single
-        reasons = ', '.join(f'{count} {why}' for why, count in dropped.items() if count) or 'none'
-        if not paired:
-            raise ValueError(self._no_pair_message(reasons, keys))
-        return paired, reasons
-
-    def _identity(self, info: Mapping[str, Any]) -> Identity | None:
-        raw = info.get('raw_ann_info') or {}
-        value = raw.get(self.identity_key, info.get(self.identity_key))
-        if value is None:
-            return None
-        if not isinstance(value, (int, str, np.integer)) or isinstance(value, bool):
-            raise ValueError(
-                f'annotation {info["id"]} of {self.dataset.ann_file}: {self.identity_key!r} must '
-                f'be an integer or a string, got {value!r}'
-            )
-        if self.identity_within_folder:
-            return f'{os.path.dirname(info["img_path"])}/{value}'
-        return value if isinstance(value, str) else int(value)
-
     def _log_summary(self, dropped: str) -> None:
         members = [int(index) for index in self._members]
         images = {self.dataset.get_data_info(index)['img_path'] for index in members}
@@ -236,21 +210,11 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             level=INFO,
         )
 
-    def _no_pair_message(self, reasons: str, keys: set[str]) -> str:
-        dataset = (
-            f'{type(self.dataset).__name__} {self.dataset.ann_file!r} ({len(self.dataset)} '
-            f'instances; dropped: {reasons})'
-        )
-        if self.pairing == 'self':
-            return f'no instance is usable in {dataset}: set min_visible lower'
-        return (
-            f'no identity has two usable instances in {dataset}. The identity was looked for under '
-            f'identity_key={self.identity_key!r}; the annotations have the keys {sorted(keys)}: '
-            "set identity_key to one of them, or min_visible lower, or use pairing='self'"
-        )
-
-
-def _coincide(keypoints: NDArray[Any], visible: NDArray[Any]) -> bool:
-    """Whether the labelled joints are all at one place, where no body has any extent."""
-    joints = keypoints[visible > 0]
-    return not np.ptp(joints, axis=0).any() if len(joints) else True
+    def _listed_pairs(self, path: str, instances: Instances, checked: bool) -> tuple[Any, str]:
+        """The pairs of a file that can be used, and what is to be said of the others."""
+        infos = (self.dataset.get_data_info(index) for index in range(len(self.dataset)))
+        file = read_pairs(path, [image_name(self.dataset, info) for info in infos])
+        pairs = file.select(instances, checked)
+        omitted = f'{len(file.lines) - len(pairs)} of the {len(file.lines)} pairs of {path!r}'
+        unchecked = '' if checked else '; nothing tells whether a pair shows one person'
+        return pairs, f'{omitted} dropped with them{unchecked}'

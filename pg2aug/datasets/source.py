@@ -5,9 +5,11 @@ from typing import Any
 
 import cv2
 import mmcv
+import numpy as np
 from mmengine import fileio
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS as MMPOSE_DATASETS
+from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
 
@@ -53,3 +55,31 @@ def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:
     if image is None:
         raise ValueError(f'cannot decode image {path!r}: the file is damaged or no image')
     return image
+
+
+def image_name(dataset: BaseCocoStyleDataset, info: Mapping[str, Any]) -> str:
+    """File name of an instance's image as the annotations have it, below the image folder."""
+    folder, path = str(dataset.data_prefix.get('img') or ''), str(info['img_path'])
+    return path.removeprefix(folder).lstrip('/') if folder and path.startswith(folder) else path
+
+
+def person_bbox(info: Mapping[str, Any], image_size: tuple[int, int]) -> NDArray[np.float32]:
+    """The box of a person, up to the edges of the image.
+
+    MMPose's COCO data sets clip a box at the last pixel, ``width - 1``. A box of the whole image
+    would then be enlarged by a pixel, and the image resampled: here it ends at ``width``.
+
+    Args:
+        info: MMPose's data info of the instance.
+        image_size: ``(width, height)`` of the image.
+
+    Returns:
+        ``(4,)`` left, top, right, bottom in image pixels.
+    """
+    bbox = np.array(info['bbox'][0], dtype=np.float32)
+    annotated = (info.get('raw_ann_info') or {}).get('bbox')
+    if annotated is not None:
+        end = np.minimum(np.add(annotated[:2], annotated[2:4]), image_size)
+        clipped = (bbox[2:] == np.array(image_size) - 1) & (end > bbox[2:])
+        bbox[2:] = np.where(clipped, end, bbox[2:])
+    return bbox

@@ -1,0 +1,142 @@
+"""The usable instances of an MMPose dataset, grouped by the person they show."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from numpy.typing import NDArray
+
+Identity = int | str
+
+
+@dataclass(frozen=True)
+class IdentityRule:
+    """Where an instance's identity is found.
+
+    Attributes:
+        key: Name of the identity in the raw annotation, else in MMPose's data info; None where each
+            instance is a person of its own, known by its annotation's id.
+        within_folder: Whether the same identity in two image folders is two people.
+    """
+
+    key: str | None
+    within_folder: bool = False
+
+    def identity(self, info: Mapping[str, Any], context: str) -> Identity | None:
+        """Identity of an instance, None where it has none.
+
+        Args:
+            info: MMPose's data info of the instance.
+            context: Names its file in errors.
+
+        Raises:
+            ValueError: If it is neither an integer nor a string.
+        """
+        if self.key is None:
+            own: Identity = info['id']
+            return own
+        value = (info.get('raw_ann_info') or {}).get(self.key, info.get(self.key))
+        if value is None:
+            return None
+        if not isinstance(value, (int, str, np.integer)) or isinstance(value, bool):
+            raise ValueError(
+                f'annotation {info["id"]} of {context}: {self.key!r} must be an integer or a '
+                f'string, got {value!r}'
+            )
+        if self.within_folder:
+            return f'{os.path.dirname(info["img_path"])}/{value}'
+        return value if isinstance(value, str) else int(value)
+
+    def applies_to(self, dataset: BaseCocoStyleDataset) -> bool:
+        """Whether any instance of a dataset has an identity."""
+        infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+        return any(self.identity(info, dataset.ann_file) is not None for info in infos)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Usable instances, numbered through identity after identity: the members of pairs.
+
+    Attributes:
+        identities: Identities, in order of appearance.
+        sizes: Number of members of each.
+        indices: (M,) int64, the dataset's index of each member.
+        dropped: What is left out and why, in words.
+    """
+
+    identities: list[Identity]
+    sizes: list[int]
+    indices: NDArray[np.int64]
+    dropped: str
+
+    @property
+    def identity_of(self) -> NDArray[np.int64]:
+        """(M,) number of each member's identity."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+
+def find_instances(
+    dataset: BaseCocoStyleDataset, rule: IdentityRule, min_visible: int, least: int
+) -> Instances:
+    """Group the usable instances of a dataset by identity.
+
+    Args:
+        dataset: Top-down MMPose dataset.
+        rule: Where identities are found.
+        min_visible: Labelled joints that make an instance usable.
+        least: Usable instances that an identity must have to be kept.
+
+    Raises:
+        ValueError: If an identity is neither an integer nor a string, or none is kept.
+    """
+    groups: dict[Identity, list[int]] = {}
+    dropped: Counter[str] = Counter()
+    keys: set[str] = set()
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        keys.update(info.get('raw_ann_info', info))
+        identity = rule.identity(info, dataset.ann_file)
+        if identity is None:
+            dropped[f'without {rule.key!r}'] += 1
+        elif np.count_nonzero(info['keypoints_visible'][0] > 0) < min_visible:
+            dropped[f'with fewer than {min_visible} labelled joints'] += 1
+        elif _coincide(info['keypoints'][0], info['keypoints_visible'][0]):
+            dropped['whose labelled joints all coincide'] += 1
+        else:
+            groups.setdefault(identity, []).append(index)
+    kept = {identity: group for identity, group in groups.items() if len(group) >= least}
+    single = len(groups) - len(kept)
+    dropped[f'the only usable one of its identity ({single} identities)'] += single
+    reasons = ', '.join(f'{count} {why}' for why, count in dropped.items() if count) or 'none'
+    if not kept:
+        where = (
+            f'{type(dataset).__name__} {dataset.ann_file!r} ({len(dataset)} instances; '
+            f'dropped: {reasons})'
+        )
+        raise ValueError(_nobody_message(where, rule, keys, least))
+    return Instances(
+        list(kept),
+        [len(group) for group in kept.values()],
+        np.array([index for group in kept.values() for index in group], dtype=np.int64),
+        reasons,
+    )
+
+
+def _nobody_message(where: str, rule: IdentityRule, keys: set[str], least: int) -> str:
+    if least == 1:
+        return f'no instance is usable in {where}: set min_visible lower'
+    return (
+        f'no identity has two usable instances in {where}. The identity was looked for under '
+        f'identity_key={rule.key!r}; the annotations have the keys {sorted(keys)}: set '
+        "identity_key to one of them, or min_visible lower, or use pairing='self'"
+    )
+
+
+def _coincide(keypoints: NDArray[Any], visible: NDArray[Any]) -> bool:
+    """Whether the labelled joints are all at one place, where no body has any extent."""
+    joints = keypoints[visible > 0]
+    return not np.ptp(joints, axis=0).any() if len(joints) else True
