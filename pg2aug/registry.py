@@ -54,6 +54,12 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     scope='pg2aug',
     locations=['pg2aug.engine'],
 )
+METRICS = Registry(
+    'metric',
+    parent=mmengine_registry.METRICS,
+    scope='pg2aug',
+    locations=['pg2aug.evaluation'],
+)
 
 _Class = TypeVar('_Class', bound=type)
 

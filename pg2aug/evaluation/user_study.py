@@ -1,0 +1,138 @@
+"""The paper's user study as one web page: is this image real or generated?"""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pg2aug.evaluation.user_study_images import StudyImage, draw_images, same_size
+from pg2aug.version import __version__
+
+PAGE_FILE, KEY_FILE = 'index.html', 'key.json'
+
+_MIN_EXPOSURE_MS, _MAX_EXPOSURE_MS = 100, 60_000
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the images are shown; the defaults are the paper's (Ma et al., 2017).
+
+    Args:
+        num_images: Real images, and as many generated ones; every rater sees them all.
+        num_practice: The first images a rater sees, half of them real, which do not count.
+        exposure_ms: How long an image is shown, in milliseconds, 100 to 60,000.
+
+    Raises:
+        ValueError: If there is nothing to count, or the exposure is out of range.
+    """
+
+    num_images: int = 55
+    num_practice: int = 10
+    exposure_ms: int = 1000
+
+    def __post_init__(self) -> None:
+        half = self.num_practice // 2
+        if self.num_practice < 0 or self.num_practice % 2:
+            raise ValueError(f'num_practice must be even and not negative, got {self.num_practice}')
+        if self.num_images <= half:
+            raise ValueError(
+                f'num_images is {self.num_images}, but practice takes {half} real and {half} '
+                f'generated ones: at least {half + 1} are needed'
+            )
+        if not _MIN_EXPOSURE_MS <= self.exposure_ms <= _MAX_EXPOSURE_MS:
+            raise ValueError(
+                f'exposure must be {_MIN_EXPOSURE_MS / 1000} to {_MAX_EXPOSURE_MS / 1000:g} '
+                f'seconds, got {self.exposure_ms / 1000}'
+            )
+
+
+def study_id(kinds: Mapping[str, str], protocol: Protocol) -> str:
+    """Hash of the images with their kinds and of the protocol: 16 hexadecimal digits.
+
+    Args:
+        kinds: 'real' or 'generated', by the images' ids.
+        protocol: How they are shown.
+    """
+    content = json.dumps([sorted(kinds.items()), asdict(protocol)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def build_study(
+    real_dir: str | Path,
+    fake_dir: str | Path,
+    out: str | Path,
+    num_images: int = 55,
+    seed: int = 0,
+    exposure: float = 1.0,
+) -> dict[str, Any]:
+    """Write ``index.html``, the whole study in one file, and ``key.json`` to be kept from raters.
+
+    Args:
+        real_dir: Folder of real images.
+        fake_dir: Folder of generated images.
+        out: New or empty folder to write into.
+        num_images: Images of each kind, see :class:`Protocol`.
+        seed: Of the draw of images; the order of showing depends on the rater.
+        exposure: Seconds that an image is shown.
+
+    Returns:
+        The content of ``key.json``: the study's id and protocol, and where each image comes from.
+
+    Raises:
+        FileExistsError: If ``out`` holds anything.
+        FileNotFoundError: If a folder of images is absent.
+        ValueError: If images are too few, unreadable, of different proportions, or in both folders,
+            or the protocol is out of range.
+    """
+    out = Path(out)
+    protocol = Protocol(num_images=num_images, exposure_ms=round(exposure * 1000))
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f'{str(out)!r} exists and is not an empty folder: name another')
+    real = draw_images(real_dir, 'real', num_images, seed)
+    fake = draw_images(fake_dir, 'generated', num_images, seed)
+    _check_disjoint(real, fake)
+    # By their hashes: an order that tells nothing.
+    images = sorted(real + fake, key=lambda image: image.id)
+    pngs, size = same_size(images)
+    study = {
+        'study_id': study_id({image.id: image.kind for image in images}, protocol),
+        'protocol': asdict(protocol),
+        'size': size,
+    }
+    shown = [
+        {'id': image.id, 'kind': image.kind, 'png': base64.b64encode(png).decode()}
+        for image, png in zip(images, pngs, strict=True)
+    ]
+    sources = [{'id': i.id, 'kind': i.kind, 'file': str(i.file)} for i in images]
+    key = {**study, 'seed': seed, 'pg2aug': __version__, 'images': sources}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / PAGE_FILE).write_text(_page({**study, 'images': shown}), encoding='utf-8')
+    (out / KEY_FILE).write_text(json.dumps(key, indent=1), encoding='utf-8')
+    return key
+
+
+def _check_disjoint(real: Iterable[StudyImage], fake: Iterable[StudyImage]) -> None:
+    known = {image.id: image.file for image in real}
+    twice = [f'{known[i.id]} and {i.file}' for i in fake if i.id in known]
+    if twice:
+        raise ValueError('the same image is both real and generated: ' + '; '.join(twice))
+
+
+def _page(study: Mapping[str, Any]) -> str:
+    folder = files('pg2aug.evaluation')
+    page = folder.joinpath('user_study.html').read_text(encoding='utf-8')
+    parts = {
+        # Within a script element only `<` could end the json early.
+        '@@STUDY@@': json.dumps(study).replace('<', '\\u003c'),
+        '@@STYLE@@': folder.joinpath('user_study.css').read_text(encoding='utf-8'),
+        '@@SCRIPT@@': folder.joinpath('user_study.js').read_text(encoding='utf-8'),
+        '@@STUDY_ID@@': html.escape(study['study_id']),
+    }
+    for mark, text in parts.items():
+        page = page.replace(mark, text)
+    return page
