@@ -1,0 +1,95 @@
+"""The images of a folder and its subfolders: finding them by name, and whether they are whole."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+_MAX_THREADS = 8
+SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.webp'})
+
+
+class ImageFolder:
+    """Images by name, wherever below a folder they lie; links are followed.
+
+    Args:
+        root: The folder.
+        key: What an image is known by, of its absolute path; the file name if None.
+
+    Raises:
+        NotADirectoryError: If ``root`` is no folder.
+    """
+
+    def __init__(self, root: str | Path, key: Callable[[Path], str] | None = None) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise NotADirectoryError(f'there is no image folder {str(root)!r}')
+        self.paths = _image_paths(self.root)
+        absolute = self.root.resolve()
+        self._by_key: defaultdict[str, list[str]] = defaultdict(list)
+        for path in self.paths:
+            self._by_key[(key or _file_name)(absolute / path)].append(path)
+        self._paths = frozenset(self.paths)
+
+    def find(self, name: str, key: str) -> list[str]:
+        """Paths, relative to the folder, of the image of that very path, else of those so known."""
+        return [name] if name in self._paths else self._by_key.get(key, [])
+
+
+def image_sizes(
+    paths: Sequence[str | Path], progress: bool = False
+) -> list[tuple[int, int] | ValueError]:
+    """Decode images, for their sizes and to see whether they are whole.
+
+    Args:
+        paths: The images.
+        progress: Whether to show a bar on stderr.
+
+    Returns:
+        For each image its (width, height) in pixels, or why it cannot be decoded.
+    """
+    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
+        sizes = threads.map(_image_size, paths)
+        return list(
+            track(
+                sizes,
+                description='reading images',
+                total=len(paths),
+                console=Console(stderr=True),
+                transient=True,
+                disable=not progress,
+            )
+        )
+
+
+def _image_size(path: str | Path) -> tuple[int, int] | ValueError:
+    try:
+        with Image.open(path) as image:
+            # OpenCV would fill the rest of a truncated file with grey and call it an image.
+            image.load()
+            return image.size
+    except Exception as error:  # decoders raise all sorts, and one bad file must stop nothing
+        return ValueError(f'cannot be decoded: {error}')
+
+
+def _file_name(path: Path) -> str:
+    return path.name
+
+
+def _image_paths(root: Path) -> list[str]:
+    """Images below a folder, relative to it, sorted."""
+    found, seen = [], set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder that we have been in
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        images = (name for name in names if Path(name).suffix.lower() in SUFFIXES)
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in images]
+    return sorted(found)
