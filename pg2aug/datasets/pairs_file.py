@@ -136,7 +136,7 @@ def read_pairs(path: str, names: Sequence[str]) -> PairsFile:
     numbers = number_names(names)
     problems = _Problems(path)
     pairs, lines = array('i'), array('i')
-    for line, row in _rows(path):
+    for line, row in read_rows(path):
         if len(row) != 2:
             problems.add(_MALFORMED, line, repr(','.join(row)))
             continue
@@ -170,8 +170,12 @@ def number_names(names: Sequence[str]) -> Mapping[str, int | str]:
     return ends | whole
 
 
-def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each line that is not blank, after the header."""
+def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each line of a pairs file that is not blank, after the header.
+
+    Raises:
+        ValueError: If the header is another one, or the file is no CSV in UTF-8.
+    """
     with open(path, newline='', encoding='utf-8-sig') as file:
         reader = csv.reader(file)
         try:

@@ -16,10 +16,9 @@ from pg2aug.datasets.coco_files import (
     write_together,
 )
 from pg2aug.datasets.conversion_report import ConversionReport, describe_findings
-from pg2aug.datasets.pairs_csv import Pair, format_pairs_csv, sample_pairs
 from pg2aug.datasets.pose_csv import read_pose_csv
 from pg2aug.datasets.reid_formats import ReidFormat
-from pg2aug.datasets.reid_pairs import given_pairs, torso_pairs
+from pg2aug.datasets.reid_pairs import Pair, format_pairs, given_pairs, sample_pairs, torso_pairs
 from pg2aug.datasets.reid_persons import (
     MISSING,
     Person,
@@ -59,7 +58,7 @@ class Conversion:
         """
         texts = {
             ANNOTATION_FILE: json.dumps(self.content),
-            PAIRS_FILE: format_pairs_csv(self.pairs),
+            PAIRS_FILE: format_pairs(self.pairs),
             REPORT_FILE: json.dumps(self.report.to_dict(), indent=1),
         }
         write_together(out, texts)

@@ -1,14 +1,20 @@
 """The pairs of a converted data set: by the published rule, or those of a file."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from itertools import permutations
 from pathlib import Path
 
+import numpy as np
+
 from pg2aug.datasets.conversion_report import ConversionReport
-from pg2aug.datasets.pairs_csv import Pair, ordered_pairs, read_pairs_csv
+from pg2aug.datasets.pairs_file import HEADER, read_rows
 from pg2aug.datasets.pose_csv import Finding
 from pg2aug.datasets.reid_formats import Identity, ReidFormat
 from pg2aug.datasets.reid_persons import Person
 
+Pair = tuple[str, str]
 TORSO = {2: 'right shoulder', 5: 'left shoulder', 8: 'right hip', 11: 'left hip'}
 """Joints that both images of a pair must show, in OpenPose's order of 18."""
 
@@ -35,7 +41,8 @@ def torso_pairs(persons: Sequence[Person], report: ConversionReport) -> list[Pai
         if not others:
             reason = f'the only one of person {person.identity!r}'
             report.note('images without a partner', person.row.line, person.row.name, reason)
-    return ordered_pairs([person.file_name for person in group] for group in groups.values())
+    names = [[person.file_name for person in group] for group in groups.values()]
+    return [pair for group in names for pair in permutations(group, 2)]
 
 
 def given_pairs(
@@ -47,29 +54,69 @@ def given_pairs(
         path: Pairs file, with images named as in the annotation file or by their path.
         persons: The images.
         dataset: How images are named.
-        report: Where pairs of unknown images are entered, with what became of these.
+        report: Where pairs are entered that are none, with what became of unknown images.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no pairs file.
     """
-    names = {dataset.name_key(person.row.name): person.file_name for person in persons}
-    names |= {person.file_name: person.file_name for person in persons}
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no pairs file {str(path)!r}')
+    known = {dataset.name_key(person.row.name): person for person in persons}
+    known |= {person.file_name: person for person in persons}
     lost = {
         dataset.name_key(finding.name): f'is one of the {kind}'
         for kind, findings in report.left_out.items()
         for finding in findings
     }
     pairs: list[Pair] = []
-    for row in read_pairs_csv(path):
-        ends = [names.get(end) or names.get(dataset.name_key(end)) for end in row[1:]]
-        if ends[0] and ends[1]:
-            pairs.append((ends[0], ends[1]))
-            continue
-        for end, found in zip(row[1:], ends, strict=True):
-            if not found:
-                reason = lost.get(dataset.name_key(end), 'is in no row of the annotation file')
-                finding = Finding(Path(path).name, row.line, end, reason if end else 'no name')
-                report.left_out['pairs'].append(finding)
-                break
+    for line, cells in read_rows(str(path)):
+        names = [cell.strip() for cell in cells]
+        ends = [known.get(name) or known.get(dataset.name_key(name)) for name in names]
+        persons = [person for person in ends if person is not None]
+        if len(persons) < len(names):
+            unknown = names[ends.index(None)]
+            why = lost.get(dataset.name_key(unknown), 'is in no row of the annotation file')
+            reason = f'{unknown!r} {why}'
+        else:
+            reason = _why_no_pair(persons)
+        if reason:
+            finding = Finding(Path(path).name, line, ', '.join(names), reason)
+            report.left_out['pairs'].append(finding)
+        else:
+            pairs.append((persons[0].file_name, persons[1].file_name))
     return pairs
+
+
+def _why_no_pair(persons: Sequence[Person]) -> str:
+    if len(persons) != 2:
+        return f'{len(persons)} names, not 2'
+    first, second = persons
+    if first is second:
+        return 'an image with itself'
+    return '' if first.identity == second.identity else 'two different people'
+
+
+def sample_pairs(pairs: Sequence[Pair], num_pairs: int, seed: int) -> list[Pair]:
+    """Draw different pairs, in random order.
+
+    It is the draw of ``pandas.DataFrame.sample(num_pairs, random_state=seed)``, by which the
+    published pairs files were made with seed 0.
+
+    Raises:
+        ValueError: If ``num_pairs`` is not between 1 and the number of pairs.
+    """
+    if not 1 <= num_pairs <= len(pairs):
+        raise ValueError(
+            f'{num_pairs} pairs were asked for, and there are {len(pairs)}: '
+            'ask for 1 to that many, or for all'
+        )
+    chosen = np.random.RandomState(seed).choice(len(pairs), num_pairs, replace=False)
+    return [pairs[index] for index in chosen]
+
+
+def format_pairs(pairs: Iterable[Pair]) -> str:
+    """The text of a pairs file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows((HEADER, *pairs))
+    return text.getvalue()
