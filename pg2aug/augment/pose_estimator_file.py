@@ -52,8 +52,7 @@ def _build(cfg: Config, path: str) -> nn.Module:
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
     if not isinstance(cls, type) or not issubclass(cls, TopdownPoseEstimator):
         raise ValueError(
-            f'{path!r} has a model of type {kind!r}: a pose estimator for label checks must be a '
-            'TopdownPoseEstimator'
+            f'{path!r} has a model of type {kind!r}: it must be a TopdownPoseEstimator'
         )
     if not settings.get('head'):
         raise ValueError(f'the model of {path!r} has no head: it does not predict keypoints')

@@ -33,6 +33,14 @@ class ConversionReport:
         """Enter a row of the annotation file that is not written."""
         self.left_out[kind].append(Finding(self.file, line, name, reason))
 
+    def leave_out_file(self, kind: str, name: str, reason: str) -> None:
+        """Enter an image that is not written, with nothing to say of a row."""
+        self.left_out[kind].append(Finding(name, 0, '', reason))
+
+    def note_file(self, kind: str, name: str, reason: str) -> None:
+        """Enter an image that is written, and has something to it."""
+        self.noted[kind].append(Finding(name, 0, '', reason))
+
     def note(self, kind: str, line: int, name: str, reason: str) -> None:
         """Enter a row that is written, and has something to it."""
         self.noted[kind].append(Finding(self.file, line, name, reason))

@@ -16,7 +16,7 @@ _EXAMPLES = 3
 
 _MALFORMED = "not two names: write 'FROM,TO'"
 _SEVERAL_PEOPLE = 'an image of several people: who is meant is not told, remove the line'
-_SEVERAL_FILES = 'the end of several file names: write the whole file_name of the annotations'
+_SEVERAL_FILES = 'the end of several file names: write it in full'
 _SAME = "an image paired with itself: remove the line, or use pairing='self' without a file"
 _UNKNOWN = (
     'no image with an annotated person: remove the line, or take the annotations and the pairs of '

@@ -17,11 +17,11 @@ _LARGEST = 1e6
 
 
 class Finding(NamedTuple):
-    """Something about a line of a file that its reader should know.
+    """Something about a file, or a line of it, that its reader should know.
 
     Attributes:
         file: Name of the file.
-        line: Its line, from 1.
+        line: Its line, from 1; 0 where it is about the whole file.
         name: Image that the line is about; empty where it names none.
         reason: In words.
     """
@@ -32,7 +32,8 @@ class Finding(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f'{self.file}:{self.line}: {self.name}{": " if self.name else ""}{self.reason}'
+        place = f'{self.file}:{self.line}' if self.line else self.file
+        return f'{place}: {self.name}{": " if self.name else ""}{self.reason}'
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def test_pairs_of_unusable_persons_are_dropped_and_counted(people, pairs_csv, lo
         (['a/1.png,a/9.png'], r"line 2: 'a/9\.png'"),
         (['a/1.png,a/2.png', 'a/1.png'], r"1 x not two names.* \(line 3: 'a/1\.png'\)"),
         (['a/1.png,a/2.png,a/3.png'], r"line 2: 'a/1\.png,a/2\.png,a/3\.png'"),
-        (['1.png,a/2.png'], r"end of several file names: .*whole file_name.* \(line 2: '1\.png'\)"),
+        (['1.png,a/2.png'], r"end of several file names: .*in full \(line 2: '1\.png'\)"),
         (['a/1.png,1.png'], r'end of several file names'),
         (['a/1.png,a/1.png'], r"an image paired with itself.* \(line 2: 'a/1\.png'\)"),
         (
