@@ -11,7 +11,7 @@ model = dict(
         type='pg2aug.PG2DataPreprocessor',
         metainfo=dict(from_file='configs/_base_/datasets/coco.py')),
     generator1=dict(num_blocks=5, base_channels=128),
-    generator2=dict(num_blocks=3, base_channels=128, skip_full_resolution=False),
+    generator2=dict(num_blocks=3, base_channels=128),
     discriminator=dict(channels=(64, 128, 256, 512)),
     l1_weight=10)
 

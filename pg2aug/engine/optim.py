@@ -35,7 +35,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class PG2OptimWrapperConstructor:
-    """Build an :class:`OptimWrapperDict` with one wrapper for each network of :class:`PG2`.
+    """Build an :class:`OptimWrapperDict` with one wrapper for each network that a PG2 has.
 
     Args:
         optim_wrapper_cfg: Settings shared by all networks, as for any OptimWrapper; the keys
@@ -61,6 +61,8 @@ class PG2OptimWrapperConstructor:
         model = model.module if is_model_wrapper(model) else model  # type: ignore[assignment]
         wrappers = {}
         for name in NETWORKS:
+            if getattr(model, name) is None:
+                continue
             settings = Config(self.shared)
             settings.merge_from_dict(self.overrides[name])
             constructor = DefaultOptimWrapperConstructor(settings.to_dict(), self.paramwise_cfg)

@@ -39,12 +39,17 @@ def build_runner(cfg: Config) -> Runner:
         cfg: A config such as those in ``configs/pg2``; changed in place.
 
     Raises:
-        ValueError: If the schedule is missing or not positive, or a launcher other than 'none' and
-            'pytorch' is used without a GPU.
+        ValueError: If the schedule is missing or not positive, or has a stage II although there is
+            no discriminator, or a launcher other than 'none' and 'pytorch' is used without a GPU.
     """
     for key in ('stage1_iters', 'stage2_iters'):
         if not isinstance(cfg.get(key), int) or cfg[key] < 0:
             raise ValueError(f'{key} must be an integer of at least 0, got {cfg.get(key)!r}')
+    if cfg.stage2_iters and not cfg.model.get('discriminator'):
+        raise ValueError(
+            f'stage2_iters is {cfg.stage2_iters}, but model.discriminator is None: set '
+            'stage2_iters=0, or give the model a discriminator'
+        )
     cfg.model.stage1_iters = cfg.stage1_iters
     cfg.train_cfg = dict(type='pg2aug.PG2TrainLoop', max_iters=cfg.stage1_iters + cfg.stage2_iters)
     if not torch.cuda.is_available():

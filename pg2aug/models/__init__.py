@@ -1,7 +1,7 @@
 """PG2's networks, rasterisation and losses."""
 
 from pg2aug.models.bones import Body
-from pg2aug.models.discriminator import PairDiscriminator
+from pg2aug.models.discriminator import Discriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
 from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
@@ -13,9 +13,9 @@ from pg2aug.models.rasterize import keypoint_heatmaps, pose_mask
 __all__ = [
     'PG2',
     'Body',
+    'Discriminator',
     'LimbWarpGenerator',
     'PG2DataPreprocessor',
-    'PairDiscriminator',
     'PoseIntegrationGenerator',
     'RefinementGenerator',
     'adversarial_loss',

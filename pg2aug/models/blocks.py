@@ -1,5 +1,8 @@
 """Building blocks shared by the generators."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +29,28 @@ class ResidualBlock(nn.Module):
         """Return ``x`` plus its residual, same shape."""
         out: Tensor = x + self.layers(x)
         return out
+
+
+class Encoder(nn.Module):
+    """Residual blocks, each but the last followed by a stride-2 convolution (paper, section 3.1).
+
+    Args:
+        in_channels: Channels of the input.
+        widths: Channels of each block.
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.stem = conv_relu(in_channels, widths[0])
+        self.blocks = nn.ModuleList(ResidualBlock(width) for width in widths)
+        self.downs = nn.ModuleList(conv_relu(a, b, stride=2) for a, b in pairwise(widths))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Encode (N, in_channels, H, W): what each block puts out, from full resolution down."""
+        features = [self.blocks[0](self.stem(x))]
+        for down, block in zip(self.downs, list(self.blocks)[1:], strict=True):
+            features.append(block(down(features[-1])))
+        return features
 
 
 def upsample(x: Tensor) -> Tensor:

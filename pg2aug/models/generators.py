@@ -1,11 +1,12 @@
 """The two generators of PG2: pose integration (G1) and refinement (G2)."""
 
-from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from pg2aug.models.blocks import (
+    Encoder,
     ResidualBlock,
     check_divisible,
     concat_skip,
@@ -13,6 +14,9 @@ from pg2aug.models.blocks import (
     init_xavier,
     upsample,
 )
+from pg2aug.models.pose_embeddings import CoordinateEmbedding, HeatmapEmbedding
+
+PoseEmbedding = Literal['concatenated', 'heatmaps', 'coordinates']
 
 
 class PoseIntegrationGenerator(nn.Module):
@@ -27,11 +31,16 @@ class PoseIntegrationGenerator(nn.Module):
         num_blocks: N of the paper: 5 for Market-1501, 6 for DeepFashion.
         base_channels: Width of the first block; block ``i`` has ``(i + 1)`` times as many.
         bottleneck_features: Output features of the fully connected bottleneck.
+        pose_embedding: How the target pose comes in (paper, Table 1): 'concatenated', its
+            heatmaps beside the image, is the paper's own; 'heatmaps' (HME) sends them through an
+            encoder of their own, and 'coordinates' (CE) the coordinates through fully connected
+            layers, to join the image at the bottleneck only.
         extra_channels: Channels of further conditions; none in the paper.
         out_channels: Channels of the output; 3 in the paper.
 
     Raises:
-        ValueError: If the size cannot be halved ``num_blocks - 1`` times.
+        ValueError: If the size cannot be halved ``num_blocks - 1`` times, or the embedding is none
+            of these.
     """
 
     def __init__(
@@ -41,6 +50,7 @@ class PoseIntegrationGenerator(nn.Module):
         num_blocks: int = 5,
         base_channels: int = 128,
         bottleneck_features: int = 64,
+        pose_embedding: PoseEmbedding = 'concatenated',
         extra_channels: int = 0,
         out_channels: int = 3,
     ) -> None:
@@ -50,13 +60,27 @@ class PoseIntegrationGenerator(nn.Module):
         height = size[1] // 2 ** (num_blocks - 1)
         widths = [base_channels * (i + 1) for i in range(num_blocks)]
 
-        self.stem = conv_relu(3 + num_keypoints + extra_channels, base_channels)
-        self.encoder = nn.ModuleList(ResidualBlock(w) for w in widths)
-        self.downs = nn.ModuleList(conv_relu(w, w_next, stride=2) for w, w_next in pairwise(widths))
-        self.bottleneck = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(widths[-1] * height * width, bottleneck_features),
-            nn.Linear(bottleneck_features, base_channels * height * width),
+        features = bottleneck_features
+        channels = 3 + extra_channels
+        self.pose_embedding: nn.Module | None = None
+        if pose_embedding == 'concatenated':
+            channels += num_keypoints
+        elif pose_embedding == 'heatmaps':
+            self.pose_embedding = HeatmapEmbedding(size, num_keypoints, widths, features)
+        elif pose_embedding == 'coordinates':
+            self.pose_embedding = CoordinateEmbedding(num_keypoints, features)
+        else:
+            raise ValueError(
+                "pose_embedding must be 'concatenated', 'heatmaps' or 'coordinates', got "
+                f'{pose_embedding!r}'
+            )
+        self.encoder = Encoder(channels, widths)
+        self.squeeze = nn.Sequential(
+            nn.Flatten(), nn.Linear(widths[-1] * height * width, bottleneck_features)
+        )
+        joined = features if self.pose_embedding is None else 2 * features
+        self.expand = nn.Sequential(
+            nn.Linear(joined, base_channels * height * width),
             nn.Unflatten(1, (base_channels, height, width)),
         )
         self.decoder = nn.ModuleList()
@@ -78,20 +102,19 @@ class PoseIntegrationGenerator(nn.Module):
 
         Args:
             condition: (N, 3, H, W), RGB in [-1, 1].
-            pose: (N, K, H, W) target heatmaps.
+            pose: (N, K, H, W) target heatmaps; of a coordinate embedding (N, 2 K) coordinates, see
+                :class:`CoordinateEmbedding`.
             extra: (N, ``extra_channels``, H, W), None without.
 
         Returns:
             (N, ``out_channels``, H, W) coarse image, linear output around [-1, 1].
         """
-        x = self.stem(torch.cat([condition, pose, *([] if extra is None else [extra])], dim=1))
-        skips = []
-        for i, block in enumerate(self.encoder):
-            x = block(x)
-            skips.append(x)
-            if i < len(self.downs):
-                x = self.downs[i](x)
-        x = self.bottleneck(x)
+        inputs = [condition] if self.pose_embedding is not None else [condition, pose]
+        skips = self.encoder(torch.cat([*inputs, *([] if extra is None else [extra])], dim=1))
+        x = self.squeeze(skips[-1])
+        if self.pose_embedding is not None:
+            x = torch.cat([x, self.pose_embedding(pose)], dim=1)
+        x = self.expand(x)
         for i, block in enumerate(self.decoder):
             x = block(concat_skip(x, skips.pop()))
             if i < len(self.ups):

@@ -8,18 +8,19 @@ MATTE_WEIGHT = 0.1
 """Weight of coverage outside the body: the least difference in colour that is worth covering."""
 
 
-def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor, mask_weight: float = 1.0) -> Tensor:
     """Pose-mask loss, equations 1 and 4 of the paper: ``mean(|prediction - target| * (1 + mask))``.
 
     Args:
         prediction: (N, 3, H, W).
         target: (N, 3, H, W).
         mask: (N, 1, H, W), 1 on the body of the target pose and 0 outside.
+        mask_weight: Factor on the mask; with 0 it is the plain L1 loss.
 
     Returns:
         Scalar.
     """
-    return ((prediction - target).abs() * (1 + mask)).mean()
+    return ((prediction - target).abs() * (1 + mask_weight * mask)).mean()
 
 
 def matte_l1(

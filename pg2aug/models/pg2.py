@@ -8,7 +8,8 @@ from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
-from pg2aug.models.discriminator import PairDiscriminator
+from pg2aug.models.assembly import coarse_image, judged_part, refined_image
+from pg2aug.models.discriminator import Discriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
 from pg2aug.models.losses import adversarial_loss, masked_l1, matte_l1
 from pg2aug.models.preprocessor import to_image_range
@@ -16,7 +17,6 @@ from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
 _WARP_CHANNELS = 4
-_WARP_LOGIT = 3.0
 
 
 @MODELS.register_module()
@@ -24,7 +24,9 @@ class PG2(BaseModel):
     """Pose Guided Person Image Generation (Ma et al., NIPS 2017).
 
     Training has two stages inside one run: for ``stage1_iters`` iterations G1 learns the pose with
-    the masked L1 loss; after that G1 is frozen, and G2 and D learn in turn.
+    the masked L1 loss; after that G1 is frozen, and G2 and D learn in turn. The systems that the
+    paper compares it with (Table 1) leave parts out: without G2, stage II is the one-stage model
+    in which G1 and D learn in turn; without D there is stage I only.
 
     Not in the paper, and named options of the data preprocessor: with ``aligned``, G1 corrects the
     condition's limbs laid into the target pose; with ``matte``, it also predicts the coverage, and
@@ -34,13 +36,17 @@ class PG2(BaseModel):
         size: (width, height) of all images.
         num_keypoints: Number of joints of the skeleton.
         generator1: Arguments of :class:`PoseIntegrationGenerator`.
-        generator2: Arguments of :class:`RefinementGenerator`.
-        discriminator: Arguments of :class:`PairDiscriminator`.
+        generator2: Arguments of :class:`RefinementGenerator`; None for none.
+        discriminator: Arguments of :class:`Discriminator`; None for none.
         stage1_iters: Iterations of stage I (``stage1_iters`` of the config, through
             :func:`pg2aug.engine.training.build_runner`).
         l1_weight: Lambda of equation 3: weight of the masked L1 against the adversarial loss; 10
             for Market-1501 and 50 for DeepFashion in the authors' code.
         data_preprocessor: Config of :class:`PG2DataPreprocessor`.
+        mask_weight: Weight of the pose mask in the L1 loss; with 0 it is the plain L1 loss.
+
+    Raises:
+        ValueError: If the number of joints is not the metainfo's, or there is a G2 without a D.
     """
 
     def __init__(
@@ -48,13 +54,16 @@ class PG2(BaseModel):
         size: tuple[int, int],
         num_keypoints: int,
         generator1: dict[str, Any],
-        generator2: dict[str, Any],
-        discriminator: dict[str, Any],
+        generator2: dict[str, Any] | None,
+        discriminator: dict[str, Any] | None,
         stage1_iters: int,
         l1_weight: float,
         data_preprocessor: dict[str, Any],
+        mask_weight: float = 1.0,
     ) -> None:
-        super().__init__(data_preprocessor=MODELS.build(dict(data_preprocessor, _scope_='pg2aug')))
+        coordinates = generator1.get('pose_embedding') == 'coordinates'
+        settings = dict(data_preprocessor, coordinates=coordinates, _scope_='pg2aug')
+        super().__init__(data_preprocessor=MODELS.build(settings))
         self.size = tuple(size)
         aligned, matte = self.data_preprocessor.aligned, self.data_preprocessor.matte
         self.generator1: nn.Module = PoseIntegrationGenerator(
@@ -67,12 +76,19 @@ class PG2(BaseModel):
         if aligned:
             # What it starts to correct is the warp itself, not noise added to it.
             nn.init.zeros_(self.generator1.head.weight)
-        self.generator2: nn.Module = RefinementGenerator(size, **generator2)
-        self.discriminator: nn.Module = PairDiscriminator(size, **discriminator)
+        if generator2 is not None and discriminator is None:
+            raise ValueError('a generator2 without a discriminator has nothing to learn from')
+        self.generator2: nn.Module | None = (
+            None if generator2 is None else RefinementGenerator(size, **generator2)
+        )
+        self.discriminator: nn.Module | None = (
+            None if discriminator is None else Discriminator(size, **discriminator)
+        )
         # Convolutions in 16 bits are several times faster in this layout, and never slower.
         self.to(memory_format=torch.channels_last)
         self.stage1_iters = stage1_iters
         self.l1_weight = l1_weight
+        self.mask_weight = mask_weight
         if self.skeleton.num_keypoints != num_keypoints:
             raise ValueError(
                 f'model.num_keypoints is {num_keypoints}, but the skeleton of '
@@ -106,7 +122,8 @@ class PG2(BaseModel):
 
         Returns:
             Coarse and refined images, (N, 3, H, W), linear output around [-1, 1]; with a matte
-            (N, 4, H, W), the last channel being the coverage in [0, 1].
+            (N, 4, H, W), the last channel being the coverage in [0, 1]. Without G2 they are the
+            same.
 
         Raises:
             ValueError: For mode 'loss': training goes through :meth:`train_step`, because two
@@ -114,24 +131,27 @@ class PG2(BaseModel):
         """
         if mode not in ('tensor', 'predict'):
             raise ValueError(f"mode must be 'tensor' or 'predict', got {mode!r}; see train_step")
-        coarse = _assemble(self.generator1(condition, pose, warp), warp, support)
-        return coarse, _refine(self.generator2, coarse, condition)
+        batch = dict(condition=condition, pose=pose, warp=warp, support=support)
+        coarse = coarse_image(self.generator1, batch)
+        if self.generator2 is None:
+            return coarse, coarse
+        return coarse, refined_image(self.generator2, coarse, condition)
 
     def synthesize(self, data: dict[str, Any], refine: bool = True) -> Tensor:
         """Synthesise the persons of a batch as images.
 
         Args:
             data: See :class:`PG2DataPreprocessor`.
-            refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
+            refine: Whether to use the refined image, where there is a G2, or the coarse one (G1).
 
         Returns:
             (N, 3, H, W) float32 BGR in [0, 255]; with a matte (N, 4, H, W), the last channel being
             the coverage in [0, 1].
         """
         batch = self.data_preprocessor(data)
-        made = _coarse(self.generator1, batch)
-        if refine:
-            made = _refine(self.generator2, made, batch['condition'])
+        made = coarse_image(self.generator1, batch)
+        if refine and self.generator2 is not None:
+            made = refined_image(self.generator2, made, batch['condition'])
         return torch.cat([to_image_range(made[:, :3]), made[:, 3:].float()], dim=1)
 
     def train_step(
@@ -152,7 +172,7 @@ class PG2(BaseModel):
         batch = self.data_preprocessor(data, training=True)
         if self._iteration() < self.stage1_iters:
             return self._train_stage1(batch, optim_wrapper)
-        return self._train_stage2(batch, optim_wrapper)
+        return self._train_adversarial(batch, optim_wrapper)
 
     def _iteration(self) -> int:
         # The Runner keeps its iteration in the message hub and restores it on resume.
@@ -163,42 +183,55 @@ class PG2(BaseModel):
     ) -> dict[str, Tensor]:
         wrapper = optim_wrapper['generator1']
         with wrapper.optim_context(self.generator1):
-            loss = _image_loss(_coarse(self.generator1, batch), batch)
+            loss = self._image_loss(coarse_image(self.generator1, batch), batch)
         wrapper.update_params(loss)
         return {'loss_g1': loss.detach()}
 
-    def _train_stage2(
+    def _train_adversarial(
         self, batch: dict[str, Tensor], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        condition = batch['condition']
-        # Without gradients G1 is frozen by construction: nothing can reach its optimiser.
-        with torch.no_grad(), optim_wrapper['generator1'].optim_context(self.generator1):
-            coarse = _coarse(_unwrap(self.generator1), batch)
-        target = _shown(batch['target'], coarse)
+        if self.discriminator is None:
+            raise ValueError('this model has no discriminator: it has no stage II to train')
+        if self.generator2 is None:
+            name, losses = 'generator1', {}
+        else:
+            name = 'generator2'
+            # Without gradients G1 is frozen by construction: nothing can reach its optimiser.
+            with torch.no_grad(), optim_wrapper['generator1'].optim_context(self.generator1):
+                coarse = coarse_image(_unwrap(self.generator1), batch)
+            # The coarse image's loss beside the refined one's: stage II must not undo stage I.
+            losses = dict(loss_g1=self._image_loss(coarse, batch))
 
-        wrapper = optim_wrapper['generator2']
+        wrapper = optim_wrapper[name]
         # The bare module: a distributed wrapper would wait for gradients that D must not get here.
         judge = _unwrap(self.discriminator).requires_grad_(False)
-        with wrapper.optim_context(self.generator2):
-            refined = _refine(self.generator2, coarse, condition)
-            fake = _shown(refined, coarse)
-            loss_adv = adversarial_loss(judge(fake, condition), real=True)
-            loss_l1 = _image_loss(refined, batch)
-            loss_g2 = loss_adv + self.l1_weight * loss_l1
-        wrapper.update_params(loss_g2)
+        with wrapper.optim_context(getattr(self, name)):
+            if self.generator2 is None:
+                made = coarse = coarse_image(self.generator1, batch)
+            else:
+                made = refined_image(self.generator2, coarse, batch['condition'])
+            fake = judged_part(made, coarse)
+            loss_adv = adversarial_loss(judge(fake, batch['condition']), real=True)
+            loss_l1 = self._image_loss(made, batch)
+            loss_generator = loss_adv + self.l1_weight * loss_l1
+        wrapper.update_params(loss_generator)
         judge.requires_grad_(True)
 
         wrapper = optim_wrapper['discriminator']
-        fake = fake.detach()
         with wrapper.optim_context(self.discriminator):
-            loss_real = adversarial_loss(self.discriminator(target, condition), real=True)
-            loss_fake = adversarial_loss(self.discriminator(fake, condition), real=False)
-            loss_d = (loss_real + loss_fake) / 2
+            real = judged_part(batch['target'], coarse.detach())
+            loss_d = _discriminator_loss(
+                self.discriminator, real, fake.detach(), batch['condition']
+            )
         wrapper.update_params(loss_d)
-        # The coarse image's loss beside the refined one's: stage II must not undo stage I.
-        loss_g1 = _image_loss(coarse, batch)
-        losses = dict(loss_g1=loss_g1, loss_l1=loss_l1, loss_adv=loss_adv, loss_d=loss_d)
+        losses |= dict(loss_l1=loss_l1, loss_adv=loss_adv, loss_d=loss_d)
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _image_loss(self, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        if image.shape[1] == 3:
+            return masked_l1(image, batch['target'], batch['mask'], self.mask_weight)
+        parts = (batch[name] for name in ('target', 'background', 'mask', 'core'))
+        return matte_l1(image, *parts)
 
     def val_step(self, data: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
         """Synthesise a batch; returns one (coarse, refined) pair of (3, H, W) images a sample.
@@ -215,37 +248,14 @@ class PG2(BaseModel):
     test_step = val_step
 
 
-def _coarse(generator1: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    warp = batch.get('warp')
-    return _assemble(
-        generator1(batch['condition'], batch['pose'], warp), warp, batch.get('support')
-    )
-
-
-def _assemble(output: Tensor, warp: Tensor | None, support: Tensor | None) -> Tensor:
-    """What G1 puts out, as an image, and with a matte its coverage behind it."""
-    image = output[:, :3] if warp is None else output[:, :3] + warp[:, :3]
-    if support is None:
-        return image
-    logits = output[:, 3:] if warp is None else output[:, 3:] + _WARP_LOGIT * (2 * warp[:, 3:] - 1)
-    return torch.cat([image, logits.sigmoid() * support], dim=1)
-
-
-def _refine(generator2: nn.Module, coarse: Tensor, condition: Tensor) -> Tensor:
-    shown = _shown(coarse, coarse)
-    return torch.cat([coarse[:, :3] + generator2(shown, condition), coarse[:, 3:]], dim=1)
-
-
-def _shown(image: Tensor, coarse: Tensor) -> Tensor:
-    """The image, or with a matte what the coverage of the coarse image leaves of it."""
-    return image if coarse.shape[1] == 3 else image[:, :3] * coarse[:, 3:]
-
-
-def _image_loss(image: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    if image.shape[1] == 3:
-        return masked_l1(image, batch['target'], batch['mask'])
-    parts = (batch[name] for name in ('target', 'background', 'mask', 'core'))
-    return matte_l1(image, *parts)
+def _discriminator_loss(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, condition: Tensor
+) -> Tensor:
+    """Equation 2 of the paper; half of it for what is real and half for all fakes together."""
+    fakes = [fake] if _unwrap(discriminator).scheme == 'pairs' else [fake, condition]
+    loss_real = adversarial_loss(discriminator(real, condition), real=True)
+    losses = [adversarial_loss(discriminator(f, condition), real=False) for f in fakes]
+    return (loss_real + torch.stack(losses).mean()) / 2
 
 
 def _unwrap(module: nn.Module) -> nn.Module:

@@ -94,6 +94,8 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             further condition, which G1 corrects instead of drawing the person anew.
         matte: Whether the model is to predict how much of each pixel is the person, too. The target
             then keeps its background, and comes with that background without the person.
+        coordinates: Whether the target pose is given as coordinates instead of heatmaps, for the
+            coordinate embedding that the paper compares with; :class:`PG2` sets it.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         foreground: bool = False,
         aligned: bool = False,
         matte: bool = False,
+        coordinates: bool = False,
     ) -> None:
         super().__init__()
         # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
@@ -115,6 +118,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         self.foreground = foreground
         self.aligned = aligned
         self.matte = matte
+        self.coordinates = coordinates
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Prepare a batch of :class:`pg2aug.datasets.PersonPairDataset`.
@@ -129,7 +133,8 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             training: Not used: a batch is prepared in the same way for training and testing.
 
         Returns:
-            ``condition`` (N, 3, H, W) RGB in [-1, 1], ``pose`` (N, K, H, W) heatmaps, ``mask``
+            ``condition`` (N, 3, H, W) RGB in [-1, 1], ``pose`` (N, K, H, W) heatmaps, or with
+            ``coordinates`` (N, 2 K), see :class:`CoordinateEmbedding`, ``mask``
             (N, 1, H, W) in {0, 1}, and ``target`` like ``condition`` where there is one.
             If ``aligned``: ``warp`` (N, 4, H, W), RGB in [-1, 1] times coverage, and coverage. If
             ``matte``: ``core`` and ``support`` (N, 1, H, W) in [0, 1], where there is nothing but
@@ -146,7 +151,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         shape = tuple(data['condition_image'].shape[-2:])
         joints = data['target_keypoints'], data['target_visible'], shape
         batch = dict(
-            pose=keypoint_heatmaps(*joints, self.heatmap_radius, self.heatmap_background),
+            pose=self._pose(*joints),
             mask=pose_mask(*joints, self.skeleton.limbs, self.skeleton.torso),
         )
         batch |= self._conditions(data)
@@ -157,6 +162,14 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         if 'target_image' in data:
             batch |= self._target(data, batch)
         return batch
+
+    def _pose(self, keypoints: Tensor, visible: Tensor, shape: tuple[int, int]) -> Tensor:
+        if not self.coordinates:
+            return keypoint_heatmaps(
+                keypoints, visible, shape, self.heatmap_radius, self.heatmap_background
+            )
+        shares = keypoints / keypoints.new_tensor([shape[1] - 1, shape[0] - 1])
+        return torch.where((visible > 0)[..., None], shares, -1.0).flatten(1).float()
 
     def _conditions(self, data: dict[str, Any]) -> dict[str, Tensor]:
         image = to_model_range(data['condition_image'])

@@ -74,12 +74,12 @@ def test_g1_bottleneck_and_output_are_linear():
     torch.manual_seed(0)
     generator = PoseIntegrationGenerator((16, 32), 5, num_blocks=3, base_channels=4)
     features = {}
-    for name in ('stem', 'bottleneck', 'head'):
-        layer = getattr(generator, name)
+    layers = dict(stem=generator.encoder.stem, expand=generator.expand, head=generator.head)
+    for name, layer in layers.items():
         layer.register_forward_hook(lambda _m, _i, out, name=name: features.update({name: out}))
     generator(3 * torch.randn(4, 3, 32, 16), torch.randn(4, 5, 32, 16))
     assert features['stem'].min() == 0
-    for name in ('bottleneck', 'head'):
+    for name in ('expand', 'head'):
         assert features[name].min() < 0 < features[name].max()
 
 
@@ -126,3 +126,33 @@ def test_g2_sees_both_images():
     images = [torch.randn(1, 3, 16, 16, requires_grad=True) for _ in range(2)]
     generator(*images).sum().backward()
     assert all(image.grad.abs().sum() > 0 for image in images)
+
+
+@pytest.mark.parametrize('embedding', ['concatenated', 'heatmaps', 'coordinates'])
+def test_the_target_pose_reaches_every_pixel_in_every_embedding(embedding):
+    torch.manual_seed(0)
+    generator = PoseIntegrationGenerator(
+        (16, 32), 5, num_blocks=3, base_channels=4, pose_embedding=embedding
+    )
+    shape = (1, 10) if embedding == 'coordinates' else (1, 5, 32, 16)
+    condition, pose = torch.randn(1, 3, 32, 16), torch.rand(shape, requires_grad=True)
+    generator(condition, pose)[0, :, -1, -1].sum().backward()
+    assert pose.grad.flatten()[0] != 0
+
+
+@pytest.mark.parametrize('embedding', ['heatmaps', 'coordinates'])
+def test_an_embedded_pose_has_no_place_before_the_bottleneck(embedding):
+    """Without the bottleneck's output the image is the same whatever the pose."""
+    torch.manual_seed(0)
+    generator = PoseIntegrationGenerator(
+        (16, 32), 5, num_blocks=3, base_channels=4, pose_embedding=embedding
+    )
+    torch.nn.init.zeros_(generator.expand[0].weight)
+    shape = (1, 10) if embedding == 'coordinates' else (1, 5, 32, 16)
+    condition, poses = torch.randn(1, 3, 32, 16), torch.rand(2, *shape)
+    assert torch.equal(generator(condition, poses[0]), generator(condition, poses[1]))
+
+
+def test_an_unknown_embedding_is_named():
+    with pytest.raises(ValueError, match=r"'concatenated'.*got 'concat'"):
+        PoseIntegrationGenerator((16, 32), 5, 3, 4, pose_embedding='concat')

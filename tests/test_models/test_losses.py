@@ -15,6 +15,13 @@ def test_masked_l1_counts_the_body_twice():
     assert masked_l1(torch.zeros_like(prediction), prediction, mask).item() == pytest.approx(8 / 6)
 
 
+def test_without_the_mask_it_is_the_l1_loss():
+    prediction, target = torch.randn(2, 2, 3, 4, 4)
+    expected = torch.nn.functional.l1_loss(prediction, target)
+    found = masked_l1(prediction, target, torch.ones(2, 1, 4, 4), mask_weight=0)
+    torch.testing.assert_close(found, expected)
+
+
 def test_masked_l1_is_the_mean_over_the_batch():
     torch.manual_seed(0)
     prediction, target = torch.randn(2, 4, 3, 6, 5)

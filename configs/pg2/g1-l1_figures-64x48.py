@@ -1,0 +1,4 @@
+# G1-L1 of Table 1: without the pose mask in the loss.
+_base_ = './g1-mask_figures-64x48.py'
+
+model = dict(mask_weight=0)
