@@ -5,14 +5,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BROWSER_TEST := tests/test_evaluation
+PLAYWRIGHT := $(BROWSER_TEST)/node_modules/.package-lock.json
 
-.PHONY: demo test lint clean
+.PHONY: demo test browser lint clean
 
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py --out demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+# What the test of the user study's page needs: Debian's Chromium, Node.js 20 and playwright-core.
+browser: $(PLAYWRIGHT)
+	command -v chromium || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+
+$(PLAYWRIGHT): $(BROWSER_TEST)/package-lock.json
+	npm ci --prefix $(BROWSER_TEST) --no-audit --no-fund
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -67,12 +67,12 @@ def test_no_version_is_asserted_at_import():
         assert not asserts, f'{path}:{asserts[0].lineno}'
 
 
-def test_ci_runs_tests_and_lint_and_fails_if_either_fails(tmp_path):
+def test_ci_runs_all_steps_and_fails_if_one_fails(tmp_path):
     make = tmp_path / 'make'
     make.write_text('#!/bin/sh\necho "$1" >> "$LOG"\n[ "$1" != "$FAILING" ]\n')
     make.chmod(0o755)
 
-    for failing, status in [('', 0), ('test', 1), ('lint', 1)]:
+    for failing, status in [('', 0), ('browser', 1), ('test', 1), ('lint', 1)]:
         log = tmp_path / f'log{failing}'
         environment = {
             **os.environ,
@@ -82,7 +82,7 @@ def test_ci_runs_tests_and_lint_and_fails_if_either_fails(tmp_path):
         }
         done = subprocess.run([ROOT / '.ci' / 'run'], env=environment, cwd=tmp_path)
         assert done.returncode == status
-        assert log.read_text().split() == ['test', 'lint']
+        assert log.read_text().split() == ['browser', 'test', 'lint']
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -90,6 +91,8 @@ def build_study(
             or the protocol is out of range.
     """
     out = Path(out)
+    if not math.isfinite(exposure):
+        raise ValueError(f'exposure must be a number of seconds, got {exposure}')
     protocol = Protocol(num_images=num_images, exposure_ms=round(exposure * 1000))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f'{str(out)!r} exists and is not an empty folder: name another')

@@ -83,6 +83,9 @@ def _parse(path: Path, content: dict[str, Any]) -> Answers:
     rater = content['rater']
     if not isinstance(rater, str) or not rater:
         raise ValueError(f"'rater' must be a name, got {rater!r}")
+    for name, kind, what in (('protocol', dict, 'an object'), ('trials', list, 'a list')):
+        if not isinstance(content[name], kind):
+            raise ValueError(f'{name!r} must be {what}, got {content[name]!r}')
     protocol = Protocol(**content['protocol'])
     trials = tuple(_parse_trial(number, trial) for number, trial in enumerate(content['trials'], 1))
     kinds = {trial.image: trial.kind for trial in trials}
