@@ -68,23 +68,24 @@ def given_pairs(
         dataset.name_key(finding.name): f'is one of the {kind}'
         for kind, findings in report.left_out.items()
         for finding in findings
+        if finding.name
     }
     pairs: list[Pair] = []
     for line, cells in read_rows(str(path)):
         names = [cell.strip() for cell in cells]
         ends = [known.get(name) or known.get(dataset.name_key(name)) for name in names]
-        persons = [person for person in ends if person is not None]
-        if len(persons) < len(names):
+        both = [person for person in ends if person is not None]
+        if len(both) < len(names):
             unknown = names[ends.index(None)]
             why = lost.get(dataset.name_key(unknown), 'is in no row of the annotation file')
             reason = f'{unknown!r} {why}'
         else:
-            reason = _why_no_pair(persons)
+            reason = _why_no_pair(both)
         if reason:
             finding = Finding(Path(path).name, line, ', '.join(names), reason)
             report.left_out['pairs'].append(finding)
         else:
-            pairs.append((persons[0].file_name, persons[1].file_name))
+            pairs.append((both[0].file_name, both[1].file_name))
     return pairs
 
 
