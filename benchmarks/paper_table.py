@@ -1,0 +1,88 @@
+"""The paper's Table 1 on procedural people: six systems, trained and tested by the project's tools.
+
+Usage: python benchmarks/paper_table.py [--size cpu|gpu] [--seeds 0 1 2]
+
+Trains G1-CE-L1, G1-HME-L1, G1-L1, G1+D and the full model for every seed (G1-poseMaskLoss is stage
+I of the full model), then stage II of the full model with other lambdas, tests them on people whom
+they have not seen, and writes docs/results/paper_table.{json,md,png}. Every step is skipped where
+its result is in the work directory, and a training goes on where it was interrupted: an interrupted
+run is simply started again.
+"""
+
+import argparse
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from paper_report import write_report
+from paper_systems import ROOT, SIZES, SYSTEMS, TRAININGS, make_people, test, train
+
+JUDGE_CONFIG = ROOT / 'benchmarks' / 'configs' / 'judge_figures-128x96.py'
+LAMBDAS = (1.0, 10.0, 250.0)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--size', choices=SIZES, default='cpu')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--jobs', type=int, default=2, help='trainings at a time')
+    parser.add_argument('--train-only', action='store_true', help='test and report another time')
+    parser.add_argument(
+        '--judge',
+        type=Path,
+        metavar='CKPT',
+        help='the judge that benchmarks/label_fidelity.py trained: PCKh of the synthesised poses',
+    )
+    parser.add_argument('--work-dir', type=Path)
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs' / 'results')
+    args = parser.parse_args()
+    args.work_dir = (args.work_dir or ROOT / 'work_dirs' / f'paper_table_{args.size}').resolve()
+    return args
+
+
+def check_settings(args: Any) -> None:
+    """Keep the size beside the results; refuse to mix results of other sizes."""
+    path = args.work_dir / 'settings.json'
+    settings = json.loads(json.dumps(asdict(SIZES[args.size])))
+    if not path.exists():
+        path.write_text(json.dumps(settings, indent=1) + '\n')
+    elif (found := json.loads(path.read_text())) != settings:
+        raise SystemExit(
+            f'{args.work_dir} holds results of other settings, {found} instead of {settings}: '
+            'choose another --work-dir'
+        )
+
+
+def main() -> None:
+    """Train what is missing, test what is not tested yet, write the report."""
+    args = parse_args()
+    size, work_dir = SIZES[args.size], args.work_dir
+    work_dir.mkdir(parents=True, exist_ok=True)
+    check_settings(args)
+    make_people(work_dir / 'people', size)
+    checkpoints: dict[tuple[str, int, float | None], Path] = {}
+    # Lambda acts on what stage I of the same seed has left.
+    for lambdas, trainings in (((None,), TRAININGS), (LAMBDAS, ('pg2',))):
+        jobs = [(t, seed, weight) for seed in args.seeds for t in trainings for weight in lambdas]
+        with ThreadPoolExecutor(args.jobs) as pool:
+            paths = pool.map(lambda job: train(job[0], job[1], size, work_dir, job[2]), jobs)
+            checkpoints.update(zip(jobs, paths, strict=True))
+    if args.train_only:
+        return
+    judge = (JUDGE_CONFIG, args.judge.resolve()) if args.judge else None
+    tested = work_dir / 'tested'
+    for seed in args.seeds:
+        for name, system in SYSTEMS.items():
+            checkpoint = checkpoints[system.training, seed, None]
+            test(system, checkpoint, tested / f'{name}_{seed}', judge)
+        for weight in LAMBDAS:
+            checkpoint = checkpoints['pg2', seed, weight]
+            test(SYSTEMS['pg2'], checkpoint, tested / f'pg2_{seed}_lambda{weight:g}', judge)
+    write_report(args, LAMBDAS)
+
+
+if __name__ == '__main__':
+    main()
