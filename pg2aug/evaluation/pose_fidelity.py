@@ -15,9 +15,9 @@ from pg2aug.evaluation.pose_scores import HEAD_SHARE, head_boxes, oks, pckh_coun
 from pg2aug.evaluation.scores import Columns, Score, library_versions
 from pg2aug.evaluation.weights import sha256
 from pg2aug.poses.conversion import joint_mapping
-from pg2aug.poses.skeleton import Skeleton
+from pg2aug.poses.skeleton import JointKey, Skeleton, joint_key
 
-_PCKH, _OKS = f'PCKh@{HEAD_SHARE} of Pose-Transfer', 'mean OKS'
+_PCKH, _OKS = f'PCKh@{HEAD_SHARE} of Pose-Transfer', "mean OKS of COCO's joints"
 _IMAGES = {'': 'synthesised', '-target': 'real target'}
 
 
@@ -58,7 +58,7 @@ class PoseFidelityMeasure:
             metainfo: Parsed metainfo of the data set.
 
         Raises:
-            ValueError: If no joint has the same name, or the metainfo has no sigmas.
+            ValueError: If no joint has the same name.
         """
         if self.model is None:
             return
@@ -70,11 +70,11 @@ class PoseFidelityMeasure:
                 f'the pose model {self.config!r} has no joint of the data set: it has '
                 f'{", ".join(self.joints)}; the data set has {", ".join(names)}'
             )
-        if not np.size(metainfo.get('sigmas', ())):
-            raise ValueError('the metainfo of the data set has no sigmas, which OKS needs')
-        self.sigmas = torch.as_tensor(np.asarray(metainfo['sigmas'], np.float32))
         self.theirs = [int(np.asarray(source)) for source, _ in mapping]
         self.ours = [target for _, target in mapping]
+        known = coco_sigmas()
+        sigmas = [known.get(joint_key(names[joint]), np.nan) for joint in self.ours]
+        self.sigmas = torch.tensor(sigmas, dtype=torch.float32)
 
     def measure(self, pairs: EvaluatedPairs) -> Columns:
         """See :class:`pg2aug.evaluation.scores.Measure`."""
@@ -98,7 +98,7 @@ class PoseFidelityMeasure:
         labels = keypoints[:, self.ours], visible[:, self.ours]
         boxes = head_boxes(keypoints, visible, self.skeleton)
         right, counted = pckh_counts(*pose, *labels, boxes)
-        similarity = oks(*pose, *labels, self.sigmas[self.ours].to(keypoints.device))
+        similarity = oks(*pose, *labels, self.sigmas.to(keypoints.device))
         return dict(pckh_right=right, pckh_counted=counted, oks=similarity)
 
     def scores(self, columns: Columns) -> list[Score]:
@@ -127,7 +127,7 @@ class PoseFidelityMeasure:
         similarity = columns[f'oks{suffix}']
         known = similarity[np.isfinite(similarity)]
         without = len(similarity) - len(known)
-        note = f'{without} pairs without a labelled joint are left out' if without else ''
+        note = f'{without} pairs without a labelled joint of COCO are left out' if without else ''
         value = float(known.mean(dtype='float64')) if len(known) else None
         return self._score(f'OKS{suffix}', value, _OKS, settings, note)
 
@@ -135,3 +135,17 @@ class PoseFidelityMeasure:
         self, name: str, value: float | None, protocol: str, settings: str, note: str
     ) -> Score:
         return Score(name, value, protocol, settings, self.versions, self.weights, note=note)
+
+
+def coco_sigmas() -> dict[JointKey, float]:
+    """COCO's spread of each of its 17 joints, by name.
+
+    Not those of the data set: MMPose's ``coco_openpose.py`` lists them in COCO's order, which is
+    not the order of its joints.
+    """
+    # Imported here: mmpose is no requirement of the package.
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+    metainfo = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
+    names = metainfo['keypoint_id2name']
+    return {joint_key(names[k]): float(sigma) for k, sigma in enumerate(metainfo['sigmas'])}

@@ -62,7 +62,7 @@ def pckh_counts(
 def oks(
     estimated: Tensor, found: Tensor, keypoints: Tensor, visible: Tensor, sigmas: Tensor
 ) -> Tensor:
-    """COCO's object keypoint similarity, over the labelled joints.
+    """COCO's object keypoint similarity, over the labelled joints of which the spread is known.
 
     A person's area is :data:`~pg2aug.augment.pose_model_check.BODY_AREA` of the squared diagonal of
     the labelled keypoints' box.
@@ -72,12 +72,12 @@ def oks(
         found: (N, K) bool, whether the estimator found the joint; what it did not counts 0.
         keypoints: (N, K, 2) labels, in the same pixels.
         visible: (N, K), greater than 0 where labelled.
-        sigmas: (K,) COCO's spread of each joint.
+        sigmas: (K,) COCO's spread of each joint; NaN where unknown.
 
     Returns:
-        (N,) in [0, 1]; NaN where no joint is labelled.
+        (N,) in [0, 1]; NaN where no such joint is labelled.
     """
-    labelled = visible > 0
+    labelled = (visible > 0) & sigmas.isfinite()
     low, high = keypoint_extent(keypoints, visible)
     area = BODY_AREA * (high - low).square().sum(dim=1, keepdim=True).clamp_min(1e-6)
     squared = (estimated - keypoints).square().sum(dim=2)

@@ -47,6 +47,9 @@ class SynthesisMetric(BaseMetric):
         ImportError: If a library is missing.
     """
 
+    # Empty, and not None: then MMEngine does not warn that there is none.
+    default_prefix = ''
+
     def __init__(
         self,
         image: ImageChoice = 'refined',

@@ -1,0 +1,260 @@
+"""tools/test_pg2.py, and the Runner that it builds."""
+
+import json
+import os
+import runpy
+import socket
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers import SIZE
+from skimage.metrics import structural_similarity
+from torch import nn
+from training_helpers import ROOT
+
+from pg2aug.compat import load_checkpoint
+from pg2aug.engine.testing import build_test_runner, metric_settings
+from pg2aug.evaluation import frechet_distance
+
+
+@pytest.fixture
+def main():
+    return runpy.run_path(str(ROOT / 'tools/test_pg2.py'))['main']
+
+
+class SmallExtractor(nn.Module):
+    """Stands for Inception, of which it has the two outputs: 6 features and 5 logits."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(6, 3, 8, 8, generator=generator) / 500)
+        self.logits = nn.Parameter(torch.randn(6, 5, generator=generator))
+
+    def forward(self, images):
+        maps = nn.functional.conv2d(images.float(), self.weight, stride=4)
+        features = maps.relu().mean(dim=(2, 3))
+        return features, features @ self.logits
+
+
+@pytest.fixture
+def extractor(tmp_path, monkeypatch):
+    """Arguments for IS and FID by a small network, the same in every process."""
+    monkeypatch.setattr('pg2aug.evaluation.inception.load_inception', lambda path: SmallExtractor())
+    (tmp_path / 'small.pth').write_bytes(b'small')
+    return ['--inception-weights', str(tmp_path / 'small.pth'), '--other-weights']
+
+
+def dump(cfg, path):
+    cfg.dump(path)
+    return str(path)
+
+
+def read_images(folder):
+    return {path.stem: cv2.imread(str(path))[..., ::-1] for path in sorted(folder.iterdir())}
+
+
+def values(folder):
+    metrics = json.loads((folder / 'results.json').read_text())['metrics']
+    return {name: entry['value'] for name, entry in metrics.items()}
+
+
+def test_scores_images_and_sheet(main, test_config, checkpoint, extractor, tmp_path, capsys):
+    out = tmp_path / 'out'
+    config = dump(test_config(num_pairs=12), tmp_path / 'config.py')
+    assert main([config, checkpoint, '--out', str(out), *extractor]) == 0
+
+    folders = [read_images(out / name) for name in ('condition', 'target', 'synthesised')]
+    condition, target, synthesised = folders
+    assert len(target) == 12
+    assert condition.keys() == target.keys() == synthesised.keys()
+    source, other = next(iter(target)).split('__')
+    assert source != other
+    same = [name for name in target if name.endswith(f'__{other}')]
+    assert all(np.array_equal(target[same[0]], target[name]) for name in same)
+
+    found = values(out)
+    expected = [
+        structural_similarity(target[name], synthesised[name], channel_axis=2) for name in target
+    ]
+    assert found['SSIM'] == pytest.approx(np.mean(expected), abs=1e-9)
+    images = [
+        torch.from_numpy(np.stack(list(folder.values())).transpose(0, 3, 1, 2).copy())
+        for folder in (synthesised, target)
+    ]
+    features, targets = (SmallExtractor()(batch)[0].detach() for batch in images)
+    assert found['FID'] == pytest.approx(frechet_distance(features, targets), rel=1e-3, abs=1e-6)
+    assert 1 < found['mask-IS'] < 5
+
+    sheet = cv2.imread(str(out / 'sheet.png'))
+    assert sheet.shape[1] >= 4 * SIZE[0]
+    assert sheet.shape[0] >= 12 * SIZE[1]
+    printed = capsys.readouterr().out
+    assert 'SSIM / IS / mask-SSIM / mask-IS' in printed
+    row = [found[name] for name in ('SSIM', 'IS', 'mask-SSIM', 'mask-IS')]
+    assert ' / '.join(f'{value:.3f}' for value in row) in printed
+    assert 'not computed (no pose model)' in printed
+
+    arguments = [config, checkpoint, '--out', str(out)]
+    assert main(arguments) == 1
+    assert 'pass --overwrite' in capsys.readouterr().err
+    assert main([*arguments, '--overwrite', '--num-pairs', '3']) == 0
+    assert len(read_images(out / 'target')) == 3
+    assert values(out)['IS'] is None
+
+
+def run_rank(rank, main, port, arguments):
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+    )
+    raise SystemExit(main([*arguments, '--launcher', 'pytorch']))
+
+
+def test_two_processes_score_as_one(main, test_config, checkpoint, extractor, tmp_path):
+    """Of 11 pairs the second process gets one twice, which must not count twice."""
+    cfg = test_config(num_pairs=11)
+    config = dump(cfg, tmp_path / 'config.py')
+    arguments = [config, checkpoint, *extractor]
+    assert main([*arguments, '--out', str(tmp_path / 'one')]) == 0
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    # Forked, as the network that stands for Inception is this process's.
+    torch.multiprocessing.start_processes(
+        run_rank,
+        (main, port, [*arguments, '--out', str(tmp_path / 'two')]),
+        nprocs=2,
+        start_method='fork',
+    )
+    one, two = values(tmp_path / 'one'), values(tmp_path / 'two')
+    assert one.keys() == two.keys()
+    computed = [name for name, value in one.items() if value is not None]
+    assert {'SSIM', 'mask-SSIM', 'IS', 'mask-IS', 'FID'} <= set(computed)
+    for name in computed:
+        assert two[name] == pytest.approx(one[name], rel=1e-4), name
+    folders = [read_images(tmp_path / name / 'synthesised') for name in ('one', 'two')]
+    assert folders[0].keys() == folders[1].keys()
+    assert len(folders[0]) == 11
+
+
+def test_pairs_of_a_file_and_the_coarse_image(main, test_config, checkpoint, tmp_path):
+    pairs = tmp_path / 'pairs.csv'
+    pairs.write_text('from,to\n0.png,2.png\n4.png,3.png\n')
+    config = dump(test_config(), tmp_path / 'config.py')
+    arguments = [config, checkpoint, '--pairs', str(pairs)]
+    results = {}
+    for image in ('refined', 'coarse'):
+        out = tmp_path / image
+        assert main([*arguments, '--out', str(out), '--image', image]) == 0
+        results[image] = json.loads((out / 'results.json').read_text())
+        assert read_images(out / 'synthesised').keys() == {'0__2', '4__3'}
+    assert results['coarse']['image'] == 'coarse'
+    assert results['coarse']['pairs'] == str(pairs)
+    scores = [result['metrics']['SSIM']['value'] for result in results.values()]
+    assert scores[0] != scores[1]
+
+
+@pytest.mark.parametrize(
+    ('preprocessor', 'expected'),
+    [
+        (dict(), False),
+        (dict(foreground=True), True),
+        (dict(foreground=True, aligned=True, matte=True), False),
+    ],
+)
+def test_targets_follow_the_preprocessor(test_config, checkpoint, preprocessor, expected):
+    cfg = test_config(model=dict(data_preprocessor=preprocessor))
+    if preprocessor.get('matte'):
+        with pytest.raises(ValueError, match='does not fit'):
+            build_test_runner(cfg, checkpoint)
+    else:
+        build_test_runner(cfg, checkpoint)
+    assert metric_settings(cfg)['foreground'] is expected
+
+
+def rewrite(checkpoint, path, change):
+    content = load_checkpoint(checkpoint)
+    change(content)
+    torch.save(content, path)
+    return str(path)
+
+
+def test_a_checkpoint_of_another_size_names_both_sizes(test_config, checkpoint):
+    cfg = test_config()
+    cfg.model.size = cfg.test_dataloader.dataset.size = (48, 96)
+    with pytest.raises(ValueError, match=r'tiny\.pth.*crops of 32x64.*takes 48x96'):
+        build_test_runner(cfg, checkpoint)
+
+
+def test_a_checkpoint_of_another_size_that_does_not_say_so(test_config, checkpoint, tmp_path):
+    bare = rewrite(checkpoint, tmp_path / 'bare.pth', lambda content: content.pop('meta'))
+    cfg = test_config()
+    cfg.model.size = cfg.test_dataloader.dataset.size = (48, 96)
+    with pytest.raises(ValueError, match=r'bare\.pth.* in the checkpoint and .* in the model'):
+        build_test_runner(cfg, bare)
+
+
+def test_test_data_of_another_size_names_both_sizes(test_config, checkpoint):
+    cfg = test_config()
+    cfg.test_dataloader.dataset.size = (48, 96)
+    with pytest.raises(ValueError, match=r'model\.size is 32x64.*dataset\.size is 48x96'):
+        build_test_runner(cfg, checkpoint)
+
+
+def test_missing_and_unknown_weights_are_named(test_config, checkpoint, tmp_path):
+    def change(content):
+        del content['state_dict']['generator1.head.bias']
+        content['state_dict']['teacher.weight'] = torch.zeros(1)
+
+    changed = rewrite(checkpoint, tmp_path / 'changed.pth', change)
+    with pytest.raises(ValueError, match=r'lacks generator1\.head\.bias; has.* teacher\.weight'):
+        build_test_runner(test_config(), changed)
+
+
+def test_a_checkpoint_of_other_joints_names_them(test_config, checkpoint, tmp_path):
+    def change(content):
+        names = content['meta']['dataset_meta']['keypoint_id2name']
+        names[9], names[10] = names[10], names[9]
+
+    changed = rewrite(checkpoint, tmp_path / 'joints.pth', change)
+    with pytest.raises(ValueError, match=r"joints\.pth.*joint 9 is 'right_wrist'"):
+        build_test_runner(test_config(), changed)
+
+
+def test_another_padding_is_warned_of(test_config, checkpoint, capsys):
+    cfg = test_config()
+    cfg.test_dataloader.dataset.padding = 1.0
+    build_test_runner(cfg, checkpoint)
+    assert 'with padding 1.25' in capsys.readouterr().out
+
+
+def test_no_test_data_is_an_error(main, test_config, checkpoint, tmp_path, capsys):
+    cfg = test_config()
+    cfg.pop('test_dataloader')
+    assert main([dump(cfg, tmp_path / 'config.py'), checkpoint]) == 1
+    assert 'config.py has no test_dataloader' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--inception-weights', 'none.pth'], "inception_weights='none.pth' does not exist"),
+        (['--pose-model', 'pose.py'], 'pose_model and pose_checkpoint go together'),
+    ],
+)
+def test_bad_arguments(main, test_config, checkpoint, tmp_path, capsys, arguments, message):
+    config = dump(test_config(), tmp_path / 'config.py')
+    assert main([config, checkpoint, *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_checkpoint(main, test_config, tmp_path, capsys):
+    config = dump(test_config(), tmp_path / 'config.py')
+    assert main([config, 'none.pth']) == 1
+    assert "checkpoint 'none.pth' does not exist" in capsys.readouterr().err
