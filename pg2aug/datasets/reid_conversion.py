@@ -1,6 +1,7 @@
 """From images and a pose annotation file to COCO keypoints with identities, and pairs."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,14 @@ from pg2aug.datasets.coco_files import (
 from pg2aug.datasets.conversion_report import ConversionReport, describe_findings
 from pg2aug.datasets.pose_csv import read_pose_csv
 from pg2aug.datasets.reid_formats import ReidFormat
-from pg2aug.datasets.reid_pairs import Pair, format_pairs, given_pairs, sample_pairs, torso_pairs
+from pg2aug.datasets.reid_pairs import (
+    GIVEN,
+    Pair,
+    format_pairs,
+    given_pairs,
+    sample_pairs,
+    torso_pairs,
+)
 from pg2aug.datasets.reid_persons import (
     MISSING,
     Person,
@@ -27,6 +35,7 @@ from pg2aug.datasets.reid_persons import (
     place_joints,
     screen_rows,
 )
+from pg2aug.poses import Skeleton
 from pg2aug.poses.sources import metainfo_skeleton
 from pg2aug.version import __version__
 
@@ -133,8 +142,15 @@ def _coco(persons: Sequence[Person], description: str) -> dict[str, Any]:
         'licenses': [],
         'images': images,
         'annotations': annotations,
-        'categories': [person_category(metainfo_skeleton(METAINFO))],
+        'categories': [person_category(_skeleton())],
     }
+
+
+def _skeleton() -> Skeleton:
+    with warnings.catch_warnings():
+        # That MMPose takes the file from its own package is what is wanted.
+        warnings.filterwarnings('ignore', 'The metainfo config file')
+        return metainfo_skeleton(METAINFO)
 
 
 def _pairs(
@@ -150,7 +166,7 @@ def _pairs(
     else:
         pairs = given_pairs(pairs_file, persons, dataset, report)
         if not pairs:
-            found = '\n'.join(describe_findings({'pairs': report.left_out['pairs']}))
+            found = '\n'.join(describe_findings({GIVEN: report.left_out[GIVEN]}))
             raise ValueError(f'no pair of {pairs_file} can be used:\n{found}')
     return pairs if num_pairs is None else sample_pairs(pairs, num_pairs, seed)
 

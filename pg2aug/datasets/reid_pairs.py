@@ -15,6 +15,7 @@ from pg2aug.datasets.reid_formats import Identity, ReidFormat
 from pg2aug.datasets.reid_persons import Person
 
 Pair = tuple[str, str]
+GIVEN = 'given pairs'
 TORSO = {2: 'right shoulder', 5: 'left shoulder', 8: 'right hip', 11: 'left hip'}
 """Joints that both images of a pair must show, in OpenPose's order of 18."""
 
@@ -83,7 +84,7 @@ def given_pairs(
             reason = _why_no_pair(both)
         if reason:
             finding = Finding(Path(path).name, line, ', '.join(names), reason)
-            report.left_out['pairs'].append(finding)
+            report.left_out[GIVEN].append(finding)
         else:
             pairs.append((both[0].file_name, both[1].file_name))
     return pairs

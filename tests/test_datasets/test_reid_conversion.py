@@ -379,7 +379,7 @@ def test_given_pairs_are_written_in_their_order(market, run, tmp_path):
     assert counts(text)['pairs'] == 3
     _, pairs, report = converted(out)
     assert pairs == [(b, a), (a, poor), (a, b)]
-    reasons = {found['line']: found['reason'] for found in report['left_out']['pairs']}
+    reasons = {found['line']: found['reason'] for found in report['left_out']['given pairs']}
     assert reasons == {
         4: f"'{gone}' is one of the missing images",
         5: "'x.jpg' is in no row of the annotation file",
