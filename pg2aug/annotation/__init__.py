@@ -1,0 +1,14 @@
+"""Poses of unlabelled images, estimated by a model of MMPose: a data set of your own."""
+
+from pg2aug.annotation.annotate import annotate_images
+from pg2aug.annotation.boxes import read_boxes
+from pg2aug.annotation.estimator import ImageEstimator
+from pg2aug.annotation.identities import csv_identities, folder_identities
+
+__all__ = [
+    'ImageEstimator',
+    'annotate_images',
+    'csv_identities',
+    'folder_identities',
+    'read_boxes',
+]
