@@ -73,6 +73,8 @@ def read_config(args: argparse.Namespace) -> Config:
     cfg.setdefault('test_evaluator', dict(type='pg2aug.SynthesisMetric'))
     keys = ('image', 'inception_weights', 'lpips_weights', 'pose_model', 'pose_checkpoint')
     settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}
+    # Where processes meet: MMEngine's own choice is the current directory.
+    metric_settings(cfg).setdefault('collect_dir', str(Path(cfg.work_dir) / 'collect'))
     metric_settings(cfg).update(settings)
     if args.other_weights:
         metric_settings(cfg)['other_weights'] = True

@@ -100,7 +100,8 @@ def format_report(report: Mapping[str, Any]) -> str:
     lines = [
         f'{report["num_pairs"]} pairs, {width}x{height} (width x height), {report["image"]} image',
         ' / '.join(TABLE1),
-        ' / '.join(_shown(metrics[name], 3) for name in TABLE1),
+        ' / '.join(_shown(metrics[name], 3) + _mark(metrics[name]) for name in TABLE1),
+        *(['* see the note below'] if any(_mark(metrics[name]) for name in TABLE1) else []),
         '',
     ]
     for name, entry in metrics.items():
@@ -108,7 +109,7 @@ def format_report(report: Mapping[str, Any]) -> str:
         lines.append(f'    {entry["protocol"]}: {entry["settings"]}')
         if entry['weights']:
             lines.append(f'    weights: {entry["weights"]["sha256"]}')
-        if entry['note'] and entry['value'] is not None:
+        if _mark(entry):
             lines.append(f'    note: {entry["note"]}')
     return '\n'.join(lines)
 
@@ -117,3 +118,7 @@ def _shown(entry: Mapping[str, Any], digits: int) -> str:
     if entry['value'] is None:
         return f'not computed ({entry["note"]})'
     return f'{entry["value"]:.{digits}f}'
+
+
+def _mark(entry: Mapping[str, Any]) -> str:
+    return '*' if entry['note'] and entry['value'] is not None else ''

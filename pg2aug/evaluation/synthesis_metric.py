@@ -39,6 +39,7 @@ class SynthesisMetric(BaseMetric):
         pose_model: MMPose config of a top-down pose estimator, for PCKh and OKS.
         pose_checkpoint: Its weights.
         collect_device: See MMEngine's ``BaseMetric``.
+        collect_dir: See MMEngine's ``BaseMetric``.
         prefix: See MMEngine's ``BaseMetric``.
 
     Raises:
@@ -60,9 +61,10 @@ class SynthesisMetric(BaseMetric):
         pose_model: str | None = None,
         pose_checkpoint: str | None = None,
         collect_device: str = 'cpu',
+        collect_dir: str | None = None,
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(collect_device, prefix, collect_dir)
         if image not in ('refined', 'coarse'):
             raise ValueError(f"image must be 'refined' or 'coarse', got {image!r}")
         self.image = image
