@@ -10,6 +10,8 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from numpy.typing import NDArray
 
+from pg2aug.datasets.source import image_name
+
 Identity = int | str
 
 
@@ -66,12 +68,14 @@ class Instances:
         sizes: Number of members of each.
         indices: (M,) int64, the dataset's index of each member.
         dropped: What is left out and why, in words.
+        image_names: File name of the image of each of the dataset's instances, usable or not.
     """
 
     identities: list[Identity]
     sizes: list[int]
     indices: NDArray[np.int64]
     dropped: str
+    image_names: list[str]
 
     @property
     def identity_of(self) -> NDArray[np.int64]:
@@ -96,8 +100,10 @@ def find_instances(
     groups: dict[Identity, list[int]] = {}
     dropped: Counter[str] = Counter()
     keys: set[str] = set()
+    image_names = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
+        image_names.append(image_name(dataset, info))
         keys.update(info.get('raw_ann_info', info))
         identity = rule.identity(info, dataset.ann_file)
         if identity is None:
@@ -123,6 +129,7 @@ def find_instances(
         [len(group) for group in kept.values()],
         np.array([index for group in kept.values() for index in group], dtype=np.int64),
         reasons,
+        image_names,
     )
 
 

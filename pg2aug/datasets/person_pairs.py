@@ -20,7 +20,7 @@ from pg2aug.datasets.crop import (
 from pg2aug.datasets.instances import IdentityRule, Instances, find_instances
 from pg2aug.datasets.pairing import OrderedPairs, RepeatedInstances, sample_pair_indices
 from pg2aug.datasets.pairs_file import read_pairs
-from pg2aug.datasets.source import build_topdown_dataset, image_name, load_image, person_bbox
+from pg2aug.datasets.source import build_topdown_dataset, load_image, person_bbox
 from pg2aug.datasets.via_poses import ViaPoses
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints, person_limb_radius
 from pg2aug.registry import DATASETS
@@ -125,7 +125,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         elif pairs is not None:
             self._pairs, omitted = self._listed_pairs(pairs, instances, rule.key is not None)
             dropped += f'; {omitted}'
-        self._log_summary(dropped)
+        num_images = len({instances.image_names[index] for index in self._members})
+        self._log_summary(num_images, dropped)
         self._chosen: NDArray[np.int64] | None = None
         if num_pairs is not None:
             self._chosen = sample_pair_indices(len(self._pairs), num_pairs, seed)
@@ -199,12 +200,10 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             'radius': torch.tensor(radius, dtype=torch.float32),
         }
 
-    def _log_summary(self, dropped: str) -> None:
-        members = [int(index) for index in self._members]
-        images = {self.dataset.get_data_info(index)['img_path'] for index in members}
+    def _log_summary(self, num_images: int, dropped: str) -> None:
         print_log(
-            f'PersonPairDataset ({self.dataset.ann_file}): {len(images)} images, '
-            f'{len(self._identities)} identities, {len(members)} usable instances, '
+            f'PersonPairDataset ({self.dataset.ann_file}): {num_images} images, '
+            f'{len(self._identities)} identities, {len(self._members)} usable instances, '
             f'{len(self._pairs)} pairs; instances dropped: {dropped}',
             logger='current',
             level=INFO,
@@ -212,8 +211,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
 
     def _listed_pairs(self, path: str, instances: Instances, checked: bool) -> tuple[Any, str]:
         """The pairs of a file that can be used, and what is to be said of the others."""
-        infos = (self.dataset.get_data_info(index) for index in range(len(self.dataset)))
-        file = read_pairs(path, [image_name(self.dataset, info) for info in infos])
+        file = read_pairs(path, instances.image_names)
         pairs = file.select(instances, checked)
         omitted = f'{len(file.lines) - len(pairs)} of the {len(file.lines)} pairs of {path!r}'
         unchecked = '' if checked else '; nothing tells whether a pair shows one person'
