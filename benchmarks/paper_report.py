@@ -189,10 +189,10 @@ def _write_sheet(tested: Path, seed: int, path: Path) -> None:
     first = next(iter(folders.values()))
     names = sorted(image.name for image in (first / 'target').iterdir())
     chosen = [names[i] for i in np.linspace(0, len(names) - 1, ROWS).astype(int)]
-    columns = [first / 'condition', first / 'target']
+    columns = [first / 'condition', first / 'pose', first / 'target']
     columns += [folder / 'synthesised' for folder in folders.values()]
     rows = [[_enlarged(folder / name) for folder in columns] for name in chosen]
-    titles = ['condition', 'target', *(system.title for system in SYSTEMS.values())]
+    titles = ['condition', 'target pose', 'target', *(system.title for system in SYSTEMS.values())]
     write_sheet(path, contact_sheet(rows, titles))
 
 

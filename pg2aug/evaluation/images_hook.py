@@ -13,11 +13,11 @@ from torch import Tensor
 
 from pg2aug.datasets.person_pairs import PersonPairDataset
 from pg2aug.datasets.source import image_name
-from pg2aug.evaluation.pairs import ImageChoice, evaluated_pairs
+from pg2aug.evaluation.pairs import EvaluatedPairs, ImageChoice, evaluated_pairs
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.visualization import contact_sheet, skeleton_image, write_png
 
-FOLDERS = ('condition', 'target', 'synthesised')
+FOLDERS = ('condition', 'pose', 'target', 'synthesised')
 SHEET_NAME = 'sheet.png'
 TITLES = ('condition', 'target pose', 'target', 'synthesised')
 
@@ -25,9 +25,9 @@ TITLES = ('condition', 'target pose', 'target', 'synthesised')
 class SynthesisImagesHook(Hook):
     """Writes the images of every pair as PNG, and a sheet of the first pairs.
 
-    ``condition/``, ``target/`` and ``synthesised/`` hold a file of the same name for each pair, see
-    :func:`pair_names`; ``sheet.png`` compares them. Every process writes its own pairs; the sheet
-    shows those of the first one.
+    ``condition/``, ``pose/`` (the target pose), ``target/`` and ``synthesised/`` hold a file of the
+    same name for each pair, see :func:`pair_names`; ``sheet.png`` compares them. Every process
+    writes its own pairs; the sheet shows those of the first one.
 
     Args:
         out_dir: Folder to write to.
@@ -62,18 +62,20 @@ class SynthesisImagesHook(Hook):
         """Write the images of a batch."""
         pairs = evaluated_pairs(data_batch, outputs, self.skeleton, self.image, self.foreground)
         conditions = _to_bgr(data_batch['condition_image'].flip(1))
-        images = conditions, _to_bgr(pairs.target), _to_bgr(pairs.synthesised)
+        images = conditions, self._poses(pairs), _to_bgr(pairs.target), _to_bgr(pairs.synthesised)
         for i, row in enumerate(zip(*images, strict=True)):
             ids = (int(data_batch[f'{role}_id'][i]) for role in ('condition', 'target'))
             name = '__'.join(self._names[number] for number in ids)
             for folder, image in zip(FOLDERS, row, strict=True):
                 write_png(self.out_dir / folder / f'{name}.png', image)
             if len(self._rows) < self.num_rows:
-                height, width = row[0].shape[:2]
-                pose = (pairs.keypoints[i].cpu().numpy(), pairs.visible[i].cpu().numpy())
-                drawn = skeleton_image((width, height), *pose, self.skeleton)
-                self._rows.append([row[0], drawn, *row[1:]])
+                self._rows.append(list(row))
                 self._captions.append(name)
+
+    def _poses(self, pairs: EvaluatedPairs) -> list[NDArray[np.uint8]]:
+        size = pairs.target.shape[-1], pairs.target.shape[-2]
+        poses = zip(pairs.keypoints.cpu().numpy(), pairs.visible.cpu().numpy(), strict=True)
+        return [skeleton_image(size, *pose, self.skeleton) for pose in poses]
 
     @master_only
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
