@@ -19,7 +19,7 @@ from mmengine.evaluator import BaseMetric
 from pg2aug.engine.testing import build_test_runner, cuts_out_targets, metric_settings
 from pg2aug.evaluation import SynthesisMetric
 from pg2aug.evaluation.images_hook import FOLDERS, SHEET_NAME, SynthesisImagesHook
-from pg2aug.evaluation.weights import sha256
+from pg2aug.expansion.files import file_sha256
 
 RESULTS_NAME = 'results.json'
 
@@ -114,7 +114,7 @@ def test(args: argparse.Namespace) -> dict[str, Any] | None:
     tested = dict(
         config=args.config,
         checkpoint=args.checkpoint,
-        checkpoint_sha256=sha256(args.checkpoint),
+        checkpoint_sha256=file_sha256(args.checkpoint),
         pairs=cfg.test_dataloader.dataset.get('pairs'),
     )
     return tested | metric.report

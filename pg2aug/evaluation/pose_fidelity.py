@@ -13,7 +13,7 @@ from pg2aug.augment.pose_estimator_file import load_pose_estimator
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.pose_scores import HEAD_SHARE, head_boxes, oks, pckh_counts
 from pg2aug.evaluation.scores import Columns, Score, library_versions
-from pg2aug.evaluation.weights import sha256
+from pg2aug.expansion.files import file_sha256
 from pg2aug.poses.conversion import joint_mapping
 from pg2aug.poses.skeleton import JointKey, Skeleton, joint_key
 
@@ -49,7 +49,7 @@ class PoseFidelityMeasure:
             self.versions |= library_versions('mmpose')
             self.model, metainfo = load_pose_estimator(config, checkpoint)
             self.config, self.joints = config, Skeleton.from_metainfo(metainfo).keypoint_names
-            self.weights = dict(file=Path(checkpoint).name, sha256=sha256(checkpoint))
+            self.weights = dict(file=Path(checkpoint).name, sha256=file_sha256(checkpoint))
 
     def set_dataset(self, metainfo: Mapping[str, Any]) -> None:
         """Match the estimator's joints with those of a data set.

@@ -1,9 +1,10 @@
 """Weights of other people's networks, from files on this machine, checked by their hash."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pg2aug.expansion.files import file_sha256
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,6 @@ ALEXNET = PublishedWeights(
 )
 
 
-def sha256(path: str) -> str:
-    """Hash of a file, in hexadecimal digits."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
-
-
 def check_weights(
     path: str, published: PublishedWeights, option: str, other_weights: bool = False
 ) -> dict[str, Any]:
@@ -58,7 +53,7 @@ def check_weights(
             f'{option}={path!r} does not exist: give {published.name} on this machine, or leave '
             f'{option} out; nothing is downloaded'
         )
-    found = sha256(path)
+    found = file_sha256(path)
     if found != published.sha256 and not other_weights:
         raise ValueError(
             f'{option}={path!r} is not {published.name}: its sha256 is {found}, not '

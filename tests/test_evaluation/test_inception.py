@@ -9,7 +9,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from pg2aug.evaluation import frechet_distance, inception_score, load_inception
 from pg2aug.evaluation.inception import SHUFFLE_SEED, InceptionMeasure
 from pg2aug.evaluation.pairs import EvaluatedPairs
-from pg2aug.evaluation.weights import INCEPTION, sha256
+from pg2aug.evaluation.weights import INCEPTION
+from pg2aug.expansion.files import file_sha256
 
 
 @pytest.fixture(scope='module')
@@ -121,7 +122,7 @@ def test_the_network_is_the_librarys_with_the_weights_of_the_file(weights_file, 
 def test_other_weights_are_refused_unless_they_are_asked_for(weights_file):
     with pytest.raises(ValueError) as caught:
         InceptionMeasure(weights_file)
-    for part in (weights_file, INCEPTION.sha256, sha256(weights_file), '--other-weights'):
+    for part in (weights_file, INCEPTION.sha256, file_sha256(weights_file), '--other-weights'):
         assert part in str(caught.value)
 
 
@@ -131,7 +132,7 @@ def test_scores_by_other_weights_say_so(weights_file, monkeypatch):
     for score in scores:
         assert 'not the published' in score.note
         assert score.weights == dict(
-            file='random.pth', sha256=sha256(weights_file), published=False
+            file='random.pth', sha256=file_sha256(weights_file), published=False
         )
 
 
