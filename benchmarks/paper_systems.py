@@ -60,7 +60,7 @@ class Size:
 
 
 SIZES = {
-    'cpu': Size((48, 64), 32, 4, (32, 64, 128), 8, 2400, 800, 300, 60, 600),
+    'cpu': Size((48, 64), 32, 4, (32, 64, 128), 8, 2400, 800, 300, 60, 300),
     'gpu': Size((64, 128), 128, 5, (64, 128, 256, 512), 16, 22000, 14000, 2000, 200, 4000),
 }
 
@@ -96,7 +96,6 @@ def options(size: Size, work_dir: Path, seed: int) -> dict[str, Any]:
         'custom_hooks.0.interval': size.stage2_iters,
         'default_hooks.checkpoint.interval': size.stage2_iters,
         'default_hooks.checkpoint.max_keep_ckpts': -1,
-        'test_dataloader.dataset.num_pairs': size.test_pairs,
     }
     for dataset in ('train_dataloader.dataset', 'test_dataloader.dataset', sheets):
         settings[f'{dataset}.size'] = size.crop
@@ -155,20 +154,23 @@ def train(
     return checkpoint
 
 
-def test(system: System, checkpoint: Path, out: Path, judge: tuple[Path, Path] | None) -> None:
+def test(
+    system: System, checkpoint: Path, num_pairs: int, out: Path, judge: tuple[Path, Path] | None
+) -> None:
     """Test a system with tools/test_pg2.py, which writes ``out``.
 
     Args:
         system: What is tested.
         checkpoint: Its weights, beside the config that they were trained with.
+        num_pairs: Number of test pairs, the same for all systems.
         out: Folder of the results, images and sheet.
-        judge: Config and checkpoint of a pose estimator, for PCKh; None for none.
+        judge: Config and checkpoint of a pose estimator, for OKS; None for none.
     """
     if (out / 'results.json').exists():
         return
     config = next(checkpoint.parent.glob('*_figures-64x48.py'))
     command = [ROOT / 'tools' / 'test_pg2.py', config, checkpoint, '--out', out, '--overwrite']
-    command += ['--image', system.image]
+    command += ['--image', system.image, '--num-pairs', num_pairs]
     if judge is not None:
         command += ['--pose-model', judge[0], '--pose-checkpoint', judge[1]]
     out.mkdir(parents=True, exist_ok=True)
