@@ -20,6 +20,8 @@ from pg2aug.visualization import contact_sheet, skeleton_image, write_png
 FOLDERS = ('condition', 'pose', 'target', 'synthesised')
 SHEET_NAME = 'sheet.png'
 TITLES = ('condition', 'target pose', 'target', 'synthesised')
+CELL_WIDTH_PX = 128
+"""Smaller images are enlarged on the sheet, to about this width."""
 
 
 class SynthesisImagesHook(Hook):
@@ -81,7 +83,10 @@ class SynthesisImagesHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Write the sheet."""
         if self._rows:
-            sheet = contact_sheet(self._rows, TITLES, captions=self._captions)
+            height, width = self._rows[0][0].shape[:2]
+            scale = max(1, CELL_WIDTH_PX // width)
+            cell = scale * width, scale * height
+            sheet = contact_sheet(self._rows, TITLES, cell, self._captions)
             write_png(self.out_dir / SHEET_NAME, sheet)
 
 
