@@ -21,3 +21,12 @@ def shared_data() -> Path:
 def _forget_runners():
     with forget_runners():
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request):
+    """What a fixture that many tests share builds with a Runner is as good as without one."""
+    if request.scope == 'function':
+        return (yield)
+    with forget_runners():
+        return (yield)
