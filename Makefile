@@ -14,7 +14,7 @@ demo: $(STAMP)
 	$(BIN)/python tools/demo.py --out demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # What the test of the user study's page needs: Debian's Chromium, Node.js 20 and playwright-core.
 browser: $(PLAYWRIGHT)

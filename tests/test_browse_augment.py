@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import forget_runners
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from training_helpers import train_config
@@ -45,10 +44,9 @@ def world(tmp_path_factory):
         ann_file='person_keypoints_train.json',
         data_prefix=dict(img='images/train/'),
     )
-    with forget_runners():
-        cfg = train_config(people, folder / 'pg2', stage1_iters=1, stage2_iters=1)
-        cfg.dump(folder / 'pg2.py')
-        build_runner(Config.fromfile(folder / 'pg2.py')).train()
+    cfg = train_config(people, folder / 'pg2', stage1_iters=1, stage2_iters=1)
+    cfg.dump(folder / 'pg2.py')
+    build_runner(Config.fromfile(folder / 'pg2.py')).train()
     generator = dict(
         config=str(folder / 'pg2' / 'pg2.py'), checkpoint=str(folder / 'pg2' / 'iter_2.pth')
     )

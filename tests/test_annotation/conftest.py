@@ -1,10 +1,8 @@
 import pytest
-from helpers import forget_runners
 from painted_people import train_estimator
 
 
 @pytest.fixture(scope='session')
 def pose_model(tmp_path_factory):
     """Config and checkpoint of an estimator, trained here in seconds."""
-    with forget_runners():
-        return train_estimator(tmp_path_factory.mktemp('estimator'))
+    return train_estimator(tmp_path_factory.mktemp('estimator'))

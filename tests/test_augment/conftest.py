@@ -1,6 +1,5 @@
 import pytest
 from augment_world import SmoothPG2, write_generator
-from helpers import forget_runners
 
 from pg2aug.augment import GeneratorFile, PG2Augment
 from pg2aug.datasets.figures import make_figures
@@ -24,8 +23,7 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def generator(tmp_path_factory, people):
-    with forget_runners():
-        return write_generator(tmp_path_factory.mktemp('generator'), people)
+    return write_generator(tmp_path_factory.mktemp('generator'), people)
 
 
 @pytest.fixture(scope='session')

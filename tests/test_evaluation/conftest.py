@@ -1,6 +1,6 @@
 import pytest
 import torch
-from helpers import SIZE, TINY_MODEL, forget_runners
+from helpers import SIZE, TINY_MODEL
 from training_helpers import train_config, write_stick_people
 
 from pg2aug.datasets import PersonPairDataset
@@ -18,12 +18,11 @@ def checkpoint(people, tmp_path_factory):
     """What a training of the tiny model would have written, with random weights."""
     path = tmp_path_factory.mktemp('checkpoint') / 'tiny.pth'
     torch.manual_seed(0)
-    with forget_runners():
-        model = MODELS.build(dict(TINY_MODEL, stage1_iters=0, _scope_='pg2aug'))
-        # Untrained images are all but grey: these fill the range, and some of it is clipped.
-        torch.nn.init.normal_(model.generator1.head.weight, std=0.3)
-        torch.nn.init.normal_(model.generator2.head.weight, std=0.3)
-        meta = dict(dataset_meta=PersonPairDataset(people, SIZE).metainfo)
+    model = MODELS.build(dict(TINY_MODEL, stage1_iters=0, _scope_='pg2aug'))
+    # Untrained images are all but grey: these fill the range, and some of it is clipped.
+    torch.nn.init.normal_(model.generator1.head.weight, std=0.3)
+    torch.nn.init.normal_(model.generator2.head.weight, std=0.3)
+    meta = dict(dataset_meta=PersonPairDataset(people, SIZE).metainfo)
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
     return str(path)
 
