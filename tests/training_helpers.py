@@ -4,6 +4,10 @@ Configs import this module by name, so that a training in another process has th
 """
 
 import json
+import os
+import runpy
+import socket
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +22,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 ROOT = Path(__file__).resolve().parents[1]
+# A fork has everything imported, which takes seconds; it cannot use CUDA.
+START_METHOD = 'spawn' if torch.cuda.is_available() else 'fork'
 STAGE1_ITERS, STAGE2_ITERS = 4, 4
 TOTAL_ITERS = STAGE1_ITERS + STAGE2_ITERS
 
@@ -63,6 +69,36 @@ class SaveRankHook(Hook):
         }
         state = dict(weights=weights, losses=self.losses)
         torch.save(state, Path(runner.work_dir, f'rank{get_rank()}.pth'))
+
+
+def run_tool(name, *arguments):
+    """Run a tool of ``tools/`` in this process, as its command line does."""
+    sys.argv = [name, *arguments]
+    runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+
+
+def run_ranks(function, *arguments, start_method=START_METHOD):
+    """Call a function in two processes, in the environment that torchrun gives them.
+
+    The first that fails, or whose function returns another status than 0, ends both with an error.
+    """
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.start_processes(
+        _run_rank, (port, function, arguments), nprocs=2, start_method=start_method
+    )
+
+
+def _run_rank(rank, port, function, arguments):
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+    )
+    raise SystemExit(function(*arguments))
 
 
 def train_config(people, work_dir, batch_size=2, num_workers=0, hooks=(), **settings):

@@ -1,8 +1,6 @@
-import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing import get_context
 
 import cv2
 import numpy as np
@@ -10,10 +8,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from training_helpers import (
-    ROOT,
     STAGE1_ITERS,
+    START_METHOD,
     TOTAL_ITERS,
     Interrupted,
+    run_ranks,
+    run_tool,
     train_config,
 )
 
@@ -123,53 +123,34 @@ def test_a_resumed_training_does_not_load_old_batches(people, tmp_path, monkeypa
     assert len(loaded) == 2 * (TOTAL_ITERS - resumed_at)  # pairs of a batch, batches left
 
 
-def tool_environment():
-    paths = [str(ROOT), str(ROOT / 'tests'), os.environ.get('PYTHONPATH', '')]
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(paths), 'OMP_NUM_THREADS': '1'}
-
-
-@pytest.mark.slow
 def test_a_killed_training_resumes_with_the_same_bits(people, tmp_path, expected):
     work_dir = tmp_path / 'run'
     hooks = [dict(type='InterruptHook', at=STAGE1_ITERS + 3, wait=True)]
     cfg = train_config(people, work_dir, num_workers=1, hooks=hooks)
     cfg.dump(tmp_path / 'killed.py')
-    cfg.custom_hooks.pop()
-    cfg.dump(tmp_path / 'resumed.py')
-    command = [sys.executable, 'tools/train_pg2.py']
-    options = dict(cwd=ROOT, env=tool_environment(), stdout=subprocess.DEVNULL)
-    process = subprocess.Popen([*command, str(tmp_path / 'killed.py')], **options)
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
+    process = get_context(START_METHOD).Process(
+        target=run_tool, args=('train_pg2.py', str(tmp_path / 'killed.py'))
+    )
+    process.start()
+    deadline = time.monotonic() + 300
+    while process.is_alive() and time.monotonic() < deadline:
         if (work_dir / 'waiting').exists():
             break
         time.sleep(0.1)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert (work_dir / 'waiting').exists()
     assert not (work_dir / f'iter_{TOTAL_ITERS}.pth').exists()
-    subprocess.run(
-        [*command, str(tmp_path / 'resumed.py'), '--resume'], check=True, timeout=120, **options
-    )
-    assert_same_training(load(work_dir / f'iter_{TOTAL_ITERS}.pth'), expected)
+    assert_same_training(train(people, work_dir, resume=True, num_workers=1), expected)
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one(people, tmp_path):
-    """Through torchrun, gloo and both stages, with sheets made by the first process alone."""
+    """In torchrun's environment, gloo and both stages, with sheets by the first process alone."""
     hooks = [dict(type='SaveRankHook')]
     work_dir = tmp_path / 'distributed'
     train_config(people, work_dir, hooks=hooks).dump(tmp_path / 'config.py')
-    launch = ['-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29731']
-    tool = ['tools/train_pg2.py', str(tmp_path / 'config.py'), '--launcher', 'pytorch']
-    subprocess.run(
-        [sys.executable, *launch, *tool],
-        check=True,
-        timeout=180,
-        cwd=ROOT,
-        env=tool_environment(),
-        stdout=subprocess.DEVNULL,
-    )
+    run_ranks(run_tool, 'train_pg2.py', str(tmp_path / 'config.py'), '--launcher', 'pytorch')
     ranks = [load(work_dir / f'rank{rank}.pth') for rank in range(2)]
     for name, value in ranks[0]['weights'].items():
         assert torch.equal(value, ranks[1]['weights'][name]), name

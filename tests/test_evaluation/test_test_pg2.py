@@ -1,9 +1,7 @@
 """tools/test_pg2.py, and the Runner that it builds."""
 
 import json
-import os
 import runpy
-import socket
 
 import cv2
 import numpy as np
@@ -12,7 +10,7 @@ import torch
 from helpers import SIZE
 from skimage.metrics import structural_similarity
 from torch import nn
-from training_helpers import ROOT
+from training_helpers import ROOT, run_ranks
 
 from pg2aug.compat import load_checkpoint
 from pg2aug.engine.testing import build_test_runner, metric_settings
@@ -107,33 +105,15 @@ def test_scores_images_and_sheet(main, test_config, checkpoint, extractor, tmp_p
     assert values(out)['IS'] is None
 
 
-def run_rank(rank, main, port, arguments):
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-    )
-    raise SystemExit(main([*arguments, '--launcher', 'pytorch']))
-
-
 def test_two_processes_score_as_one(main, test_config, checkpoint, extractor, tmp_path):
     """Of 11 pairs the second process gets one twice, which must not count twice."""
     cfg = test_config(num_pairs=11)
     config = dump(cfg, tmp_path / 'config.py')
     arguments = [config, checkpoint, *extractor]
     assert main([*arguments, '--out', str(tmp_path / 'one')]) == 0
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    two = [*arguments, '--out', str(tmp_path / 'two'), '--launcher', 'pytorch']
     # Forked, as the network that stands for Inception is this process's.
-    torch.multiprocessing.start_processes(
-        run_rank,
-        (main, port, [*arguments, '--out', str(tmp_path / 'two')]),
-        nprocs=2,
-        start_method='fork',
-    )
+    run_ranks(main, two, start_method='fork')
     one, two = values(tmp_path / 'one'), values(tmp_path / 'two')
     assert one.keys() == two.keys()
     computed = [name for name, value in one.items() if value is not None]
