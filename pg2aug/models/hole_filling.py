@@ -178,13 +178,14 @@ def _displacement_costs(cells: Tensor) -> Tensor:
     copies would be seen as repetitions.
     """
     height, width = cells.shape[-2:]
-    place = torch.arange(height * width, device=cells.device)
-    y, x = place // width, place % width
-    dy, dx = y[None] - y[:, None], x[None] - x[:, None]
+    dy = torch.arange(1 - height, height, device=cells.device)[:, None]
+    dx = torch.arange(1 - width, width, device=cells.device)[None]
     share = ((dy * 73856093) ^ (dx * 19349663)).remainder(1009).float() / 1009
     near = torch.maximum(dy.abs(), dx.abs()) < 2
     cost = _UNEVEN_COST * (share + near.float()) + _VERTICAL_COST * dy.abs() / height
-    return cost[None]
+    # The cells to copy from, as seen from a cell, are a window on the displacements.
+    windows = cost.unfold(0, height, 1).unfold(1, width, 1).flip(0, 1)
+    return windows.reshape(1, height * width, height * width)
 
 
 def _vote(features: Tensor, known: Tensor, source: Tensor, trust: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 JointKey = tuple[str, tuple[str, ...]]
@@ -68,7 +69,7 @@ class Skeleton:
         """Number of joints K."""
         return len(self.keypoint_names)
 
-    @property
+    @cached_property
     def crown(self) -> tuple[int, ...]:
         """Joints of the head at the top of the skull: ``head_top``, or no more than ``head``."""
         keys = [set(joint_key(name)[1]) for name in self.keypoint_names]
