@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pg2aug.datasets.figures import make_figures
+from pg2aug.expansion.files import file_sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES_PER_PERSON = 6
@@ -166,8 +167,12 @@ def test(
         out: Folder of the results, images and sheet.
         judge: Config and checkpoint of a pose estimator, for OKS; None for none.
     """
-    if (out / 'results.json').exists():
-        return
+    results = out / 'results.json'
+    if results.exists():
+        done = json.loads(results.read_text())
+        wanted = num_pairs, file_sha256(checkpoint)
+        if (done['num_pairs'], done['checkpoint_sha256']) == wanted:
+            return
     config = next(checkpoint.parent.glob('*_figures-64x48.py'))
     command = [ROOT / 'tools' / 'test_pg2.py', config, checkpoint, '--out', out, '--overwrite']
     command += ['--image', system.image, '--num-pairs', num_pairs]
