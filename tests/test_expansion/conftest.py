@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -44,13 +45,14 @@ def pose_bank(tmp_path_factory):
     return make_figures(tmp_path_factory.mktemp('bank'), 3, 5, rare_fraction=1.0, seed=7)
 
 
-@pytest.fixture
-def couples(tmp_path):
-    """Annotation file and image folder of six images with two people each."""
-    figures = make_figures(tmp_path / 'figures', 4, 3, size=(72, 96), rare_fraction=0, seed=1)
+@pytest.fixture(scope='session')
+def all_couples(tmp_path_factory):
+    """Folder of ``couples.json`` and ``couples``, images with two people each."""
+    root = tmp_path_factory.mktemp('couples')
+    figures = make_figures(root / 'figures', 4, 3, size=(72, 96), rare_fraction=0, seed=1)
     content = json.loads(figures.read_text())
     singles, annotations = content['images'], content['annotations']
-    folder = tmp_path / 'couples'
+    folder = root / 'couples'
     folder.mkdir()
     content['images'] = []
     for number in range(6):
@@ -67,9 +69,16 @@ def couples(tmp_path):
             right['keypoints'][k] += 72 if right['keypoints'][k + 2] else 0
     for annotation in annotations:
         annotation['id'] += 1000
-    path = tmp_path / 'couples.json'
-    path.write_text(json.dumps(content))
-    return path, folder
+    (root / 'couples.json').write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture
+def couples(all_couples, tmp_path):
+    """Annotation file and image folder of six images with two people each, to be changed."""
+    shutil.copy(all_couples / 'couples.json', tmp_path)
+    shutil.copytree(all_couples / 'couples', tmp_path / 'couples')
+    return tmp_path / 'couples.json', tmp_path / 'couples'
 
 
 @pytest.fixture
@@ -97,7 +106,7 @@ def synthesize(tool, generator, pose_bank, couples, tmp_path):
         trained = ['--config', generator[0], '--checkpoint', generator[1]]
         command = trained if chosen is None else [*chosen]
         command += ['--ann-file', couples[0], '--img-root', couples[1], '--pose-bank', pose_bank]
-        command += ['--num', num, '--out', tmp_path / out, '--device', 'cpu']
+        command += ['--num', num, '--out', tmp_path / out, '--device', 'cpu', '--batch-size', 4]
         command += [] if check else ['--no-check']
         return tool.main([str(item) for item in [*command, *arguments]]), tmp_path / out
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_an_attempt_depends_on_seed_and_number_alone(make_job):
     assert all(bank.weights[attempt.pose] > 0 for attempt in first)
 
 
-@pytest.mark.parametrize('batch_size', [2, 7, 100])
+@pytest.mark.parametrize('batch_size', [7, 100])
 def test_outcomes_do_not_depend_on_the_batch(make_job, batch_size):
     job = make_job()
     expected = list(run_attempts(job, range(9), 1))
@@ -54,7 +56,9 @@ def test_only_the_person_and_its_surroundings_change(make_job):
 
 def test_a_person_is_put_into_a_pose_once(make_job):
     job = make_job()
-    pairs = len(job.sources.persons) * int((job.bank.weights > 0).sum())
+    three = np.isin(np.arange(len(job.bank)), np.flatnonzero(job.bank.weights)[:3])
+    job = replace(job, bank=job.bank.restrict(three))
+    pairs = 3 * len(job.sources.persons)
     outcomes = list(run_attempts(job, range(2 * pairs), 16))
     made = [o.attempt[1:] for o in outcomes if isinstance(o, Synthesised)]
     repeated = [o for o in outcomes if isinstance(o, Refused) and 'before' in o.reason]

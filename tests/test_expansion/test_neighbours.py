@@ -44,7 +44,7 @@ def test_no_label_of_a_neighbour_outlives_its_pixels(make_job, couples):
         right['keypoints'] = np.minimum(values, [np.inf, np.inf, 1]).ravel().tolist()
     couples[0].write_text(json.dumps(content))
     job = make_job()
-    made = [o for o in run_attempts(job, range(80), 8) if isinstance(o, Synthesised)]
+    made = [o for o in run_attempts(job, range(24), 8) if isinstance(o, Synthesised)]
     skeleton, lost, kept = job.synthesizer.skeleton, 0, 0
     for outcome in made:
         entries = CocoEntries(job.sources, skeleton, 0, 'tiny.pth')
@@ -69,8 +69,7 @@ def scene(make_job):
     """A plan, its skeleton, and points: in the hole alone, in the new person, in neither."""
     job = make_job()
     skeleton = job.synthesizer.skeleton
-    made = [o for o in run_attempts(job, range(16), 8) if isinstance(o, Synthesised)]
-    plan = made[0].plan
+    plan = next(o.plan for o in run_attempts(job, range(16), 1) if isinstance(o, Synthesised))
     hole = whole_image_mask(plan, skeleton, 'source', HOLE_RADIUS)
     pasted = whole_image_mask(plan, skeleton, 'target', PERSON_RADIUS)
     points = [np.argwhere(mask)[0][::-1] for mask in (hole & ~pasted, pasted, ~hole & ~pasted)]
