@@ -141,15 +141,23 @@ def load_checkpoint(
         )
     allow_runner_checkpoints()
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         # `from None`: torch's own text advises weights_only=False.
         raise ValueError(_refusal(path, str(error))) from None
-    except (EOFError, RuntimeError) as error:
-        # torch does not say which file it could not read.
+    except OSError:
+        raise
+    except Exception as error:  # a file of another kind makes the loader raise all sorts
         raise ValueError(
-            f'{path} cannot be read as a checkpoint, is it cut short? {error}'
+            f'{path} cannot be read as a checkpoint, is it cut short or something else? '
+            f'{type(error).__name__}: {error}'
         ) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f'{path} holds a {type(content).__name__}, not the dict of a checkpoint: give a file '
+            "written by MMEngine's Runner, or a state_dict"
+        )
+    return content
 
 
 def _torch_restricts_pickles() -> bool:

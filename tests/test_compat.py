@@ -379,6 +379,31 @@ def test_file_cut_short_is_named(tmp_path, share):
         compat.load_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'junk',
+        b'i am a text, not weights\n',
+        b'x' * 400,
+        b'\x80\x02\xff',
+        b'\x80\x02}q\x01X\x01',
+        b'h\x05.',
+    ],
+)
+def test_junk_is_named(tmp_path, content):
+    (tmp_path / 'junk.pth').write_bytes(content)
+
+    with pytest.raises(ValueError, match=r'junk\.pth (cannot be read as|is not) a checkpoint'):
+        compat.load_checkpoint(tmp_path / 'junk.pth')
+
+
+def test_something_else_that_torch_saved_is_named(tmp_path):
+    torch.save(torch.zeros(3), tmp_path / 'tensor.pth')
+
+    with pytest.raises(ValueError, match=r'tensor\.pth holds a Tensor'):
+        compat.load_checkpoint(tmp_path / 'tensor.pth')
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'absent\.pth'):
         compat.load_checkpoint(tmp_path / 'absent.pth')
