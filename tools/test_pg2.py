@@ -67,9 +67,11 @@ def read_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = str(args.out or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}')
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    for key in ('pairs', 'num_pairs'):
-        if getattr(args, key) is not None:
-            dataset[key] = getattr(args, key)
+    if args.pairs is not None:
+        # A config's relative path is below data_root, that of a command line is not.
+        dataset['pairs'] = str(Path(args.pairs).absolute())
+    if args.num_pairs is not None:
+        dataset['num_pairs'] = args.num_pairs
     cfg.setdefault('test_evaluator', dict(type='pg2aug.SynthesisMetric'))
     keys = ('image', 'inception_weights', 'lpips_weights', 'pose_model', 'pose_checkpoint')
     settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}

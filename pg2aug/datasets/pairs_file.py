@@ -132,7 +132,10 @@ def read_pairs(path: str, names: Sequence[str]) -> PairsFile:
             or a name is unknown or not that of one person.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"pairs file {path!r} does not exist: correct pairs='...'")
+        raise FileNotFoundError(
+            f"pairs file {path!r} does not exist: correct pairs='...', of which a relative path is "
+            "below the dataset's data_root"
+        )
     numbers = number_names(names)
     problems = _Problems(path)
     pairs, lines = array('i'), array('i')
@@ -146,9 +149,12 @@ def read_pairs(path: str, names: Sequence[str]) -> PairsFile:
             pairs.append(second)
             lines.append(line)
             continue
+        kinds: dict[str, list[str]] = {}
         for name, found in zip(row, (first, second), strict=True):
             if isinstance(found, str):
-                problems.add(found, line, repr(name))
+                kinds.setdefault(found, []).append(repr(name))
+        for kind, bad in kinds.items():
+            problems.add(kind, line, ', '.join(bad))
         if first == second and isinstance(first, int):
             problems.add(_SAME, line, repr(row[0]))
     problems.raise_any()

@@ -1,5 +1,6 @@
 """One person in two poses, from any MMPose dataset with an identity per instance."""
 
+import os
 from collections.abc import Mapping, Sequence
 from logging import INFO
 from typing import Any, Literal
@@ -67,12 +68,14 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             ones more often, if None.
         backend_args: Arguments of MMEngine's file backend for the images.
         pairs: CSV of the pairs to use, in its order: the header ``from,to``, then names of images,
-            see :func:`~pg2aug.datasets.pairs_file.read_pairs`. Pairs with an unusable instance are
-            left out and counted. Both images must show the same person, which is not checked where
-            no annotation has an identity.
+            see :func:`~pg2aug.datasets.pairs_file.read_pairs`. A relative path is below the
+            ``data_root`` of ``dataset``, as its ``ann_file`` is. Pairs with an unusable instance
+            are left out and counted. Both images must show the same person, which is not checked
+            where no annotation has an identity.
 
     Raises:
-        FileNotFoundError: If there is no file ``pairs``.
+        FileNotFoundError: If the annotation file, the folder of images or the file ``pairs`` does
+            not exist.
         ValueError: If the config is no top-down MMPose dataset, an identity is neither an integer
             nor a string, there is no pair, ``num_pairs`` exceeds their number, or a line of
             ``pairs`` is not two names of images of one and the same person.
@@ -101,7 +104,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         if pairs is not None and pairing == 'self':
             raise ValueError("pairs is for pairing='identity' only: a self-pair is of one image")
         self.pairing = pairing
-        self.dataset = build_topdown_dataset(dataset)
+        self.dataset = build_topdown_dataset(dataset, backend_args)
         self.size = (int(size[0]), int(size[1]))
         self.padding = padding
         self.flip = flip
@@ -123,7 +126,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             self._via = ViaPoses(bank, self.skeleton, self.size, padding, seed)
             self._pairs = RepeatedInstances(len(self._members), len(bank))
         elif pairs is not None:
-            self._pairs, omitted = self._listed_pairs(pairs, instances, rule.key is not None)
+            path = os.path.join(self.dataset.data_root or '', pairs)
+            self._pairs, omitted = self._listed_pairs(path, instances, rule.key is not None)
             dropped += f'; {omitted}'
         num_images = len({instances.image_names[index] for index in self._members})
         self._log_summary(num_images, dropped)

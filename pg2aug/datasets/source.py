@@ -7,6 +7,7 @@ import cv2
 import mmcv
 import numpy as np
 from mmengine import fileio
+from mmengine.fileio import LocalBackend
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS as MMPOSE_DATASETS
 from numpy.typing import NDArray
@@ -14,16 +15,23 @@ from numpy.typing import NDArray
 from pg2aug.datasets.crop import Image
 
 
-def build_topdown_dataset(config: Mapping[str, Any]) -> BaseCocoStyleDataset:
+def build_topdown_dataset(
+    config: Mapping[str, Any], backend_args: dict[str, Any] | None = None
+) -> BaseCocoStyleDataset:
     """Build an MMPose dataset of single instances, without a pipeline.
 
     The type is looked up in MMPose's scope whatever the default scope is.
 
+    Args:
+        config: Config of the dataset.
+        backend_args: Of MMEngine's file backend for the images.
+
     Raises:
+        FileNotFoundError: If its annotation file or its folder of images does not exist.
         ValueError: If the type is unknown or no MMPose dataset of its own (a wrapper, say), or the
             config asks for bottom-up data or for detected boxes, which carry no identity.
     """
-    options = {**config, 'pipeline': [], 'lazy_init': False}
+    options = {**config, 'pipeline': [], 'lazy_init': True}
     name = options.pop('type', None)
     scope = options.pop('_scope_', 'mmpose')
     with MMPOSE_DATASETS.switch_scope_and_registry(scope) as registry:
@@ -39,7 +47,29 @@ def build_topdown_dataset(config: Mapping[str, Any]) -> BaseCocoStyleDataset:
                 f"{name} needs data_mode='topdown' and no bbox_file to make person pairs, got "
                 f'data_mode={options["data_mode"]!r}, bbox_file={options.get("bbox_file")!r}'
             )
-        return cls(**options)
+        dataset = cls(**options)
+        _check_files(dataset, backend_args)
+        dataset.full_init()
+        return dataset
+
+
+def _check_files(dataset: BaseCocoStyleDataset, backend_args: dict[str, Any] | None) -> None:
+    """Refuse what MMPose would meet with a bare assertion, or in a worker at the first image."""
+    root, folder = dataset.data_root, dataset.data_prefix.get('img')
+    kind, file = type(dataset).__name__, dataset.ann_file
+    if file and not fileio.exists(file):
+        raise FileNotFoundError(
+            f'annotation file {file!r} of {kind} does not exist: make it by '
+            'tools/dataset_converters/ or tools/annotate_poses.py, or correct ann_file or '
+            f'data_root={root!r} of this dataset'
+        )
+    # Other backends need not know folders.
+    backend = fileio.get_file_backend(folder or '', backend_args=backend_args)
+    if folder and isinstance(backend, LocalBackend) and not backend.isdir(folder):
+        raise FileNotFoundError(
+            f'image folder {folder!r} of {kind} {file!r} does not exist: correct '
+            f'data_prefix=dict(img=...) or data_root={root!r} of this dataset'
+        )
 
 
 def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:

@@ -45,6 +45,7 @@ def people(tmp_path):
             dict(id=k, file_name=name, width=size[0], height=size[1])
             for k, name in enumerate(files, start=1)
         ]
+        (tmp_path / 'img').mkdir(exist_ok=True)
         for name, image in (images or {}).items():
             (tmp_path / 'img' / name).parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(tmp_path / 'img' / name), image)
@@ -92,6 +93,21 @@ def test_the_pairs_are_those_of_the_file_in_its_order(people, pairs_csv):
     assert [pair['person_id'] for pair in pairs] == ['b', 'a', 'a', 'a']
 
 
+def test_a_relative_path_is_below_the_data_root(people, pairs_csv, tmp_path, monkeypatch):
+    pairs_csv('a/1.png,a/3.png')
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    pairs = PersonPairDataset(people(), SIZE, flip=False, pairs='pairs.csv')
+    assert listed(pairs)[0] == [(0, 2)]
+    with pytest.raises(FileNotFoundError, match=r"/test/pairs\.csv' does not exist.* data_root"):
+        PersonPairDataset(people(), SIZE, pairs='test/pairs.csv')
+    # Without a data_root, below the working directory: there both files are named as they stand.
+    config = people() | dict(ann_file=str(tmp_path / 'ann.json'), data_root='')
+    config['data_prefix'] = dict(img=str(tmp_path / 'img'))
+    assert len(PersonPairDataset(config, SIZE, flip=False, pairs='../pairs.csv')) == 1
+
+
 def test_a_draw_and_mirrored_copies_of_listed_pairs(people, pairs_csv):
     lines = [f'a/{i}.png,a/{j}.png' for i, j in itertools.permutations((1, 2, 3), 2)]
 
@@ -132,7 +148,8 @@ def test_pairs_of_unusable_persons_are_dropped_and_counted(people, pairs_csv, lo
 @pytest.mark.parametrize(
     ('lines', 'message'),
     [
-        (['a/1.png,a/9.png'], r"line 2: 'a/9\.png'"),
+        (['a/1.png,a/9.png'], r"1 x no image .* \(line 2: 'a/9\.png'\)"),
+        (['x.png,y.png'], r"1 x no image .* \(line 2: 'x\.png', 'y\.png'\)"),
         (['a/1.png,a/2.png', 'a/1.png'], r"1 x not two names.* \(line 3: 'a/1\.png'\)"),
         (['a/1.png,a/2.png,a/3.png'], r"line 2: 'a/1\.png,a/2\.png,a/3\.png'"),
         (['1.png,a/2.png'], r"end of several file names: .*in full \(line 2: '1\.png'\)"),

@@ -295,6 +295,25 @@ def test_what_cannot_be_paired_is_refused(tmp_path, change, message):
         PersonPairDataset({**make_coco(tmp_path, [1, 1]), **change}, size=(96, 128))
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            {'ann_file': 'test/ann.json'},
+            r"annotation file '.*/test/ann\.json' of CocoDataset .* tools/dataset_converters/",
+        ),
+        ({'data_root': 'elsewhere'}, r"'elsewhere/ann\.json' .*data_root='elsewhere'"),
+        (
+            {'data_prefix': {'img': 'test'}},
+            r"image folder '.*/test' of CocoDataset '.*/ann\.json' .* correct data_prefix",
+        ),
+    ],
+)
+def test_missing_files_are_named_before_an_image_is_read(tmp_path, change, message):
+    with pytest.raises(FileNotFoundError, match=message):
+        PersonPairDataset({**make_coco(tmp_path, [1, 1]), **change}, size=(96, 128))
+
+
 @pytest.mark.parametrize('content', [None, b'', b'this is no image'])
 def test_an_unreadable_image_is_named(tmp_path, content):
     pairs = make_pairs(tmp_path, [1, 1])
