@@ -8,6 +8,7 @@ from torch import nn
 
 from pg2aug.augment.pose_estimator import check_predicts
 from pg2aug.compat import load_checkpoint
+from pg2aug.config_file import read_config
 
 
 def load_pose_estimator(config: str, checkpoint: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -22,8 +23,8 @@ def load_pose_estimator(config: str, checkpoint: str) -> tuple[nn.Module, dict[s
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the config is not that of a top-down estimator that predicts keypoints, the
-            weights do not fit it, or nothing tells its joints.
+        ValueError: If the config cannot be read or is not that of a top-down estimator that
+            predicts keypoints, the weights do not fit it, or nothing tells its joints.
     """
     for key, path in (('config', config), ('checkpoint', checkpoint)):
         if not Path(path).is_file():
@@ -31,7 +32,7 @@ def load_pose_estimator(config: str, checkpoint: str) -> tuple[nn.Module, dict[s
                 f'pose estimator {key} {path!r} does not exist: correct {key}=..., a file on this '
                 'machine; nothing is downloaded'
             )
-    cfg = Config.fromfile(config)
+    cfg = read_config(config, 'pose estimator config')
     content = load_checkpoint(checkpoint)
     model = _build(cfg, config)
     try:
@@ -56,7 +57,12 @@ def _build(cfg: Config, path: str) -> nn.Module:
         )
     if not settings.get('head'):
         raise ValueError(f'the model of {path!r} has no head: it does not predict keypoints')
-    model: nn.Module = MODELS.build(dict(settings, _scope_='mmpose'))
+    try:
+        model: nn.Module = MODELS.build(dict(settings, _scope_='mmpose'))
+    except Exception as error:  # what is wrong with a config shows in any class that it names
+        raise ValueError(
+            f'the model of {path!r} cannot be built: {type(error).__name__}: {error}'
+        ) from error
     check_predicts(model, path)
     return model
 
@@ -66,8 +72,14 @@ def _known_metainfo(metainfo: dict[str, Any], cfg: Config, path: str) -> dict[st
     from mmpose.apis.inference import dataset_meta_from_config
 
     if 'keypoint_id2name' not in metainfo:
-        with DefaultScope.overwrite_default_scope('mmpose'):
-            metainfo = dataset_meta_from_config(cfg) or {}
+        try:
+            with DefaultScope.overwrite_default_scope('mmpose'):
+                metainfo = dataset_meta_from_config(cfg) or {}
+        except Exception as error:
+            raise ValueError(
+                f'train_dataloader.dataset of {path!r} does not tell the joints: '
+                f'{type(error).__name__}: {error}'
+            ) from error
     if 'keypoint_id2name' not in metainfo:
         raise ValueError(
             f'neither the checkpoint beside {path!r} (dataset_meta) nor its train_dataloader says '

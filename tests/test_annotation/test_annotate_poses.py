@@ -259,6 +259,9 @@ def test_what_is_there_already_is_kept(folder, annotate, tmp_path):
         (dict(test_dataloader=None), 'has no pipeline in test_dataloader'),
         ({'model.test_cfg': dict(output_keypoint_indices=[0, 1, 2])}, 'predicts 3 joints'),
         ({'model.head.out_channels': 16}, 'do not fit'),
+        ({'model.type': 'NoModel'}, "has a model of type 'NoModel'"),
+        ({'model.backbone.type': 'NoNet'}, 'NoNet is not in the mmpose::model registry'),
+        ({'model.head.channels': 16}, "other.py' cannot be built: TypeError"),
     ],
 )
 def test_models_that_cannot_annotate_are_refused(
@@ -268,3 +271,29 @@ def test_models_that_cannot_annotate_are_refused(
     status, _, error, _ = annotate(folder[0], model=model)
     assert status == 1
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('model = dict(', 'cannot be read: SyntaxError'),
+        ("_base_ = 'none.py'", 'none.py'),
+        ('model = no_name', "cannot be read: NameError: name 'no_name'"),
+        (None, 'does not exist'),
+    ],
+)
+def test_configs_that_cannot_be_read(folder, annotate, pose_model, tmp_path, text, message):
+    path = tmp_path / 'broken.py'
+    if text is not None:
+        path.write_text(text)
+    status, _, error, _ = annotate(folder[0], model=(str(path), pose_model[1]))
+    assert status == 1
+    assert f'pose estimator config {str(path)!r}' in error
+    assert message in error
+
+
+def test_a_checkpoint_of_junk_is_named(folder, annotate, pose_model, tmp_path):
+    (tmp_path / 'junk.pth').write_bytes(b'junk')
+    status, _, error, _ = annotate(folder[0], model=(pose_model[0], str(tmp_path / 'junk.pth')))
+    assert status == 1
+    assert 'junk.pth cannot be read as a checkpoint' in error
