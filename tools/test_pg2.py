@@ -9,19 +9,26 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.dist import get_rank
+from mmengine.dist import barrier, get_rank
 from mmengine.evaluator import BaseMetric
 
+from pg2aug.config_file import read_config
 from pg2aug.engine.testing import build_test_runner, cuts_out_targets, metric_settings
-from pg2aug.evaluation import SynthesisMetric
+from pg2aug.evaluation import SynthesisMetric, format_report
 from pg2aug.evaluation.images_hook import FOLDERS, SHEET_NAME, SynthesisImagesHook
 from pg2aug.expansion.files import file_sha256
 
 RESULTS_NAME = 'results.json'
+# The last comes last: with it a folder is complete.
+RESULTS = (*FOLDERS, SHEET_NAME, RESULTS_NAME)
+UNFINISHED = '.unfinished_test'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -59,15 +66,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def read_config(args: argparse.Namespace) -> Config:
+def test_settings(args: argparse.Namespace, work_dir: str) -> Config:
     """The config with what the command line says about the test."""
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config, 'the config of the test (CONFIG)')
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
-    cfg.work_dir = str(args.out or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}')
+    cfg.work_dir = work_dir
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
     if args.pairs is not None:
+        if not Path(args.pairs).is_file():
+            raise FileNotFoundError(f'--pairs {args.pairs!r} does not exist: correct its path')
         # A config's relative path is below data_root, that of a command line is not.
         dataset['pairs'] = str(Path(args.pairs).absolute())
     if args.num_pairs is not None:
@@ -75,65 +84,99 @@ def read_config(args: argparse.Namespace) -> Config:
     cfg.setdefault('test_evaluator', dict(type='pg2aug.SynthesisMetric'))
     keys = ('image', 'inception_weights', 'lpips_weights', 'pose_model', 'pose_checkpoint')
     settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}
-    # Where processes meet: MMEngine's own choice is the current directory.
-    metric_settings(cfg).setdefault('collect_dir', str(Path(cfg.work_dir) / 'collect'))
+    if args.out is not None:
+        # Where processes meet: MMEngine's own choice is the current directory.
+        metric_settings(cfg).setdefault('collect_dir', str(args.out / UNFINISHED / 'collect'))
     metric_settings(cfg).update(settings)
     if args.other_weights:
         metric_settings(cfg)['other_weights'] = True
     return cfg
 
 
-def prepare_folder(folder: Path, overwrite: bool) -> None:
-    """Refuse, or empty, a folder with the results of another run.
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that the results cannot be written to.
 
     Raises:
-        ValueError: If there are any, and they are not to be replaced.
+        ValueError: If it is a file, or holds results that are not to be replaced.
     """
-    found = [folder / name for name in (*FOLDERS, SHEET_NAME, RESULTS_NAME)]
-    found = [path for path in found if path.exists()]
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f'--out {str(folder)!r} is a file: name a folder')
+    found = [folder / name for name in RESULTS if (folder / name).exists()]
     if found and not overwrite:
         raise ValueError(f'{found[0]} exists: pass --overwrite to replace it')
-    # The other processes look later, or find them gone.
-    if int(os.environ.get('RANK', 0)) == 0:
-        for path in found:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def test(args: argparse.Namespace) -> dict[str, Any] | None:
-    """Run the test; the report, None in processes other than the first."""
+@contextmanager
+def unfinished_folder(out: Path) -> Iterator[Path]:
+    """A folder in ``out``, empty at first and gone afterwards, for all processes."""
+    folder = out / UNFINISHED
+    if get_rank() == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    barrier()
+    try:
+        yield folder
+    finally:
+        if get_rank() == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def replace_results(folder: Path, new: Path) -> None:
+    """Put new results in the place of those of another run."""
+    for name in reversed(RESULTS):
+        old = folder / name
+        if old.exists():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for name in RESULTS:
+        (new / name).rename(folder / name)
+
+
+def test(args: argparse.Namespace, work_dir: str) -> dict[str, Any] | None:
+    """Run the test and write its results; the report, None in processes other than the first."""
     if args.out is not None:
-        prepare_folder(args.out, args.overwrite)
-    cfg = read_config(args)
+        check_folder(args.out, args.overwrite)
+    cfg = test_settings(args, work_dir)
     runner = build_test_runner(cfg, args.checkpoint)
-    if args.out is not None:
-        image = metric_settings(cfg).get('image', 'refined')
-        runner.register_hook(SynthesisImagesHook(args.out, image, cuts_out_targets(cfg)))
-    runner.test()
-    if get_rank() != 0:
-        return None
     metrics: list[BaseMetric] = runner.test_loop.evaluator.metrics
     metric = next(metric for metric in metrics if isinstance(metric, SynthesisMetric))
+    metric.logs_report = False  # it is printed
     tested = dict(
         config=args.config,
         checkpoint=args.checkpoint,
         checkpoint_sha256=file_sha256(args.checkpoint),
         pairs=cfg.test_dataloader.dataset.get('pairs'),
     )
-    return tested | metric.report
+    if args.out is None:
+        runner.test()
+        return tested | metric.report if get_rank() == 0 else None
+    with unfinished_folder(args.out) as folder:
+        hook = SynthesisImagesHook(folder, metric.image, cuts_out_targets(cfg))
+        runner.register_hook(hook)
+        runner.test()
+        if get_rank() != 0:
+            return None
+        report = tested | metric.report
+        (folder / RESULTS_NAME).write_text(json.dumps(report, indent=2) + '\n')
+        replace_results(args.out, folder)
+    return report
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Test, log and write the results; the exit status."""
+    """Test, write the results and print the scores; the exit status.
+
+    Standard output is the scores alone, everything else goes to standard error.
+    """
     args = parse_args(argv)
     try:
-        report = test(args)
-    except (ValueError, FileNotFoundError) as error:
+        with redirect_stdout(sys.stderr), TemporaryDirectory() as work_dir:
+            report = test(args, work_dir)
+    except (ValueError, OSError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    if report is not None and args.out is not None:
-        path = args.out / RESULTS_NAME
-        path.write_text(json.dumps(report, indent=2) + '\n')
-        print(f'written: {path}, {args.out / SHEET_NAME} and {", ".join(FOLDERS)}')
+    if report is not None:
+        if args.out is not None:
+            print(f'written: {", ".join(RESULTS)} in {args.out}', file=sys.stderr, flush=True)
+        print(format_report(report))
     return 0
 
 

@@ -1,7 +1,7 @@
 """From a PG2 config and a checkpoint to a Runner that tests them."""
 
+import logging
 from collections.abc import Mapping
-from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,25 @@ def build_test_runner(cfg: Config, checkpoint: str) -> Runner:
     cfg.setdefault('test_cfg', dict())
     metric_settings(cfg)['foreground'] = cuts_out_targets(cfg)
     cfg.load_from, cfg.resume = None, False
-    runner = build_runner(cfg)
+    runner = _build_quietly(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     tested_meta = runner.test_loop.dataloader.dataset.metainfo
     _check_persons(model.skeleton, tested_meta, meta, checkpoint)
     _check_weights(get_state_dict(model), content['state_dict'], checkpoint, str(cfg.filename))
     load_state_dict(runner.model, content['state_dict'], strict=True)
+    return runner
+
+
+def _build_quietly(cfg: Config) -> Runner:
+    """Without 240 lines on the environment, the config and the hooks; warnings are shown."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))
+    try:
+        runner = build_runner(cfg)
+    finally:
+        logging.disable(before)
+    # MMEngine's logger remembers what was disabled until its level is set.
+    runner.logger.setLevel(runner.logger.level)
     return runner
 
 
@@ -110,7 +123,7 @@ def _check_persons(
             f'{checkpoint} was trained on crops with padding {trained}, the test crops have '
             f'{padding}: persons are shown at another scale',
             logger='current',
-            level=WARNING,
+            level=logging.WARNING,
         )
     tested = Skeleton.from_metainfo(tested_meta)
     check_same_joints(skeleton, tested, 'the test data set (expected are the joints of the model)')

@@ -23,10 +23,11 @@ class SynthesisMetric(BaseMetric):
     """SSIM, mask-SSIM, IS, mask-IS, FID, LPIPS and pose fidelity of synthesised persons.
 
     Images are compared as they would be saved: clipped and rounded to uint8. What needs weights
-    that are not given is None. No image is kept, but scalars of each pair, and with Inception
+    that are not given is left out. No image is kept, but scalars of each pair, and with Inception
     weights its features (24 KiB a pair).
 
-    The logged values have their protocols beside them in :attr:`report`, in the main process.
+    The logged values have their protocols beside them in :attr:`report`, in the main process, which
+    is logged too.
 
     Args:
         image: 'refined' or 'coarse': the output of G2, or of G1 alone.
@@ -47,6 +48,9 @@ class SynthesisMetric(BaseMetric):
         ValueError: If an argument is none of its choices, or a weight file is not the published.
         ImportError: If a library is missing.
     """
+
+    logs_report = True
+    """Whether the report is logged; set it to False to show it yourself."""
 
     # Empty, and not None: then MMEngine does not warn that there is none.
     default_prefix = ''
@@ -105,14 +109,14 @@ class SynthesisMetric(BaseMetric):
         for index in range(len(data_samples)):
             self.results.append({name: values[index] for name, values in columns.items()})
 
-    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float | None]:
-        """Compute the metrics of all pairs, log them with their protocols, and set ``report``.
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """Compute the metrics of all pairs, and set and log ``report``.
 
         Args:
             results: What was kept of each pair.
 
         Returns:
-            Metrics by name; None where one was not computed.
+            Metrics by name, without those that were not computed; ``report`` says why.
 
         Raises:
             ValueError: If there is no pair.
@@ -122,5 +126,7 @@ class SynthesisMetric(BaseMetric):
         columns = {name: np.stack([r[name] for r in results]) for name in results[0]}
         scores = [score for measure in self.measures for score in measure.scores(columns)]
         self.report = make_report(scores, len(results), self._size, self.image)
-        print_log(f'Metrics and their protocols\n{format_report(self.report)}', logger='current')
-        return {score.name: score.value for score in scores}
+        if self.logs_report:
+            text = format_report(self.report)
+            print_log(f'Metrics and their protocols\n{text}', logger='current')
+        return {score.name: score.value for score in scores if score.value is not None}

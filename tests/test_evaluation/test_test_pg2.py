@@ -12,11 +12,13 @@ import torch
 from helpers import SIZE
 from skimage.metrics import structural_similarity
 from torch import nn
-from training_helpers import ROOT, run_ranks
+from training_helpers import ROOT, run_ranks, write_stick_people
 
 from pg2aug.compat import load_checkpoint
 from pg2aug.engine.testing import build_test_runner, metric_settings
 from pg2aug.evaluation import frechet_distance
+
+RESULTS = {'condition', 'pose', 'target', 'synthesised', 'sheet.png', 'results.json'}
 
 
 @pytest.fixture
@@ -91,13 +93,17 @@ def test_scores_images_and_sheet(main, test_config, checkpoint, extractor, tmp_p
     sheet = cv2.imread(str(out / 'sheet.png'))
     assert sheet.shape[1] >= 4 * SIZE[0]
     assert sheet.shape[0] >= 12 * SIZE[1]
-    printed = capsys.readouterr().out
-    assert 'SSIM / IS / mask-SSIM / mask-IS' in printed
+    printed, log = capsys.readouterr()
+    assert printed.splitlines()[1] == 'SSIM / IS / mask-SSIM / mask-IS'
     row = [found[name] for name in ('SSIM', 'IS', 'mask-SSIM', 'mask-IS')]
     # So few images for an Inception score that a note must be read.
     assert '{:.3f} / {:.3f}* / {:.3f} / {:.3f}*'.format(*row) in printed
     assert printed.count('too few images: 1 in a split') == 2
     assert 'not computed (no pose model)' in printed
+    assert 'Iter(test) [3/3]' in log
+    assert '18 pairs' in log
+    assert 'None' not in log
+    assert len(log.splitlines()) < 20
 
     arguments = [config, checkpoint, '--out', str(out)]
     assert main(arguments) == 1
@@ -105,6 +111,7 @@ def test_scores_images_and_sheet(main, test_config, checkpoint, extractor, tmp_p
     assert main([*arguments, '--overwrite', '--num-pairs', '3']) == 0
     assert len(read_images(out / 'target')) == 3
     assert values(out)['IS'] is None
+    assert {path.name for path in out.iterdir()} == RESULTS
 
 
 def test_two_processes_score_as_one(main, test_config, checkpoint, extractor, tmp_path):
@@ -125,7 +132,7 @@ def test_two_processes_score_as_one(main, test_config, checkpoint, extractor, tm
     folders = [read_images(tmp_path / name / 'synthesised') for name in ('one', 'two')]
     assert folders[0].keys() == folders[1].keys()
     assert len(folders[0]) == 11
-    assert not (tmp_path / 'two/collect').exists()
+    assert {path.name for path in (tmp_path / 'two').iterdir()} == RESULTS
     assert not (ROOT / '.dist_test').exists()
 
 
@@ -232,15 +239,59 @@ def test_no_test_data_is_an_error(main, test_config, checkpoint, tmp_path, capsy
     [
         (['--inception-weights', 'none.pth'], "inception_weights='none.pth' does not exist"),
         (['--pose-model', 'pose.py'], 'pose_model and pose_checkpoint go together'),
+        (['--pairs', 'none.csv'], "--pairs 'none.csv' does not exist"),
+        (['--out', __file__], "test_test_pg2.py' is a file: name a folder"),
+        (['--inception-weights', __file__, '--other-weights'], 'test_test_pg2.py is not a check'),
+        (['--lpips-weights', __file__, '--other-weights'], 'test_test_pg2.py is not a check'),
+        (
+            ['--cfg-options', 'test_dataloader.dataset.dataset.ann_file=none.json'],
+            "none.json' of CocoDataset does not exist",
+        ),
     ],
 )
 def test_bad_arguments(main, test_config, checkpoint, tmp_path, capsys, arguments, message):
     config = dump(test_config(), tmp_path / 'config.py')
     assert main([config, checkpoint, *arguments]) == 1
-    assert message in capsys.readouterr().err
+    printed, error = capsys.readouterr()
+    assert printed == ''
+    assert error.splitlines()[-1].startswith('error: ')
+    assert message in error.splitlines()[-1]
 
 
-def test_a_missing_checkpoint(main, test_config, tmp_path, capsys):
-    config = dump(test_config(), tmp_path / 'config.py')
-    assert main([config, 'none.pth']) == 1
-    assert "checkpoint 'none.pth' does not exist" in capsys.readouterr().err
+@pytest.mark.parametrize('missing', ['config', 'checkpoint'])
+def test_missing_files(main, test_config, checkpoint, tmp_path, capsys, missing):
+    files = dict(config=dump(test_config(), tmp_path / 'config.py'), checkpoint=checkpoint)
+    files[missing] = 'none'
+    assert main(list(files.values())) == 1
+    error = capsys.readouterr().err
+    assert missing in error
+    assert "'none' does not exist" in error
+
+
+def test_a_failed_run_keeps_the_old_results(main, test_config, checkpoint, tmp_path, capsys):
+    people = write_stick_people(tmp_path / 'people')
+    settings = {'test_dataloader.dataset.dataset': people}
+    config = dump(test_config(num_pairs=3, **settings), tmp_path / 'config.py')
+    out = tmp_path / 'out'
+    assert main([config, checkpoint, '--out', str(out)]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].endswith(str(out))
+
+    def contents():
+        return {path: path.is_file() and path.read_bytes() for path in out.rglob('*')}
+
+    before = contents()
+    (tmp_path / 'people/8.png').write_bytes(b'')
+    again = [config, checkpoint, '--out', str(out), '--overwrite']
+    for wrong in (['--pairs', 'none.csv'], ['--num-pairs', '18']):
+        assert main([*again, *wrong]) == 1
+        error = capsys.readouterr().err
+        assert '\nerror: ' in f'\n{error}', error
+        assert contents() == before
+
+
+def test_without_out_nothing_is_written(main, test_config, checkpoint, tmp_path, monkeypatch):
+    config = dump(test_config(num_pairs=3), tmp_path / 'config.py')
+    (tmp_path / 'here').mkdir()
+    monkeypatch.chdir(tmp_path / 'here')
+    assert main([config, checkpoint]) == 0
+    assert [path.name for path in tmp_path.rglob('*')] == ['config.py', 'here']
