@@ -38,8 +38,7 @@ def _introduction(report: dict[str, Any]) -> list[str]:
         f'{size["test_people"]} other people to test.',
         '',
         'SSIM, mask-SSIM: the protocols of the PG2 authors; inside: mean over the mask only '
-        f'([metrics](../metrics.md)). IS, mask-IS: {note or protocol}. OKS: of the poses that an '
-        'estimator, trained on true images, finds, with those that were asked for. L1: mean '
+        f'([metrics](../metrics.md)). IS, mask-IS: {note or protocol}. L1: mean '
         'absolute difference in grey levels on the body. Detail: strength of the edges on the body '
         'over that of the target images; artefacts count like details. In brackets the '
         "paper's own numbers for Market-1501: another data set, to compare the order with, not the "

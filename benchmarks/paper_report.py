@@ -22,7 +22,7 @@ from sheets import write_sheet
 from pg2aug.visualization import contact_sheet
 
 ROWS, SCALE = 10, 2
-METRICS = ('SSIM', 'IS', 'mask-SSIM', 'mask-IS', 'mask-SSIM-inside', 'OKS')
+METRICS = ('SSIM', 'IS', 'mask-SSIM', 'mask-IS', 'mask-SSIM-inside')
 ERRORS = ('L1 inside',)
 """Measures that are better where they are less."""
 
@@ -33,7 +33,7 @@ ORDERINGS = (
             ('heatmap concatenation > HME', 'g1-l1', 'g1-hme-l1'),
             ('HME > CE', 'g1-hme-l1', 'g1-ce-l1'),
         )
-        for metric in ('SSIM', 'mask-SSIM', 'mask-SSIM-inside', 'L1 inside', 'OKS')
+        for metric in ('SSIM', 'mask-SSIM', 'mask-SSIM-inside', 'L1 inside')
     ),
     ('mask loss > L1', 'g1-mask', 'g1-l1', 'mask-SSIM'),
     ('mask loss > L1', 'g1-mask', 'g1-l1', 'L1 inside'),
@@ -55,10 +55,9 @@ def write_report(args: Any, lambdas: Sequence[float]) -> None:
     }
     sweep = {weight: [_read(tested / f'pg2_{first}_lambda{weight:g}', pairs)] for weight in lambdas}
     sweep[float(Config.fromfile(trained).model.l1_weight)] = systems['pg2'][:1]
-    judge = ' --judge CKPT' if args.judge else ''
     seeds = ' '.join(map(str, args.seeds))
     report = {
-        'command': f'python benchmarks/paper_table.py --size {args.size} --seeds {seeds}{judge}',
+        'command': f'python benchmarks/paper_table.py --size {args.size} --seeds {seeds}',
         'device': torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu(),
         'versions': {'torch': torch.__version__, 'mmpose': mmpose.__version__},
         'size': asdict(SIZES[args.size]),

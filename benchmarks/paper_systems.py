@@ -155,9 +155,7 @@ def train(
     return checkpoint
 
 
-def test(
-    system: System, checkpoint: Path, num_pairs: int, out: Path, judge: tuple[Path, Path] | None
-) -> None:
+def test(system: System, checkpoint: Path, num_pairs: int, out: Path) -> None:
     """Test a system with tools/test_pg2.py, which writes ``out``.
 
     Args:
@@ -165,7 +163,6 @@ def test(
         checkpoint: Its weights, beside the config that they were trained with.
         num_pairs: Number of test pairs, the same for all systems.
         out: Folder of the results, images and sheet.
-        judge: Config and checkpoint of a pose estimator, for OKS; None for none.
     """
     results = out / 'results.json'
     if results.exists():
@@ -176,8 +173,6 @@ def test(
     config = next(checkpoint.parent.glob('*_figures-64x48.py'))
     command = [ROOT / 'tools' / 'test_pg2.py', config, checkpoint, '--out', out, '--overwrite']
     command += ['--image', system.image, '--num-pairs', num_pairs]
-    if judge is not None:
-        command += ['--pose-model', judge[0], '--pose-checkpoint', judge[1]]
     out.mkdir(parents=True, exist_ok=True)
     _run(out / 'test.log', *command)
 

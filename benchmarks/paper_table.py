@@ -19,7 +19,6 @@ from typing import Any
 from paper_report import write_report
 from paper_systems import ROOT, SIZES, SYSTEMS, TRAININGS, make_people, test, train
 
-JUDGE_CONFIG = ROOT / 'benchmarks' / 'configs' / 'judge_figures-128x96.py'
 LAMBDAS = (10.0, 250.0)
 
 
@@ -30,12 +29,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--jobs', type=int, default=2, help='trainings at a time')
     parser.add_argument('--train-only', action='store_true', help='test and report another time')
-    parser.add_argument(
-        '--judge',
-        type=Path,
-        metavar='CKPT',
-        help='the judge that benchmarks/label_fidelity.py trained: OKS of the synthesised poses',
-    )
     parser.add_argument('--work-dir', type=Path)
     parser.add_argument('--out', type=Path, default=ROOT / 'docs' / 'results')
     args = parser.parse_args()
@@ -73,15 +66,14 @@ def main() -> None:
             checkpoints.update(zip(jobs, paths, strict=True))
     if args.train_only:
         return
-    judge = (JUDGE_CONFIG, args.judge.resolve()) if args.judge else None
     tested = work_dir / 'tested'
     for seed in args.seeds:
         for name, system in SYSTEMS.items():
             checkpoint = checkpoints[system.training, seed, None]
-            test(system, checkpoint, size.test_pairs, tested / f'{name}_{seed}', judge)
+            test(system, checkpoint, size.test_pairs, tested / f'{name}_{seed}')
     for job in sweep:
         out = tested / f'pg2_{job[1]}_lambda{job[2]:g}'
-        test(SYSTEMS['pg2'], checkpoints[job], size.test_pairs, out, judge)
+        test(SYSTEMS['pg2'], checkpoints[job], size.test_pairs, out)
     write_report(args, LAMBDAS)
 
 
