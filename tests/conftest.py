@@ -19,14 +19,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _forget_runners():
-    with forget_runners():
-        yield
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(request):
-    """What a fixture that many tests share builds with a Runner is as good as without one."""
-    if request.scope == 'function':
-        return (yield)
-    with forget_runners():
-        return (yield)
+    """No test sees the Runners of another one, or of a fixture that many share."""
+    forget_runners()
+    yield
+    forget_runners()

@@ -1,7 +1,5 @@
 """A tiny PG2, its batches and its steps, and what every test leaves behind otherwise."""
 
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from mmengine.logging import MessageHub, MMLogger
@@ -83,12 +81,7 @@ def same_weights(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@contextmanager
 def forget_runners():
-    """A Runner leaves its logger, message hub and default scope behind: other tests see none."""
-    managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
-    before = [manager._instance_dict.copy() for manager in managers]
-    yield
-    for manager, instances in zip(managers, before, strict=True):
+    """Clear what every Runner leaves behind: its logger, message hub, default scope, visualizer."""
+    for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
         manager._instance_dict.clear()
-        manager._instance_dict.update(instances)
