@@ -77,7 +77,7 @@ def annotate(args: argparse.Namespace) -> ConversionReport:
     paths = [p for p in ImageFolder(args.images).paths if not p.startswith('.') and '/.' not in p]
     if not paths:
         raise ValueError(f'there is no image in {args.images} or below')
-    report = ConversionReport(str(args.images), f'{len(paths)} images in {args.images}')
+    report = ConversionReport(f'{len(paths)} images in {args.images}')
     if args.identities is None:
         people = folder_identities(paths, report)
     else:

@@ -15,6 +15,7 @@ from pg2aug.annotation.inputs import Boxes, Input, Unreadable, load_inputs
 from pg2aug.datasets.coco_files import image_entry, person_category, person_entry
 from pg2aug.datasets.conversion_report import ConversionReport, describe_findings
 from pg2aug.datasets.image_folder import image_sizes
+from pg2aug.datasets.pose_csv import Finding
 from pg2aug.expansion.files import file_sha256
 from pg2aug.poses import inside_image
 from pg2aug.version import __version__
@@ -87,7 +88,7 @@ def _readable(
     readable = []
     for name, size in zip(names, sizes, strict=True):
         if isinstance(size, ValueError):
-            report.leave_out_file('unreadable images', name, str(size))
+            report.add('unreadable images', Finding(name, str(size)))
         else:
             readable.append(name)
     return readable
@@ -96,7 +97,7 @@ def _readable(
 def _boxed(names: Sequence[str], boxes: Boxes | None, report: ConversionReport) -> list[str]:
     for name in names:
         if boxes is not None and name not in boxes:
-            report.leave_out_file('images without a box', name, 'the box file has none')
+            report.add('images without a box', Finding(name, 'the box file has none'))
     return [name for name in names if boxes is None or name in boxes]
 
 
@@ -109,7 +110,7 @@ def _find_joints(
     """Each image of a batch that shows a joint, its keypoints (K, 2) and which are labelled."""
     for item in batch:
         if isinstance(item, Unreadable):
-            report.leave_out_file('unreadable images', item.name, item.reason)
+            report.add('unreadable images', Finding(item.name, item.reason))
     inputs = [item for item in batch if isinstance(item, Input)]
     if not inputs:
         return
@@ -121,7 +122,7 @@ def _find_joints(
             yield item, keypoints, labelled
         else:
             reason = f'the highest score of a joint is {scores.max():.2f}'
-            report.leave_out_file('images in which no joint was found', item.name, reason)
+            report.add('images in which no joint was found', Finding(item.name, reason))
 
 
 def _box_entry(bbox: NDArray[np.float32]) -> dict[str, Any]:
@@ -140,7 +141,9 @@ def _count(
     for image, annotation in zip(images, annotations, strict=True):
         if counts[annotation['person_id']] == 1:
             reason = f'the only one of person {annotation["person_id"]!r}'
-            report.note_file('images without a partner', image['file_name'], reason)
+            report.add(
+                'images without a partner', Finding(image['file_name'], reason), left_out=False
+            )
 
 
 def _info(estimator: ImageEstimator, min_score: float) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def read_boxes(
         box = _corners(annotation)
         if box is None:
             reason = f'annotation {index} has no bbox of four numbers with a positive size'
-            report.left_out['boxes'].append(Finding(path.name, 0, name, reason))
+            report.add('boxes', Finding(path.name, reason, name=name))
             continue
         rank = float(annotation.get('score') or 0), float(np.prod(box[2:] - box[:2]))
         if rank > best.get(name, (-np.inf, 0.0)):

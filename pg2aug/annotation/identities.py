@@ -37,7 +37,7 @@ def folder_identities(paths: Sequence[str], report: ConversionReport) -> dict[st
         )
     for path in paths:
         if path not in people:
-            report.leave_out_file('images in no folder of a person', path, 'who is it?')
+            report.add('images in no folder of a person', Finding(path, 'who is it?'))
     return people
 
 
@@ -74,14 +74,14 @@ def csv_identities(
             disputed.add(paths[number])
         else:
             continue
-        report.left_out[kind].append(Finding(file.name, line, name, reason))
+        report.add(kind, Finding(file.name, reason, line, name))
     if not people:
         raise ValueError(f'{file} names none of the {len(paths)} images')
     for path in paths:
         if path in disputed:
-            report.leave_out_file('images of two people', path, f'so says {file.name}')
+            report.add('images of two people', Finding(path, f'so says {file.name}'))
         elif path not in people:
-            report.leave_out_file('images without a person', path, f'{file.name} does not name it')
+            report.add('images without a person', Finding(path, f'{file.name} does not name it'))
     return {path: person for path, person in people.items() if path not in disputed}
 
 

@@ -16,34 +16,20 @@ class ConversionReport:
     """Counts of what was written, and findings by kind.
 
     Attributes:
-        file: Name of the annotation file, whose rows the findings are about.
         title: What was converted, in a line.
-        left_out: What is in none of the files written: for each kind, every row.
+        left_out: What is in none of the files written: for each kind, every finding.
         noted: What is in them and should be known.
         counts: Number of images, identities and pairs written.
     """
 
-    file: str
     title: str = ''
     left_out: defaultdict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
     noted: defaultdict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
     counts: dict[str, int] = field(default_factory=dict)
 
-    def leave_out(self, kind: str, line: int, name: str, reason: str) -> None:
-        """Enter a row of the annotation file that is not written."""
-        self.left_out[kind].append(Finding(self.file, line, name, reason))
-
-    def leave_out_file(self, kind: str, name: str, reason: str) -> None:
-        """Enter an image that is not written, with nothing to say of a row."""
-        self.left_out[kind].append(Finding(name, 0, '', reason))
-
-    def note_file(self, kind: str, name: str, reason: str) -> None:
-        """Enter an image that is written, and has something to it."""
-        self.noted[kind].append(Finding(name, 0, '', reason))
-
-    def note(self, kind: str, line: int, name: str, reason: str) -> None:
-        """Enter a row that is written, and has something to it."""
-        self.noted[kind].append(Finding(self.file, line, name, reason))
+    def add(self, kind: str, finding: Finding, left_out: bool = True) -> None:
+        """Enter what is not written or, if not ``left_out``, what is and has something to it."""
+        (self.left_out if left_out else self.noted)[kind].append(finding)
 
     def lines(self) -> Iterator[str]:
         """The report in lines: the counts, then each kind of finding with a few examples."""

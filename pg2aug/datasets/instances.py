@@ -123,7 +123,10 @@ def find_instances(
             f'{type(dataset).__name__} {dataset.ann_file!r} ({len(dataset)} instances; '
             f'dropped: {reasons})'
         )
-        raise ValueError(_nobody_message(where, rule, keys, least))
+        if least == 1:
+            raise ValueError(f'no instance is usable in {where}: set min_visible lower')
+        identified = dropped[f'without {rule.key!r}'] < len(dataset)
+        raise ValueError(_nobody_message(where, rule.key, sorted(keys), identified))
     return Instances(
         list(kept),
         [len(group) for group in kept.values()],
@@ -133,13 +136,17 @@ def find_instances(
     )
 
 
-def _nobody_message(where: str, rule: IdentityRule, keys: set[str], least: int) -> str:
-    if least == 1:
-        return f'no instance is usable in {where}: set min_visible lower'
-    return (
-        f'no identity has two usable instances in {where}. The identity was looked for under '
-        f'identity_key={rule.key!r}; the annotations have the keys {sorted(keys)}: set '
-        "identity_key to one of them, or min_visible lower, or use pairing='self'"
+def _nobody_message(where: str, key: str | None, keys: list[str], identified: bool) -> str:
+    message = f'no identity has two usable instances in {where}. '
+    if identified:
+        return message + (
+            'Each needs two usable images: add images, set min_visible lower, or use '
+            f"pairing='self'. If identity_key={key!r} does not tell persons, set it to another of "
+            f'{keys}'
+        )
+    return message + (
+        f'No annotation has identity_key={key!r}: set it to one of their keys {keys}, or use '
+        "pairing='self'"
     )
 
 

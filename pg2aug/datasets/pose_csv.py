@@ -21,15 +21,15 @@ class Finding(NamedTuple):
 
     Attributes:
         file: Name of the file.
+        reason: In words.
         line: Its line, from 1; 0 where it is about the whole file.
         name: Image that the line is about; empty where it names none.
-        reason: In words.
     """
 
     file: str
-    line: int
-    name: str
     reason: str
+    line: int = 0
+    name: str = ''
 
     def __str__(self) -> str:
         place = f'{self.file}:{self.line}' if self.line else self.file
@@ -41,16 +41,22 @@ class PoseRow:
     """A row of a pose annotation file.
 
     Attributes:
-        line: Its line in the file, from 1.
+        file: Name of the file.
+        line: Its line, from 1.
         name: Image as the file names it.
         keypoints: ``(18, 2)`` float64, x before y, in pixels; -1 where not detected.
         detected: ``(18,)`` bool.
     """
 
+    file: str
     line: int
     name: str
     keypoints: NDArray[np.float64]
     detected: NDArray[np.bool_]
+
+    def finding(self, reason: str) -> Finding:
+        """Something about this row."""
+        return Finding(self.file, reason, self.line, self.name)
 
 
 def read_pose_csv(path: str | Path) -> tuple[list[PoseRow], list[Finding]]:
@@ -77,10 +83,10 @@ def read_pose_csv(path: str | Path) -> tuple[list[PoseRow], list[Finding]]:
         fields = line.decode(errors='replace').split(':')
         try:
             line.decode()  # raises a ValueError that says which byte is wrong
-            rows.append(_parse_row(number, fields, columns))
+            rows.append(_parse_row(path.name, number, fields, columns))
         except (ValueError, RecursionError) as error:
             name = fields[0].strip()[:200] if len(fields) > 1 else ''
-            malformed.append(Finding(path.name, number, name, str(error)))
+            malformed.append(Finding(path.name, str(error), number, name))
     return rows, malformed
 
 
@@ -116,7 +122,7 @@ def _columns(header: bytes, path: Path) -> list[int]:
     return [names.index(column) for column in COLUMNS]
 
 
-def _parse_row(line: int, fields: list[str], columns: list[int]) -> PoseRow:
+def _parse_row(file: str, line: int, fields: list[str], columns: list[int]) -> PoseRow:
     if len(fields) != len(columns):
         raise ValueError(f'{len(fields)} fields separated by colons, not {len(columns)}')
     name, *texts = (fields[column].strip() for column in columns)
@@ -128,7 +134,7 @@ def _parse_row(line: int, fields: list[str], columns: list[int]) -> PoseRow:
     if len(ys) != NUM_JOINTS:
         raise ValueError(f'{len(ys)} joints, not {NUM_JOINTS}')
     keypoints = np.array((xs, ys), dtype=np.float64).T
-    return PoseRow(line, name, keypoints, (keypoints != _MISSING).all(axis=1))
+    return PoseRow(file, line, name, keypoints, (keypoints != _MISSING).all(axis=1))
 
 
 def _parse_coordinates(column: str, text: str) -> list[float]:

@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from pg2aug.datasets.reid_pairs import (
     torso_pairs,
 )
 from pg2aug.datasets.reid_persons import (
+    MALFORMED,
     MISSING,
     Person,
     check_images,
@@ -108,18 +110,20 @@ def convert(
             meant for images of another size, or there are fewer pairs than asked for.
     """
     annotations = Path(annotations)
-    report = ConversionReport(annotations.name)
+    report = ConversionReport()
     rows, malformed = read_pose_csv(annotations)
-    if malformed:
-        report.left_out['malformed rows'] += malformed
+    for finding in malformed:
+        report.add(MALFORMED, finding)
     screened = screen_rows(rows, dataset, report)
     poses = [row for row, _ in screened]
     frame = dataset.frame(coordinates) if coordinates else dataset.guess_frame(poses)
     persons = find_images(screened, dataset, image_dir, allow_missing, frame, report)
+    if persons:  # pairs that cannot be had are an error before minutes of decoding
+        _pairs(persons, dataset, deepcopy(report), pairs_file, num_pairs, seed)
     persons = check_images(persons, dataset, image_dir, report, progress)
     persons = place_joints(persons, frame, report)
     if not persons:
-        raise ValueError(_nothing_usable(annotations, report))
+        raise ValueError(_nothing_usable(annotations, dataset, report))
     report.title = f'{dataset.title}, coordinates of images of {frame} pixels'
     people = {person.identity for person in persons}
     report.counts = {'images': len(persons), 'identities': len(people)}
@@ -171,7 +175,7 @@ def _pairs(
     return pairs if num_pairs is None else sample_pairs(pairs, num_pairs, seed)
 
 
-def _nothing_usable(annotations: Path, report: ConversionReport) -> str:
+def _nothing_usable(annotations: Path, dataset: ReidFormat, report: ConversionReport) -> str:
     lines = [f'nothing in {annotations} can be used:', *describe_findings(report.left_out)]
     if not report.left_out:
         lines = [f'{annotations} has no rows']
@@ -180,4 +184,6 @@ def _nothing_usable(annotations: Path, report: ConversionReport) -> str:
             'name the folder that holds the images, or pass --allow-missing-images to convert '
             'without them'
         )
+    elif set(report.left_out) == {MALFORMED}:
+        lines.append(f'is this an annotation file of {dataset.title}?')
     return '\n'.join(lines)

@@ -94,7 +94,7 @@ def is_distractor(name: str) -> bool:
 
 
 def _market1501_identity(name: str) -> int:
-    match = re.match(r'\d{4}(?!\d)', PurePosixPath(name).name)
+    match = re.match('[0-9]{4}(?![0-9])', PurePosixPath(name).name)
     if match is None:
         raise ValueError('the name does not begin with the four digits of a person')
     return int(match[0])

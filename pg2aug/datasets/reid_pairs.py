@@ -35,13 +35,13 @@ def torso_pairs(persons: Sequence[Person], report: ConversionReport) -> list[Pai
         lacking = [name for joint, name in TORSO.items() if not person.row.detected[joint]]
         if lacking:
             reason = f'no {", ".join(lacking)}'
-            report.note('images too poor for pairs', person.row.line, person.row.name, reason)
+            report.add('images too poor for pairs', person.row.finding(reason), left_out=False)
         else:
             groups.setdefault(person.identity, []).append(person)
     for person, *others in groups.values():
         if not others:
             reason = f'the only one of person {person.identity!r}'
-            report.note('images without a partner', person.row.line, person.row.name, reason)
+            report.add('images without a partner', person.row.finding(reason), left_out=False)
     names = [[person.file_name for person in group] for group in groups.values()]
     return [pair for group in names for pair in permutations(group, 2)]
 
@@ -83,8 +83,7 @@ def given_pairs(
         else:
             reason = _why_no_pair(both)
         if reason:
-            finding = Finding(Path(path).name, line, ', '.join(names), reason)
-            report.left_out[GIVEN].append(finding)
+            report.add(GIVEN, Finding(Path(path).name, reason, line, ', '.join(names)))
         else:
             pairs.append((both[0].file_name, both[1].file_name))
     return pairs

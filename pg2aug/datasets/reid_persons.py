@@ -12,6 +12,7 @@ from pg2aug.datasets.image_folder import ImageFolder, image_sizes
 from pg2aug.datasets.pose_csv import PoseRow
 from pg2aug.datasets.reid_formats import Frame, Identity, ReidFormat, is_distractor
 
+MALFORMED = 'malformed rows'
 MISSING = 'missing images'
 
 
@@ -49,15 +50,15 @@ def screen_rows(
         try:
             identity = None if is_distractor(row.name) else dataset.identity(row.name)
         except ValueError as error:
-            report.leave_out('malformed rows', row.line, row.name, str(error))
+            report.add(MALFORMED, row.finding(str(error)))
             continue
         if first != row.line:
             reason = f'line {first} is of the same image, and is used'
-            report.leave_out('repeated rows', row.line, row.name, reason)
+            report.add('repeated rows', row.finding(reason))
         elif identity is None:
-            report.leave_out('distractors', row.line, row.name, 'nobody of the data set')
+            report.add('distractors', row.finding('nobody of the data set'))
         elif not row.detected.any():
-            report.leave_out('rows without joints', row.line, row.name, 'no joint was detected')
+            report.add('rows without joints', row.finding('no joint was detected'))
         else:
             kept.append((row, identity))
     return kept
@@ -96,14 +97,14 @@ def find_images(
         found = folder.find(row.name, dataset.name_key(row.name)) if folder else []
         if len(found) > 1:
             reason = f'{len(found)} images have this name: {", ".join(found[:3])}'
-            report.leave_out('images found more than once', row.line, row.name, reason)
+            report.add('images found more than once', row.finding(reason))
             continue
         if not found and not allow_missing:
-            report.leave_out(MISSING, row.line, row.name, f'not in {image_dir}')
+            report.add(MISSING, row.finding(f'not in {image_dir}'))
             continue
         if not found:
             reason = f'written as {nominal} all the same'
-            report.note(MISSING, row.line, row.name, reason)
+            report.add(MISSING, row.finding(reason), left_out=False)
         name = found[0] if found else row.name
         joints = (row.keypoints, row.detected)
         persons.append(Person(row, identity, name, bool(found), nominal, *joints))
@@ -136,11 +137,11 @@ def check_images(
         size = next(sizes) if person.on_disk else (person.frame.width, person.frame.height)
         row, path = person.row, person.file_name
         if isinstance(size, ValueError):
-            report.leave_out('unreadable images', row.line, row.name, f'{path} {size}')
+            report.add('unreadable images', row.finding(f'{path} {size}'))
         elif size not in frames:
             reason = f'{path} is {size[0]}x{size[1]}, not {" or ".join(map(str, dataset.frames))}'
             reason += f': {dataset.advice}'
-            report.leave_out('images of another size', row.line, row.name, reason)
+            report.add('images of another size', row.finding(reason))
         else:
             kept.append(replace(person, frame=frames[size]))
     return kept
@@ -168,10 +169,10 @@ def place_joints(
         outside = int((row.detected & ~labelled).sum())
         if not labelled.any():
             reason = f'all {outside} joints are outside of the image ({frame})'
-            report.leave_out('rows without joints', row.line, row.name, reason)
+            report.add('rows without joints', row.finding(reason))
             continue
         if outside:
             reason = f'{outside} outside of the image ({frame}), unlabelled'
-            report.note('images with joints outside', row.line, row.name, reason)
+            report.add('images with joints outside', row.finding(reason), left_out=False)
         kept.append(replace(person, keypoints=keypoints, labelled=labelled))
     return kept

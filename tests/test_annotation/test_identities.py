@@ -8,7 +8,7 @@ PATHS = ['alice/1.jpg', 'alice/2.jpg', 'bob/1.jpg', 'bob/3.jpg']
 
 @pytest.fixture
 def report():
-    return ConversionReport('images')
+    return ConversionReport()
 
 
 def lines(report):

@@ -208,11 +208,18 @@ def test_no_pair_names_the_key_and_the_keys_there_are(tmp_path):
     with pytest.raises(ValueError, match='no identity has two usable instances') as error:
         make_pairs(tmp_path, [1, 1], coco={'key': 'pid'})
     message = str(error.value)
-    assert "identity_key='person_id'" in message
+    assert "No annotation has identity_key='person_id': set it to one of" in message
     assert "['bbox', 'category_id', 'id', 'image_id', 'iscrowd', 'keypoints'" in message
     assert "'pid'" in message
     assert 'CocoDataset' in message
     assert 'ann.json' in message
+
+
+def test_persons_of_one_image_each_need_another(tmp_path):
+    with pytest.raises(ValueError, match='Each needs two usable images: add images') as error:
+        make_pairs(tmp_path, [1, 2, 3])
+    assert '3 the only usable one of its identity (3 identities)' in str(error.value)
+    assert 'No annotation has' not in str(error.value)
 
 
 def test_other_identity_keys(tmp_path):

@@ -5,50 +5,33 @@ import csv
 import io
 import json
 import re
-import runpy
 from collections import defaultdict
 from itertools import permutations
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from mmpose.datasets import CocoDataset
 from pycocotools.coco import COCO
+from reid_world import convert, pose, write_csv, write_images
 
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.datasets.coco_files import write_together
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 METAINFO = dict(from_file='configs/_base_/datasets/coco_openpose.py')
 TORSO = (2, 5, 8, 11)
-RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(scope='module')
-def run():
-    """The commands, in process: exit status, stdout, stderr."""
-    mains = {path.stem: runpy.run_path(str(path))['main'] for path in TOOLS.glob('*.py')}
-
-    def call(tool, *arguments):
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = mains[tool]([str(argument) for argument in arguments])
-        return status, out.getvalue(), err.getvalue()
-
-    return call
-
-
-@pytest.fixture(scope='module')
-def published(run, shared_data, tmp_path_factory):
+def published(shared_data, tmp_path_factory):
     """Both published annotation files converted, without images."""
     files = shared_data / 'reid_csv'
     out = tmp_path_factory.mktemp('published')
     market = [files / 'market-annotation-train.csv', out / 'none', '--out', out / 'market']
     fashion = [files / 'fasion-annotation-test.csv', out / 'none', '--out', out / 'fashion']
     printed = {
-        'market': run('market1501', *market, '--allow-missing-images'),
-        'fashion': run('deepfashion', *fashion, '--allow-missing-images'),
+        'market': convert('market1501', *market, '--allow-missing-images'),
+        'fashion': convert('deepfashion', *fashion, '--allow-missing-images'),
     }
     return files, out, printed
 
@@ -100,7 +83,7 @@ def test_the_published_train_pairs_of_market1501(published):
     assert csv_file.read_text().splitlines()[line['line'] - 1].startswith(line['name'])
 
 
-def test_the_published_test_pairs_of_deepfashion(published, run, tmp_path):
+def test_the_published_test_pairs_of_deepfashion(published, tmp_path):
     files, out, printed = published
     status, text, _ = printed['fashion']
     assert status == 0
@@ -112,7 +95,7 @@ def test_the_published_test_pairs_of_deepfashion(published, run, tmp_path):
     assert pairs == expected_pairs(csv_file, lambda name: name.rsplit('_', 1)[0])
     # The published file is a draw of all pairs with seed 0.
     arguments = [csv_file, tmp_path / 'none', '--allow-missing-images', '--num-pairs', '8570']
-    assert run('deepfashion', *arguments, '--out', tmp_path / 'drawn')[0] == 0
+    assert convert('deepfashion', *arguments, '--out', tmp_path / 'drawn')[0] == 0
     assert (tmp_path / 'drawn' / 'pairs.csv').read_bytes() == reference.read_bytes()
 
 
@@ -176,31 +159,6 @@ def test_person_pairs_of_a_conversion(published):
 # What follows has images.
 
 
-def pose(size):
-    """18 joints about the middle of an image of (width, height)."""
-    return (RNG.uniform(0.3, 0.7, (18, 2)) * size).astype(int)
-
-
-def write_csv(path, rows):
-    """Rows are (name, keypoints) or whole lines."""
-    lines = ['name:keypoints_y:keypoints_x']
-    for row in rows:
-        if not isinstance(row, str):
-            name, keypoints = row
-            row = f'{name}: {keypoints[:, 1].tolist()}: {keypoints[:, 0].tolist()}'
-        lines.append(row)
-    path.write_text('\n'.join(lines) + '\n')
-    return path
-
-
-def write_images(folder, *names, size):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image = RNG.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-        assert cv2.imwrite(str(path), image)
-
-
 def converted(out):
     content = json.loads((out / 'person_keypoints.json').read_text())
     return content, read_pairs(out / 'pairs.csv'), json.loads((out / 'report.json').read_text())
@@ -219,10 +177,10 @@ def market(tmp_path):
     return folder, poses, tmp_path / 'poses.csv', tmp_path / 'out'
 
 
-def test_images_make_pairs_that_the_dataset_reads(market, run):
+def test_images_make_pairs_that_the_dataset_reads(market):
     folder, poses, csv_file, out = market
     write_csv(csv_file, poses.items())
-    status, text, err = run('market1501', csv_file, folder, '--out', out)
+    status, text, err = convert('market1501', csv_file, folder, '--out', out)
     assert (status, err) == (0, '')
     assert counts(text) == {'images': 6, 'identities': 2, 'pairs': 14}
     assert 'left out' not in text
@@ -241,7 +199,7 @@ def test_images_make_pairs_that_the_dataset_reads(market, run):
     np.testing.assert_array_equal(item['target_image'], image)
 
 
-def test_bad_rows_and_images_are_reported_with_their_lines_and_stop_nothing(market, run):
+def test_bad_rows_and_images_are_reported_with_their_lines_and_stop_nothing(market):
     folder, poses, csv_file, out = market
     whole = (folder / MARKET_NAMES[1]).read_bytes()
     (folder / MARKET_NAMES[1]).write_bytes(whole[: len(whole) // 2])
@@ -259,10 +217,11 @@ def test_bad_rows_and_images_are_reported_with_their_lines_and_stop_nothing(mark
         ('0009_c1s1_4.jpg', good[:17]),
         ('nobody.jpg', good),  # line 15
         ('0009_c1s1_5.jpg', good + np.array((0, 500))),
+        ('\u0660\u0660\u0660\u0669_c1s1_6.jpg', good),  # Arabic digits
     ]
     write_images(folder, '0009_c1s1_5.jpg', size=(64, 128))
     write_csv(csv_file, [*poses.items(), *extra])
-    status, text, err = run('market1501', csv_file, folder, '--out', out)
+    status, text, err = convert('market1501', csv_file, folder, '--out', out)
     assert (status, err) == (0, '')
     assert counts(text) == {'images': 4, 'identities': 2, 'pairs': 4}
     left_out = converted(out)[2]['left_out']
@@ -274,7 +233,7 @@ def test_bad_rows_and_images_are_reported_with_their_lines_and_stop_nothing(mark
         'missing images': [11],
         'repeated rows': [12],
         'rows without joints': [13, 16],
-        'malformed rows': [14, 15],
+        'malformed rows': [14, 15, 17],
     }
     for kind, findings in left_out.items():
         assert f'  {len(findings)} {kind}\n    {csv_file.name}:{findings[0]["line"]}: ' in text
@@ -283,23 +242,23 @@ def test_bad_rows_and_images_are_reported_with_their_lines_and_stop_nothing(mark
     assert '17 joints, not 18' in text
 
 
-def test_images_without_torso_are_kept_but_in_no_pair(market, run):
+def test_images_without_torso_are_kept_but_in_no_pair(market):
     folder, poses, csv_file, out = market
     for name, joint in zip(MARKET_NAMES[1:], TORSO, strict=False):
         poses[name][joint] = -1
     write_csv(csv_file, poses.items())
-    _, text, _ = run('market1501', csv_file, folder, '--out', out)
+    _, text, _ = convert('market1501', csv_file, folder, '--out', out)
     assert counts(text) == {'images': 6, 'identities': 2, 'pairs': 0}
     assert '4 images too poor for pairs' in text
     assert f':3: {MARKET_NAMES[1]}: no right shoulder' in text
     assert f':2: {MARKET_NAMES[0]}: the only one of person 2' in text
 
 
-def test_joints_outside_are_unlabelled_and_reported(market, run):
+def test_joints_outside_are_unlabelled_and_reported(market):
     folder, poses, csv_file, out = market
     poses[MARKET_NAMES[0]][7] = (64, 100)
     write_csv(csv_file, poses.items())
-    _, text, _ = run('market1501', csv_file, folder, '--out', out)
+    _, text, _ = convert('market1501', csv_file, folder, '--out', out)
     assert counts(text)['pairs'] == 14
     assert f':2: {MARKET_NAMES[0]}: 1 outside of the image (64x128), unlabelled' in text
     annotation = converted(out)[0]['annotations'][0]
@@ -307,12 +266,12 @@ def test_joints_outside_are_unlabelled_and_reported(market, run):
     assert annotation['num_keypoints'] == 17
 
 
-def test_missing_images_can_be_allowed(market, run):
+def test_missing_images_can_be_allowed(market):
     folder, poses, csv_file, out = market
     (folder / MARKET_NAMES[0]).unlink()
     (folder / MARKET_NAMES[1]).write_bytes(b'no image')
     write_csv(csv_file, poses.items())
-    _, text, _ = run('market1501', csv_file, folder, '--out', out, '--allow-missing-images')
+    _, text, _ = convert('market1501', csv_file, folder, '--out', out, '--allow-missing-images')
     assert counts(text)['images'] == 5
     assert 'noted:\n  1 missing images' in text
     assert '1 unreadable images' in text
@@ -321,13 +280,13 @@ def test_missing_images_can_be_allowed(market, run):
 
 
 @pytest.mark.parametrize('exists', [True, False])
-def test_no_image_at_all_is_an_error_that_names_folder_and_remedy(market, run, tmp_path, exists):
+def test_no_image_at_all_is_an_error_that_names_folder_and_remedy(market, tmp_path, exists):
     _, poses, csv_file, out = market
     folder = tmp_path / 'elsewhere'
     if exists:
         folder.mkdir()
     write_csv(csv_file, poses.items())
-    status, text, err = run('market1501', csv_file, folder, '--out', out)
+    status, text, err = convert('market1501', csv_file, folder, '--out', out)
     assert (status, text) == (1, '')
     assert str(folder) in err
     assert '--allow-missing-images' in err
@@ -336,23 +295,27 @@ def test_no_image_at_all_is_an_error_that_names_folder_and_remedy(market, run, t
 
 @pytest.mark.parametrize(
     ('rows', 'reason'),
-    [([], 'has no rows'), (['nonsense'], 'poses.csv:2: 1 fields separated by colons')],
+    [
+        ([], 'has no rows'),
+        (['nonsense'], 'poses.csv:2: 1 fields separated by colons'),
+        ([('fashionMEN_1front.jpg', pose((64, 128)))], 'an annotation file of Market-1501?'),
+    ],
 )
-def test_nothing_usable_is_an_error(market, run, rows, reason):
+def test_nothing_usable_is_an_error(market, rows, reason):
     folder, _, csv_file, out = market
     write_csv(csv_file, rows)
-    status, text, err = run('market1501', csv_file, folder, '--out', out)
+    status, text, err = convert('market1501', csv_file, folder, '--out', out)
     assert (status, text) == (1, '')
     assert reason in err
     assert not out.exists()
 
 
-def test_a_conversion_is_never_overwritten(market, run):
+def test_a_conversion_is_never_overwritten(market):
     folder, poses, csv_file, out = market
     write_csv(csv_file, poses.items())
-    assert run('market1501', csv_file, folder, '--out', out)[0] == 0
+    assert convert('market1501', csv_file, folder, '--out', out)[0] == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    status, _, err = run('market1501', csv_file, folder, '--out', out)
+    status, _, err = convert('market1501', csv_file, folder, '--out', out)
     assert status == 1
     assert 'person_keypoints.json exists: name a folder of its own' in err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
@@ -365,7 +328,7 @@ def test_files_are_written_all_or_none(tmp_path):
     assert list((tmp_path / 'out').iterdir()) == []
 
 
-def test_given_pairs_are_written_in_their_order(market, run, tmp_path):
+def test_given_pairs_are_written_in_their_order(market, tmp_path):
     folder, poses, csv_file, out = market
     poses[MARKET_NAMES[3]][2] = -1  # too poor for the rule, but they are given
     (folder / MARKET_NAMES[1]).unlink()
@@ -374,7 +337,7 @@ def test_given_pairs_are_written_in_their_order(market, run, tmp_path):
     given = [(b, a), (a, poor), (a, gone), (a, 'x.jpg'), (a, other), (a, a), (a, b), ('', a)]
     pairs_file = tmp_path / 'given.csv'
     pairs_file.write_text('from,to\n' + ''.join(f'{x},{y}\n' for x, y in given) + 'one\n')
-    status, text, _ = run('market1501', csv_file, folder, '--out', out, '--pairs', pairs_file)
+    status, text, _ = convert('market1501', csv_file, folder, '--out', out, '--pairs', pairs_file)
     assert status == 0
     assert counts(text)['pairs'] == 3
     _, pairs, report = converted(out)
@@ -399,25 +362,25 @@ def test_given_pairs_are_written_in_their_order(market, run, tmp_path):
         (None, 'there is no pairs file'),
     ],
 )
-def test_a_useless_pairs_file_is_an_error(market, run, tmp_path, content, reason):
+def test_a_useless_pairs_file_is_an_error(market, tmp_path, content, reason):
     folder, poses, csv_file, out = market
     write_csv(csv_file, poses.items())
     pairs_file = tmp_path / 'given.csv'
     if content is not None:
         pairs_file.write_text(content)
-    status, _, err = run('market1501', csv_file, folder, '--out', out, '--pairs', pairs_file)
+    status, _, err = convert('market1501', csv_file, folder, '--out', out, '--pairs', pairs_file)
     assert status == 1
     assert re.search(reason, err)
     assert not out.exists()
 
 
-def test_pairs_are_drawn_by_seed(market, run, tmp_path):
+def test_pairs_are_drawn_by_seed(market, tmp_path):
     folder, poses, csv_file, _ = market
     write_csv(csv_file, poses.items())
 
     def drawn(name, *options):
         arguments = [csv_file, folder, '--out', tmp_path / name, '--num-pairs', *options]
-        status, _, err = run('market1501', *arguments)
+        status, _, err = convert('market1501', *arguments)
         return read_pairs(tmp_path / name / 'pairs.csv') if status == 0 else err
 
     pairs = drawn('a', 10)
@@ -428,27 +391,48 @@ def test_pairs_are_drawn_by_seed(market, run, tmp_path):
     assert '15 pairs were asked for, and there are 14' in drawn('e', 15)
 
 
-def test_the_image_folder_may_be_above_and_hold_links(market, run, tmp_path):
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (['--num-pairs', 15], '15 pairs were asked for, and there are 14'),
+        (['--num-pairs', 0], '0 pairs were asked for'),
+        (['--pairs', 'absent.csv'], 'there is no pairs file'),
+    ],
+)
+def test_pairs_that_cannot_be_had_are_refused_before_images_are_decoded(
+    market, monkeypatch, options, reason
+):
+    folder, poses, csv_file, out = market
+    write_csv(csv_file, poses.items())
+    decoded = []
+    monkeypatch.setattr('pg2aug.datasets.reid_persons.image_sizes', decoded.append)
+    status, _, err = convert('market1501', csv_file, folder, '--out', out, *options)
+    assert status == 1
+    assert reason in err
+    assert not decoded
+
+
+def test_the_image_folder_may_be_above_and_hold_links(market, tmp_path):
     folder, poses, csv_file, out = market
     above = tmp_path / 'Market-1501'
     above.mkdir()
     (above / 'bounding_box_train').symlink_to(folder)
     (folder / 'round').symlink_to(above)
     write_csv(csv_file, poses.items())
-    _, text, _ = run('market1501', csv_file, above, '--out', out)
+    _, text, _ = convert('market1501', csv_file, above, '--out', out)
     assert counts(text)['images'] == 6
     names = [image['file_name'] for image in converted(out)[0]['images']]
     assert names == [f'bounding_box_train/{name}' for name in MARKET_NAMES]
 
 
-def test_an_image_found_twice_is_not_guessed(market, run):
+def test_an_image_found_twice_is_not_guessed(market):
     folder, poses, csv_file, out = market
     for name in MARKET_NAMES[:2]:
         (folder / name).rename(folder / 'moved')
         write_images(folder, f'train/{name}', f'query/{name}', size=(64, 128))
     (folder / 'moved').rename(folder / MARKET_NAMES[0])  # the very path that the row names
     write_csv(csv_file, poses.items())
-    _, text, _ = run('market1501', csv_file, folder, '--out', out)
+    _, text, _ = convert('market1501', csv_file, folder, '--out', out)
     assert counts(text)['images'] == 5
     assert f'{MARKET_NAMES[1]}: 2 images have this name: query/{MARKET_NAMES[1]}, train/' in text
 
@@ -464,7 +448,7 @@ ORIGINALS = {
 
 @pytest.mark.parametrize('spelling', ['fashion', 'fasion'])
 @pytest.mark.parametrize('layout', ['original', 'above', 'below', 'flat', 'other spelling'])
-def test_deepfashion_images_are_found_in_every_layout(run, tmp_path, spelling, layout):
+def test_deepfashion_images_are_found_in_every_layout(tmp_path, spelling, layout):
     folder = tmp_path / 'DeepFashion' / 'img'
     other = {'fashion': 'fasion', 'fasion': 'fashion'}[spelling]
     flat = {'flat': spelling, 'other spelling': other}.get(layout)
@@ -477,7 +461,7 @@ def test_deepfashion_images_are_found_in_every_layout(run, tmp_path, spelling, l
     expected = [prefix + path for path in paths]
     if layout == 'below':
         expected = [path.removeprefix('WOMEN/') for path in paths if path.startswith('WOMEN/')]
-    status, _, err = run('deepfashion', csv_file, root, '--out', tmp_path / 'out')
+    status, _, err = convert('deepfashion', csv_file, root, '--out', tmp_path / 'out')
     assert (status, err) == (0, '')
     content, pairs, _ = converted(tmp_path / 'out')
     assert [image['file_name'] for image in content['images']] == expected
@@ -486,7 +470,7 @@ def test_deepfashion_images_are_found_in_every_layout(run, tmp_path, spelling, l
     assert len(pairs) == (2 if layout == 'below' else 4)
 
 
-def test_deepfashion_pairs_in_the_other_spelling(run, tmp_path):
+def test_deepfashion_pairs_in_the_other_spelling(tmp_path):
     write_images(tmp_path / 'img', *ORIGINALS, size=(256, 256))
     rows = [(f'fasion{name}', pose((256, 256))) for name in ORIGINALS.values()]
     csv_file = write_csv(tmp_path / 'poses.csv', rows)
@@ -495,16 +479,14 @@ def test_deepfashion_pairs_in_the_other_spelling(run, tmp_path):
     given = f'from,to\nfashion{second},fashion{first}\n{paths[3]},{paths[4]}\n'
     (tmp_path / 'pairs.csv').write_text(given)
     arguments = [csv_file, tmp_path / 'img', '--pairs', tmp_path / 'pairs.csv']
-    assert run('deepfashion', *arguments, '--out', tmp_path / 'out')[0] == 0
+    assert convert('deepfashion', *arguments, '--out', tmp_path / 'out')[0] == 0
     assert converted(tmp_path / 'out')[1] == [(paths[1], paths[0]), (paths[3], paths[4])]
 
 
 @pytest.mark.parametrize('coordinates', ['256x256', '176x256'])
 @pytest.mark.parametrize('images', [(256, 256), (176, 256)])
 @pytest.mark.parametrize('many', [True, False], ids=['found out', 'said'])
-def test_coordinates_of_cropped_and_whole_deepfashion_images(
-    run, tmp_path, coordinates, images, many
-):
+def test_coordinates_of_cropped_and_whole_deepfashion_images(tmp_path, coordinates, images, many):
     names = [f'fashionWOMENDressesid{k:010d}_1front.jpg' for k in range(60 if many else 2)]
     write_images(tmp_path / 'img', *names, size=images)
     poses = [pose((256, 256)) for _ in names]
@@ -513,7 +495,7 @@ def test_coordinates_of_cropped_and_whole_deepfashion_images(
     csv_file = write_csv(tmp_path / 'poses.csv', rows)
     options = [] if many else ['--coordinates', coordinates]
     out = tmp_path / 'out'
-    status, text, _ = run('deepfashion', csv_file, tmp_path / 'img', '--out', out, *options)
+    status, text, _ = convert('deepfashion', csv_file, tmp_path / 'img', '--out', out, *options)
     assert status == 0
     assert f'coordinates of images of {coordinates} pixels' in text
     for keypoints, annotation in zip(poses, converted(out)[0]['annotations'], strict=True):
@@ -521,20 +503,20 @@ def test_coordinates_of_cropped_and_whole_deepfashion_images(
         np.testing.assert_array_equal(found, keypoints - (40 if images[0] == 176 else 0, 0))
 
 
-def test_coordinates_of_other_images_are_refused(run, tmp_path):
+def test_coordinates_of_other_images_are_refused(tmp_path):
     rows = [(f'fashionMENPantsid{k:010d}_1front.jpg', pose((750, 1101))) for k in range(60)]
     csv_file = write_csv(tmp_path / 'poses.csv', rows)
     arguments = [csv_file, tmp_path / 'img', '--out', tmp_path / 'out', '--allow-missing-images']
-    status, _, err = run('deepfashion', *arguments)
+    status, _, err = convert('deepfashion', *arguments)
     assert status == 1
     assert 'not those of images of 256x256 or 176x256' in err
     assert not (tmp_path / 'out').exists()
 
 
-def test_large_deepfashion_images_are_refused(run, tmp_path):
+def test_large_deepfashion_images_are_refused(tmp_path):
     write_images(tmp_path / 'img_highres', *ORIGINALS, size=(750, 1101))
     rows = [(f'fashion{name}', pose((256, 256))) for name in ORIGINALS.values()]
     csv_file = write_csv(tmp_path / 'poses.csv', rows)
-    status, _, err = run('deepfashion', csv_file, tmp_path, '--out', tmp_path / 'out')
+    status, _, err = convert('deepfashion', csv_file, tmp_path, '--out', tmp_path / 'out')
     assert status == 1
     assert 'is 750x1101, not 256x256 or 176x256: use the images of img.zip' in err
