@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pg2aug.compat import load_checkpoint
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.scores import Columns, Score, library_versions
-from pg2aug.evaluation.weights import INCEPTION, check_weights
+from pg2aug.evaluation.weights import INCEPTION, check_weights, note_weights
 
 SPLITS = 10
 SHUFFLE_SEED = 2020
@@ -178,8 +178,7 @@ class InceptionMeasure:
         extra: dict[str, Any],
         note: str,
     ) -> Score:
-        if self.weights is not None and not self.weights['published']:
-            note = '; '.join(filter(None, ['weights are not the published ones', note]))
+        note = note_weights(self.weights, note)
         return Score(name, value, protocol, settings, self.versions, self.weights, extra, note)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pg2aug.compat import load_checkpoint
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.scores import Columns, Score, library_versions
-from pg2aug.evaluation.weights import ALEXNET, check_weights
+from pg2aug.evaluation.weights import ALEXNET, check_weights, note_weights
 
 SMALLEST_SIDE = 31
 """Images below lose all their pixels in AlexNet's pooling."""
@@ -104,9 +104,8 @@ class PerceptualMeasure:
         """See :class:`pg2aug.evaluation.scores.Measure`."""
         value, note = None, 'no weights'
         if 'lpips' in columns:
-            value, note = float(columns['lpips'].mean(dtype='float64')), ''
-            if self.weights is not None and not self.weights['published']:
-                note = 'weights are not the published ones'
+            value = float(columns['lpips'].mean(dtype='float64'))
+            note = note_weights(self.weights, '')
         settings = 'AlexNet, linear layers of version 0.1 as in torchmetrics, images at their size'
         score = Score('LPIPS', value, 'LPIPS', settings, self.versions, self.weights, note=note)
         return [score]

@@ -16,6 +16,7 @@ from pg2aug.version import __version__
 
 PAGE_FILE, KEY_FILE = 'index.html', 'key.json'
 
+_EXAMPLES = 3
 _MIN_EXPOSURE_MS, _MAX_EXPOSURE_MS = 100, 60_000
 
 
@@ -123,7 +124,11 @@ def _check_disjoint(real: Iterable[StudyImage], fake: Iterable[StudyImage]) -> N
     known = {image.id: image.file for image in real}
     twice = [f'{known[i.id]} and {i.file}' for i in fake if i.id in known]
     if twice:
-        raise ValueError('the same image is both real and generated: ' + '; '.join(twice))
+        more = f' and {len(twice) - _EXAMPLES} more' if len(twice) > _EXAMPLES else ''
+        raise ValueError(
+            f'the same image is both real and generated, {len(twice)} of them: '
+            f'{"; ".join(twice[:_EXAMPLES])}{more}. Name two folders that share no image'
+        )
 
 
 def _page(study: Mapping[str, Any]) -> str:

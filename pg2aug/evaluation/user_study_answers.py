@@ -70,9 +70,15 @@ def read_study_id(key_file: Path) -> str:
     """The id of the study whose ``key.json`` this is.
 
     Raises:
-        ValueError: If the file is something else.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is something else.
         OSError: If it cannot be read.
     """
+    if not key_file.is_file():
+        raise FileNotFoundError(
+            f'{key_file} does not exist: name the folder that the study was written to, which '
+            f'holds {key_file.name}'
+        )
     try:
         return str(json.loads(key_file.read_bytes())['study_id'])
     except (ValueError, KeyError, TypeError) as error:

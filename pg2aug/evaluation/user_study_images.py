@@ -13,10 +13,11 @@ from mmengine.utils import scandir
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pg2aug.datasets.image_folder import SUFFIXES
+
 Kind = Literal['real', 'generated']
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 _ASPECT_TOLERANCE = 0.02
 
 
@@ -67,7 +68,8 @@ def draw_images(folder: str | Path, kind: Kind, number: int, seed: int) -> list[
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f'the folder of {kind} images {str(folder)!r} does not exist')
-    found = sorted(scandir(folder, _SUFFIXES, recursive=True, case_sensitive=False))
+    suffixes = tuple(sorted(SUFFIXES))
+    found = sorted(scandir(folder, suffixes, recursive=True, case_sensitive=False))
     order = np.random.default_rng([seed, KINDS.index(kind)]).permutation(len(found))
     drawn: dict[str, StudyImage] = {}
     unreadable: list[str] = []
@@ -85,7 +87,7 @@ def draw_images(folder: str | Path, kind: Kind, number: int, seed: int) -> list[
     if len(drawn) < number:
         raise ValueError(
             f'{str(folder)!r} has {len(drawn)} different images ({len(found)} files '
-            f'{", ".join(_SUFFIXES)}), but {number} {kind} ones are to be shown: add images or '
+            f'{", ".join(suffixes)}), but {number} {kind} ones are to be shown: add images or '
             'lower --num-images'
         )
     return list(drawn.values())

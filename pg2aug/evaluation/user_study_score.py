@@ -123,6 +123,11 @@ def _read_all(paths: Iterable[Path]) -> tuple[list[Answers], list[str]]:
             answers.append(read_answers(path))
         except ValueError as error:
             left_out.append(str(error))
+        except IsADirectoryError:
+            left_out.append(f'{path}: is a folder, give the files in it: {path}/*.json')
+        except FileNotFoundError:
+            what = 'no file matches, give the files' if '*' in path.name else 'does not exist'
+            left_out.append(f'{path}: {what}')
         except OSError as error:
             left_out.append(f'{path}: {error.strerror}')
     return answers, left_out

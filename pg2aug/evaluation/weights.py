@@ -1,5 +1,6 @@
 """Weights of other people's networks, from files on this machine, checked by their hash."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,14 @@ def check_weights(
             "else's, accept this one with other_weights=True (--other-weights)"
         )
     return dict(file=Path(path).name, sha256=found, published=found == published.sha256)
+
+
+def note_weights(weights: Mapping[str, Any] | None, note: str) -> str:
+    """A note on a score, and before it what is to be kept in mind with its weights.
+
+    Args:
+        weights: What :func:`check_weights` says of them; None for none.
+        note: The note so far, which may be empty.
+    """
+    other = weights is not None and not weights['published']
+    return '; '.join(filter(None, ['weights are not the published ones' * other, note]))

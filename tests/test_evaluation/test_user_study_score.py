@@ -193,4 +193,17 @@ def test_answers_to_another_study_are_refused(study, write, capsys):
     assert 'ben.json: of study' in printed.err
     assert '1 rater,' in printed.out
     assert main(['--score', str(files[0]), '--study', str(study.parent)]) == 1
-    assert 'key.json' in capsys.readouterr().err
+    assert 'key.json does not exist: name the folder' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('', 'is a folder, give the files in it: '),
+        ('*.json', 'no file matches, give the files'),
+        ('ana.json', 'ana.json: does not exist'),
+    ],
+)
+def test_what_is_no_file_is_told(tmp_path, capsys, name, message):
+    assert main(['--score', str(tmp_path / name)]) == 1
+    assert message in capsys.readouterr().err
