@@ -1,3 +1,4 @@
+import gc
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,12 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 
 # Small tensors: threads cost more than they bring, and results do not depend on the machine.
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish():
+    """Leave what was imported out of the garbage collection that MMEngine makes a data set."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')
