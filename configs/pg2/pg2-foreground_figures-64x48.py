@@ -5,5 +5,7 @@ _base_ = './pg2_figures-64x48.py'
 stage1_iters = 700
 stage2_iters = 100
 
-model = dict(data_preprocessor=dict(foreground=True))
+model = dict(
+    generator2=dict(skip_full_resolution=False),
+    data_preprocessor=dict(foreground=True))
 train_dataloader = dict(batch_size=16)

@@ -9,7 +9,7 @@ model = dict(
     size=(96, 128),
     num_keypoints=17,
     generator1=dict(base_channels=32),
-    generator2=dict(base_channels=32),
+    generator2=dict(base_channels=32, skip_full_resolution=False),
     discriminator=dict(channels=(32, 64, 128, 256)),
     l1_weight=50)
 
