@@ -88,6 +88,7 @@ def train_generator(training: str, seed: int, split: Split, work_dir: Path, args
             'model.generator2.base_channels': size.base_channels,
             'model.generator1.num_blocks': size.num_blocks,
             'model.generator2.num_blocks': size.num_blocks - 2,
+            'model.generator2.skip_full_resolution': False,
             'train_dataloader.batch_size': size.batch_size,
             f'{dataset}.size': size.crop,
             **split.options(f'{dataset}.dataset'),
