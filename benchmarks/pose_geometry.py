@@ -29,7 +29,12 @@ SETTINGS = ((0.0, 0.0), (0.08, 0.0), (0.0, 0.01), (0.08, 0.01))
 
 
 def measure(
-    data: Path, people: int = 1500, repeats: int = 10, pairs: int = 800, seen: int = 3000
+    data: Path,
+    people: int = 1500,
+    repeats: int = 10,
+    poses: int = 8000,
+    pairs: int = 800,
+    seen: int = 3000,
 ) -> dict[str, Any]:
     """Everything; ``missing_joints`` is None where ``data`` has no re-identification files."""
     skeleton = coco_skeleton()
@@ -38,7 +43,7 @@ def measure(
     return {
         'wrong_labels': wrong_labels(skeleton, people, repeats),
         'missing_joints': {n: missing_joints(p) for n, p in files.items()} if there else None,
-        'reference_sizes': reference_sizes(skeleton, 8000),
+        'reference_sizes': reference_sizes(skeleton, poses),
         'fitting': {'pairs': pairs, 'rows': [fitting(skeleton, pairs, *s) for s in SETTINGS]},
         'views': views(skeleton, seen),
     }

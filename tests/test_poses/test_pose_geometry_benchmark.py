@@ -42,10 +42,9 @@ def test_noise_and_other_proportions_make_a_fit_worse(load):
     assert exact['gain'] == pytest.approx(exact['size'] - exact['proportions'])
 
 
-@pytest.mark.slow
 def test_without_the_annotation_files_their_section_says_so(load, tmp_path):
     benchmark = load('pose_geometry')
-    found = benchmark['measure'](tmp_path, people=500, repeats=1, pairs=10, seen=22)
+    found = benchmark['measure'](tmp_path, people=100, repeats=1, poses=2100, pairs=10, seen=22)
     assert found['missing_joints'] is None
     text = benchmark['to_markdown']({'command': 'x', 'versions': {}, **found})
     assert 'annotation files are not there' in text
