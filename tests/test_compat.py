@@ -272,14 +272,14 @@ def test_plain_values_round_trip(tmp_path, value):
 @pytest.mark.parametrize('core', ['core', '_core'])
 def test_either_spelling_of_numpy_core_loads(tmp_path, core):
     torch.save({'value': np.arange(3)}, tmp_path / 'numpy.pth')
-    data = pickle.dumps(np.arange(3), protocol=2)
+    data = pickle.dumps({'value': np.arange(3)}, protocol=2)
     data = data.replace(b'numpy._core.', b'numpy.core.').replace(
         b'numpy.core.', f'numpy.{core}.'.encode()
     )
 
     loaded = compat.load_checkpoint(write_with_pickle(tmp_path / 'numpy.pth', data))
 
-    np.testing.assert_array_equal(loaded, np.arange(3))
+    np.testing.assert_array_equal(loaded['value'], np.arange(3))
 
 
 def write_with_pickle(path, data):

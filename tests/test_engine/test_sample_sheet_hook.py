@@ -79,5 +79,5 @@ def test_the_pairs_are_fixed_and_spread_over_the_dataset(people, num_pairs, indi
 def test_a_dataset_that_cannot_be_read_fails_before_training(people):
     missing = dict(people, ann_file='missing.json')
     hook = SampleSheetHook(dict(type='pg2aug.PersonPairDataset', size=SIZE, dataset=missing))
-    with pytest.raises(AssertionError, match=r'missing\.json'):
+    with pytest.raises(FileNotFoundError, match=r'missing\.json'):
         hook.before_train(runner=None)
