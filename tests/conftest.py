@@ -1,6 +1,8 @@
 import gc
 from pathlib import Path
 
+import mmengine.config.config
+import mmengine.runner.runner
 import pytest
 import torch
 from helpers import forget_runners
@@ -9,6 +11,10 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 
 # Small tensors: threads cost more than they bring, and results do not depend on the machine.
 torch.set_num_threads(1)
+# What a Runner writes about itself takes longer than the small trainings: yapf's layout of configs,
+# up to 15 s where paths are long, and the versions of compilers.
+mmengine.config.config.FormatCode = lambda text, **_: (f'{text}\n', True)
+mmengine.runner.runner.collect_env = dict
 
 
 def pytest_collection_finish():

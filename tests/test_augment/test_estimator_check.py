@@ -5,7 +5,6 @@ import torch
 from augment_world import METAINFO
 from colour_estimator import build_model, spread_keypoints, synthesis_of
 from helpers import same_weights, weights
-from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from pose_training import pose_config, train_steps
@@ -138,8 +137,6 @@ def test_begin_out_of_range():
 
 @pytest.mark.parametrize('ema', [True, False])
 def test_in_a_training(generator, pose_bank, smooth_persons, people, tmp_path, monkeypatch, ema):
-    monkeypatch.setattr(Config, 'pretty_text', '')
-    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
     augment = dict(type='pg2aug.PG2Augment', generator=generator, pose_bank=pose_bank, prob=1)
     augment['check'] = dict(type='EstimatorCheck', begin=4, before=None)
     dataset = dict(people, pipeline=train_steps(augment))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from augment_world import SKELETON, as_images
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
@@ -20,13 +19,6 @@ def augment(generator, pose_bank, smooth_persons):
     return dict(
         type='pg2aug.PG2Augment', generator=generator, pose_bank=pose_bank, prob=1, check=None
     )
-
-
-@pytest.fixture(autouse=True)
-def _quick_runners(monkeypatch):
-    """Formatting the config and asking compilers for their version takes longer than training."""
-    monkeypatch.setattr(Config, 'pretty_text', '')
-    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
 
 
 def run(cfg):

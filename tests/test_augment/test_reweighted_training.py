@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from augment_world import make_sample
-from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from pose_training import pose_config, train_steps
@@ -13,12 +12,6 @@ from test_direct_and_deferred import CASES, run_pipeline
 from pg2aug.augment import PG2Hook
 from pg2aug.augment.deferred import MAX_ERROR, DeferredBatch, keypoint_errors
 from pg2aug.augment.pipelines import find_augments
-
-
-@pytest.fixture(autouse=True)
-def _quick_runners(monkeypatch):
-    monkeypatch.setattr(Config, 'pretty_text', '')
-    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
 
 
 @pytest.fixture

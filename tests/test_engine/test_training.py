@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers import forget_runners
 from mmengine.config import Config
 from training_helpers import (
     STAGE1_ITERS,
@@ -26,7 +27,8 @@ def load(path):
 
 
 def train(people, work_dir, **settings):
-    """Train in this process and return the last checkpoint."""
+    """Train in this process, as if it had trained nothing yet, and return the last checkpoint."""
+    forget_runners()
     runner = build_runner(train_config(people, work_dir, **settings))
     try:
         runner.train()

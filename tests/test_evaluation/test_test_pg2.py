@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import SIZE
+from helpers import SIZE, forget_runners
 from skimage.metrics import structural_similarity
 from torch import nn
 from training_helpers import ROOT, run_ranks, write_stick_people
@@ -23,7 +23,14 @@ RESULTS = {'condition', 'pose', 'target', 'synthesised', 'sheet.png', 'results.j
 
 @pytest.fixture
 def main():
-    return runpy.run_path(str(ROOT / 'tools/test_pg2.py'))['main']
+    tool = runpy.run_path(str(ROOT / 'tools/test_pg2.py'))['main']
+
+    def run(arguments):
+        # Runners of the same name and second would share their loggers, unlike two processes.
+        forget_runners()
+        return tool(arguments)
+
+    return run
 
 
 class SmallExtractor(nn.Module):
