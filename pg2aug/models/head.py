@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pg2aug.models.constants import constant, take
 from pg2aug.poses.skeleton import Skeleton
 
 FACE_RISE = 0.35
@@ -42,18 +43,19 @@ def locate_heads(keypoints: Tensor, visible: Tensor, skeleton: Skeleton) -> Head
         visible: (N, K), greater than 0 where labelled.
         skeleton: Skeleton of K joints.
     """
-    joints, shoulders = list(skeleton.head), list(skeleton.torso[:2])
+    joints, shoulders = skeleton.head, skeleton.torso[:2]
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    count = labelled[:, joints].sum(dim=1)
-    mean = _mean(keypoints[:, joints], count)
+    shown, places = take(labelled, joints), take(keypoints, joints)
+    count = shown.sum(dim=1)
+    mean = _mean(places, count)
     if not shoulders:
         return Heads(mean, mean, count > 0, torch.ones_like(count, dtype=torch.bool))
-    neck = keypoints[:, shoulders].mean(dim=1)
-    rise = keypoints.new_tensor([CROWN_RISE if k in skeleton.crown else FACE_RISE for k in joints])
-    rises = rise[:, None] * (keypoints[:, joints] - neck[:, None])
-    risen = mean + _mean(torch.where(labelled[:, joints, None], rises, 0.0), count)
-    both = labelled[:, shoulders].all(dim=1)
+    neck = take(keypoints, shoulders).mean(dim=1)
+    rise = constant([CROWN_RISE if k in skeleton.crown else FACE_RISE for k in joints], keypoints)
+    rises = rise[:, None] * (places - neck[:, None])
+    risen = mean + _mean(torch.where(shown[..., None], rises, 0.0), count)
+    both = take(labelled, shoulders).all(dim=1)
     return Heads(neck, torch.where(both[:, None], risen, mean), count > 0, both)
 
 

@@ -1,11 +1,12 @@
 """Keypoints to heatmaps and pose masks: batched torch on whatever device the keypoints are on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
+from pg2aug.models.constants import take
 from pg2aug.models.head import locate_heads
 from pg2aug.poses.skeleton import Skeleton
 
@@ -14,6 +15,10 @@ END_RADIUS = 1.75
 
 REFERENCE_HEIGHT = 128
 """Height of the images (Market-1501) for which the paper's radius of 4 pixels is stated."""
+
+# Pixels of all fields of a step together: what fits into a processor's cache, or keeps a GPU busy.
+_PIXELS_AT_ONCE = {'cpu': 2**18}
+_PIXELS_AT_ONCE_ELSEWHERE = 2**25
 
 
 def keypoint_heatmaps(
@@ -101,21 +106,47 @@ def body_distance(
     Returns:
         (N, height, width) float32, infinite where no limb of a sample is labelled.
     """
+
+    def distance(keypoints: Tensor, visible: Tensor) -> Tensor:
+        return _body_distance(keypoints, visible, shape, limbs, torso)
+
+    return _in_parts(distance, (keypoints, visible), shape, len(limbs))
+
+
+def _body_distance(
+    keypoints: Tensor,
+    visible: Tensor,
+    shape: tuple[int, int],
+    limbs: Sequence[tuple[int, int]],
+    torso: Sequence[int],
+) -> Tensor:
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
     xs, ys = pixel_grid(shape, keypoints.device)
-    nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
-    # One limb at a time: memory stays at a few (N, H, W) fields whatever the skeleton.
-    for a, b in limbs:
-        squared = _segment_distance_squared(keypoints[:, a], keypoints[:, b], xs, ys)
-        both = (labelled[:, a] & labelled[:, b])[:, None, None]
-        nearest = torch.minimum(nearest, torch.where(both, squared, torch.inf))
-    nearest = nearest.sqrt_()
+    if limbs:
+        starts, ends = zip(*limbs, strict=True)
+        both = take(labelled, starts) & take(labelled, ends)
+        segments = take(keypoints, starts), take(keypoints, ends)
+        nearest = _segment_distance_squared(*segments, both, xs, ys).amin(dim=1).sqrt_()
+    else:
+        nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
     if torso:
-        filled = _inside_hull(keypoints[:, list(torso)], xs, ys)
-        filled &= labelled[:, list(torso)].all(dim=1)[:, None, None]
-        nearest = nearest.masked_fill(filled, 0.0)
+        filled = _inside_hull(take(keypoints, torso), xs, ys)
+        filled &= take(labelled, torso).all(dim=1)[:, None, None]
+        nearest = nearest.masked_fill_(filled, 0.0)
     return nearest
+
+
+def _in_parts(
+    function: Callable[..., Tensor], samples: Sequence[Tensor], shape: tuple[int, int], fields: int
+) -> Tensor:
+    """Apply a function to some samples at a time, of which each takes ``fields`` fields."""
+    pixels = _PIXELS_AT_ONCE.get(samples[0].device.type, _PIXELS_AT_ONCE_ELSEWHERE)
+    size = max(1, pixels // max(1, fields * shape[0] * shape[1]))
+    if len(samples[0]) <= size:
+        return function(*samples)
+    parts = zip(*(values.split(size) for values in samples), strict=True)
+    return torch.cat([function(*part) for part in parts])
 
 
 def body_alpha(
@@ -145,13 +176,17 @@ def body_alpha(
     Returns:
         (N, 1, height, width) float32 in [0, 1].
     """
-    radius = radius[:, None, None]
-    distance = body_distance(keypoints, visible, shape, skeleton.limbs, skeleton.torso)
     tips = skeleton.tips if hands_and_feet else ()
-    ends = _ends_distance(keypoints, visible, shape, skeleton, tips)
-    distance = torch.minimum(distance, ends - (END_RADIUS - 1) * radius)
-    edge = (softness * radius).clamp_min(0.5)
-    return (0.5 + (radius - distance) / (2 * edge)).clamp(0, 1)[:, None]
+
+    def alpha(keypoints: Tensor, visible: Tensor, radius: Tensor) -> Tensor:
+        radius = radius[:, None, None]
+        distance = _body_distance(keypoints, visible, shape, skeleton.limbs, skeleton.torso)
+        ends = _ends_distance(keypoints, visible, shape, skeleton, tips)
+        distance = torch.minimum(distance, ends.sub_((END_RADIUS - 1) * radius))
+        edge = (softness * radius).clamp_min(0.5)
+        return distance.mul_(-0.5 / edge).add_(0.5 + radius / (2 * edge)).clamp_(0, 1)[:, None]
+
+    return _in_parts(alpha, (keypoints, visible, radius), shape, len(skeleton.limbs))
 
 
 def pixel_grid(shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -171,27 +206,37 @@ def _ends_distance(
     """Distance to the nearest of head and tips: (N, H, W), infinite without any of them."""
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    heads, tips = locate_heads(keypoints, visible, skeleton), list(tips)
-    centres = torch.cat([heads.centre[:, None], keypoints[:, tips]], dim=1)
-    known = torch.cat([heads.labelled[:, None], labelled[:, tips]], dim=1)
+    heads = locate_heads(keypoints, visible, skeleton)
+    centres = torch.cat([heads.centre[:, None], take(keypoints, tips)], dim=1)
+    known = torch.cat([heads.labelled[:, None], take(labelled, tips)], dim=1)
     xs, ys = pixel_grid(shape, keypoints.device)
-    nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
-    for centre, there in zip(centres.unbind(dim=1), known.unbind(dim=1), strict=True):
-        squared = (xs - centre[:, 0, None, None]).square() + (
-            ys - centre[:, 1, None, None]
-        ).square()
-        nearest = torch.minimum(nearest, torch.where(there[:, None, None], squared, torch.inf))
-    return nearest.sqrt_()
+    dx2 = (xs - centres[..., :1]).square_()
+    dy2 = (ys[:, 0] - centres[..., 1:]).square_()
+    dx2 = torch.where(known[..., None], dx2, torch.inf)
+    return (dy2[..., :, None] + dx2[..., None, :]).amin(dim=1).sqrt_()
 
 
-def _segment_distance_squared(a: Tensor, b: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
-    """Squared distance of every pixel to the segments a-b, both (N, 2): (N, H, W)."""
-    d = b - a
-    dx, dy = d[:, 0, None, None], d[:, 1, None, None]
-    px, py = xs - a[:, 0, None, None], ys - a[:, 1, None, None]
+def _segment_distance_squared(
+    a: Tensor, b: Tensor, known: Tensor, xs: Tensor, ys: Tensor
+) -> Tensor:
+    """Squared distance of every pixel to the segments a-b: (N, L, H, W).
+
+    Args:
+        a: (N, L, 2) start.
+        b: (N, L, 2) end.
+        known: (N, L) bool; the distance to others is infinite.
+        xs: See :func:`pixel_grid`.
+        ys: See :func:`pixel_grid`.
+    """
+    d = (b - a)[..., None, None]
+    dx, dy = d[:, :, 0], d[:, :, 1]
+    px, py = xs - a[..., :1, None], ys - a[..., 1:, None]
     length2 = (dx * dx + dy * dy).clamp_min(1e-12)
-    t = ((px * dx + py * dy) / length2).clamp_(0, 1)
-    return (px - t * dx).square_() + (py - t * dy).square_()
+    share = (px * (dx / length2) + py * (dy / length2)).clamp_(0, 1)
+    px = torch.where(known[..., None, None], px, torch.inf)
+    across = torch.addcmul(px, share, dx, value=-1)
+    down = torch.addcmul(py, share, dy, value=-1)
+    return across.square_().addcmul_(down, down)
 
 
 def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
@@ -200,26 +245,31 @@ def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
     The hull of four points is the union of the four triangles among them, in whatever order a
     twisted torso puts its corners.
     """
-    shape = (len(corners), ys.shape[0], xs.shape[1])
-    inside = torch.zeros(shape, dtype=torch.bool, device=xs.device)
-    for triangle in combinations(corners.unbind(dim=1), 3):
-        sides = [
-            (q[:, 0, None, None] - p[:, 0, None, None]) * (ys - p[:, 1, None, None])
-            - (q[:, 1, None, None] - p[:, 1, None, None]) * (xs - p[:, 0, None, None])
-            for p, q in zip(triangle, (*triangle[1:], triangle[0]), strict=True)
-        ]
-        positive = (sides[0] >= 0) & (sides[1] >= 0) & (sides[2] >= 0)
-        negative = (sides[0] <= 0) & (sides[1] <= 0) & (sides[2] <= 0)
-        # Three corners in a line have all of that line inside: the box ends it at the corners.
-        inside |= (positive | negative) & _inside_box(torch.stack(triangle, dim=1), xs, ys)
-    return inside
+    count = corners.shape[1]
+    edges = list(combinations(range(count), 2))
+    starts, ends = (take(corners, side) for side in zip(*edges, strict=True))
+    d = (ends - starts)[..., None, None]
+    p = starts[..., None, None]
+    side = d[:, :, 0] * (ys - p[:, :, 1]) - d[:, :, 1] * (xs - p[:, :, 0])
+    left, right = side >= 0, side <= 0
+    triangles = list(combinations(range(count), 3))
+    # Around the triangle p, q, r: along p-q and q-r, and back along p-r.
+    pq, qr, pr = (
+        [edges.index((t[i], t[j])) for t in triangles] for i, j in ((0, 1), (1, 2), (0, 2))
+    )
+    inside = take(left, pq) & take(left, qr) & take(right, pr)
+    inside |= take(right, pq) & take(right, qr) & take(left, pr)
+    # Three corners in a line have all of that line inside: the box ends it at the corners.
+    points = torch.stack([take(corners, corner) for corner in zip(*triangles, strict=True)])
+    inside &= _inside_box(points.amin(dim=0), points.amax(dim=0), xs, ys)
+    return inside.any(dim=1)
 
 
-def _inside_box(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
-    """Whether each pixel lies in the bounding box of corners (N, C, 2): (N, H, W)."""
-    low, high = corners.amin(dim=1)[:, :, None, None], corners.amax(dim=1)[:, :, None, None]
-    across = (xs >= low[:, 0]) & (xs <= high[:, 0])
-    return across & (ys >= low[:, 1]) & (ys <= high[:, 1])
+def _inside_box(low: Tensor, high: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+    """Whether each pixel lies in boxes from low to high, (N, B, 2) each: (N, B, H, W)."""
+    low, high = low[..., None, None], high[..., None, None]
+    across = (xs >= low[:, :, 0]) & (xs <= high[:, :, 0])
+    return across & (ys >= low[:, :, 1]) & (ys <= high[:, :, 1])
 
 
 def _close(mask: Tensor, margin: int) -> Tensor:
