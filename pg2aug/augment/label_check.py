@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pg2aug.models.constants import constant, take
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
@@ -81,10 +82,10 @@ class AppearanceCheck:
         """See :class:`LabelCheck`."""
         made = self._colours(synthesis.persons, synthesis.keypoints)
         true = self._colours(synthesis.conditions, synthesis.condition_keypoints)
-        flip = list(synthesis.skeleton.flip_indices)
+        flip = synthesis.skeleton.flip_indices
         known = synthesis.condition_visible > 0
-        true = torch.where(known[..., None], true, true[:, flip])
-        comparable = (known | known[:, flip]) & (synthesis.visible > 0)
+        true = torch.where(known[..., None], true, take(true, flip))
+        comparable = (known | take(known, flip)) & (synthesis.visible > 0)
         near = (made - true).abs().mean(dim=-1) <= self.max_distance
         alike = _correlation(made, true, comparable) >= self.min_correlation
         return near & comparable & alike[:, None]
@@ -95,7 +96,7 @@ class AppearanceCheck:
         blurred = F.avg_pool2d(
             images, 2 * margin + 1, stride=1, padding=margin, count_include_pad=False
         )
-        limit = keypoints.new_tensor([images.shape[-1] - 1, images.shape[-2] - 1])
+        limit = constant([images.shape[-1] - 1, images.shape[-2] - 1], keypoints)
         grid = (keypoints / limit * 2 - 1)[:, :, None]
         colours = F.grid_sample(blurred, grid, padding_mode='border', align_corners=True)
         return colours[..., 0].transpose(1, 2)

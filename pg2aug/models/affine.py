@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pg2aug.models.constants import constant
 from pg2aug.models.rasterize import pixel_grid
 
 
@@ -22,7 +23,7 @@ def warp(images: Tensor, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
     xs, ys = pixel_grid(shape, images.device)
     points = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1)
     source = transform_points(points.reshape(1, -1, 2), inverse)
-    limit = source.new_tensor([images.shape[-1] - 1, images.shape[-2] - 1])
+    limit = constant([images.shape[-1] - 1, images.shape[-2] - 1], source)
     grid = (source / limit * 2 - 1).reshape(len(images), *shape, 2)
     return F.grid_sample(images.float(), grid, mode='bilinear', align_corners=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pg2aug.models.constants import constant, take
 from pg2aug.models.head import Heads
 from pg2aug.poses.skeleton import Skeleton
 
@@ -38,18 +39,18 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Bone:
-    """A thick segment in both poses, for B persons, or for B bones of persons.
+class Bones:
+    """B thick segments of each of N persons, in both poses.
 
     Attributes:
-        source: Start and end in the source, (B, 2) each.
+        source: Start and end in the source, (N, B, 2) each.
         target: The same in the target.
-        source_width: Half widths at start and end, (B,) each.
+        source_width: Half widths at start and end, (N, B) each.
         target_width: The same in the target.
-        caps: How far it reaches beyond start and end, (B,) each, over the limb radius.
-        side: (B,) -1 where left and right are swapped across it, else 1.
-        known: (B,) whether it can be drawn.
-        rounded: (B,) whether its ends are round, or else straight.
+        caps: How far they reach beyond start and end, (N, B) each, over the limb radius.
+        side: (N, B) -1 where left and right are swapped across it, else 1.
+        known: (N, B) whether it can be drawn.
+        rounded: (N, B) whether its ends are round, or else straight.
     """
 
     source: tuple[Tensor, Tensor]
@@ -62,16 +63,28 @@ class Bone:
     rounded: Tensor
 
     @classmethod
-    def join(cls, bones: 'Sequence[Bone]') -> 'Bone':
-        """Bones as one: a few large steps on the device instead of many small ones."""
+    def join(cls, bones: 'Sequence[Bones]') -> 'Bones':
+        """All bones as one: a few large steps on the device instead of many small ones."""
         joined: dict[str, Any] = {}
         for name in cls.__dataclass_fields__:
-            values = [getattr(bone, name) for bone in bones]
+            values = [getattr(some, name) for some in bones]
             if isinstance(values[0], tuple):
-                joined[name] = tuple(map(torch.cat, zip(*values, strict=True)))
+                pairs = zip(*values, strict=True)
+                joined[name] = tuple(torch.cat(ends, dim=1) for ends in pairs)
             else:
-                joined[name] = torch.cat(values)
+                joined[name] = torch.cat(values, dim=1)
         return cls(**joined)
+
+    def some(self, first: int, end: int) -> 'Bones':
+        """Those from one number up to another."""
+        chosen: dict[str, Any] = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                chosen[name] = tuple(part[:, first:end] for part in value)
+            else:
+                chosen[name] = value[:, first:end]
+        return type(self)(**chosen)
 
 
 def body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
@@ -95,48 +108,54 @@ def upper_limbs(limbs: list[tuple[int, int]], skeleton: Skeleton) -> list[tuple[
     return upper
 
 
-def limb_bone(source: Body, target: Body, skeleton: Skeleton, limb: tuple[int, int]) -> Bone:
-    """A limb; from the mirrored one where the source does not show it."""
-    a, b = limb
-    mirrored = skeleton.flip_indices[a], skeleton.flip_indices[b]
-    own = (source.visible[:, a] > 0) & (source.visible[:, b] > 0)
-    other = (source.visible[:, mirrored[0]] > 0) & (source.visible[:, mirrored[1]] > 0)
-    ends = [
-        torch.where(own[:, None], source.keypoints[:, i], source.keypoints[:, j])
-        for i, j in zip(limb, mirrored, strict=True)
+def limb_bones(
+    source: Body, target: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]
+) -> Bones:
+    """Some limbs, at least one; from the mirrored one where the source does not show it."""
+    starts, ends = zip(*limbs, strict=True)
+    sides = [(joints, [skeleton.flip_indices[k] for k in joints]) for joints in (starts, ends)]
+    shown = source.visible > 0
+    own = take(shown, starts) & take(shown, ends)
+    other = take(shown, sides[0][1]) & take(shown, sides[1][1])
+    places = [
+        torch.where(own[..., None], take(source.keypoints, a), take(source.keypoints, b))
+        for a, b in sides
     ]
-    shown = (target.visible[:, a] > 0) & (target.visible[:, b] > 0)
-    widths = HALF_WIDTH * source.radius, HALF_WIDTH * target.radius
+    wanted = target.visible > 0
+    widths = [
+        (HALF_WIDTH * body.radius)[:, None].expand(-1, len(limbs)) for body in (source, target)
+    ]
     caps = [
-        torch.full_like(own, TIP_LENGTH * (k in skeleton.tips), dtype=torch.float32) for k in limb
+        constant([TIP_LENGTH * (k in skeleton.tips) for k in joints], shown).expand(own.shape)
+        for joints in (starts, ends)
     ]
-    return Bone(
-        source=(ends[0], ends[1]),
-        target=(target.keypoints[:, a], target.keypoints[:, b]),
+    return Bones(
+        source=(places[0], places[1]),
+        target=(take(target.keypoints, starts), take(target.keypoints, ends)),
         source_width=(widths[0], widths[0]),
         target_width=(widths[1], widths[1]),
         caps=(caps[0], caps[1]),
-        side=torch.ones_like(source.radius),
-        known=(own | other) & shown,
+        side=torch.ones_like(widths[0]),
+        known=(own | other) & take(wanted, starts) & take(wanted, ends),
         rounded=torch.ones_like(own),
     )
 
 
-def torso_bone(source: Body, target: Body, skeleton: Skeleton) -> Bone:
+def torso_bone(source: Body, target: Body, skeleton: Skeleton) -> Bones:
     """The torso, along the spine, as wide as shoulders and hips."""
     ends, widths, sides = zip(*(_spine(body, skeleton) for body in (source, target)), strict=True)
-    corners = list(skeleton.torso)
-    known = (source.visible[:, corners] > 0) & (target.visible[:, corners] > 0)
-    cap = torch.full_like(source.radius, TORSO_MARGIN)
-    return Bone(
+    corners = [take(body.visible, skeleton.torso) > 0 for body in (source, target)]
+    known = (corners[0] & corners[1]).all(dim=1, keepdim=True)
+    cap = torch.full_like(sides[0], TORSO_MARGIN)
+    return Bones(
         source=ends[0],
         target=ends[1],
         source_width=widths[0],
         target_width=widths[1],
         caps=(cap, cap),
         side=sides[0] * sides[1],
-        known=known.all(dim=1),
-        rounded=torch.zeros_like(known[:, 0]),
+        known=known,
+        rounded=torch.zeros_like(known),
     )
 
 
@@ -145,40 +164,41 @@ def _spine(
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor]:
     """Ends of the spine, half widths of the torso at both, and on which side its left is."""
     left_shoulder, right_shoulder, right_hip, left_hip = (
-        body.keypoints[:, k] for k in skeleton.torso
+        body.keypoints[:, k : k + 1] for k in skeleton.torso
     )
     neck, pelvis = (left_shoulder + right_shoulder) / 2, (left_hip + right_hip) / 2
     _, across = bone_axes(neck, pelvis)
-    shoulders = ((left_shoulder - right_shoulder) * across).sum(dim=1) / 2
-    hips = ((left_hip - right_hip) * across).sum(dim=1) / 2
-    margin = TORSO_MARGIN * body.radius
+    shoulders = ((left_shoulder - right_shoulder) * across).sum(dim=-1) / 2
+    hips = ((left_hip - right_hip) * across).sum(dim=-1) / 2
+    margin = TORSO_MARGIN * body.radius[:, None]
     side = torch.where(shoulders + hips >= 0, 1.0, -1.0)
     return (neck, pelvis), (shoulders.abs() + margin, hips.abs() + margin), side
 
 
-def neck_bone(source: Body, target: Body, source_head: Heads, target_head: Heads) -> Bone:
+def neck_bone(source: Body, target: Body, source_head: Heads, target_head: Heads) -> Bones:
     """The way from the shoulders to the head."""
     heads = source_head, target_head
-    ends = [(head.neck, head.centre) for head in heads]
-    known = [head.labelled & head.shoulders for head in heads]
-    widths = 0.6 * source.radius, 0.6 * target.radius
-    return Bone(
+    ends = [(head.neck[:, None], head.centre[:, None]) for head in heads]
+    known = [(head.labelled & head.shoulders)[:, None] for head in heads]
+    widths = [0.6 * body.radius[:, None] for body in (source, target)]
+    none = torch.zeros_like(widths[0])
+    return Bones(
         source=ends[0],
         target=ends[1],
         source_width=(widths[0], widths[0]),
         target_width=(widths[1], widths[1]),
-        caps=(torch.zeros_like(source.radius), torch.zeros_like(source.radius)),
-        side=torch.ones_like(source.radius),
+        caps=(none, none),
+        side=torch.ones_like(none),
         known=known[0] & known[1],
         rounded=torch.ones_like(known[0]),
     )
 
 
 def bone_axes(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit vectors (N, 2) along a bone and across it; some direction for one without length."""
+    """Unit vectors (..., 2) along a bone and across it; some direction for one without length."""
     along = end - start
-    length = along.norm(dim=1, keepdim=True)
-    down = torch.zeros_like(along)
-    down[:, 1] = 1.0
+    length = along.norm(dim=-1, keepdim=True)
+    down = constant([0.0, 1.0], along)
     along = torch.where(length > _TINY, along / length.clamp_min(_TINY), down)
-    return along, torch.stack([-along[:, 1], along[:, 0]], dim=1)
+    x, y = along.unbind(dim=-1)
+    return along, torch.stack([-y, x], dim=-1)

@@ -14,21 +14,23 @@ from torch.nn import functional as F
 
 from pg2aug.models.bones import (
     Body,
-    Bone,
+    Bones,
     body_limbs,
     bone_axes,
-    limb_bone,
+    limb_bones,
     neck_bone,
     torso_bone,
     upper_limbs,
 )
+from pg2aug.models.constants import constant, take
 from pg2aug.models.head import Heads, locate_heads
 from pg2aug.models.rasterize import END_RADIUS, pixel_grid
 from pg2aug.poses.skeleton import Skeleton
 
 _SOFTNESS = 0.25
-# Of all bones of a step together; a pixel of a bone takes some 70 bytes while it is worked on.
-_PIXELS_AT_ONCE = 2**19
+# Of all bones of a step together; a pixel of a bone takes some 100 bytes while it is worked on.
+_PIXELS_AT_ONCE = {'cpu': 2**19}
+_PIXELS_AT_ONCE_ELSEWHERE = 2**23
 _TINY = 1e-3
 
 
@@ -63,12 +65,13 @@ def limb_warp(
     known = torch.ones_like(images[:, :1]) if coverage is None else coverage
     padded = torch.cat([images, known], dim=1).float()
     warped = torch.zeros_like(padded)
-    limit = padded.new_tensor([shape[1] - 1, shape[0] - 1])
     for points, inside in _layers(_labelled(source), _labelled(target), skeleton, shape):
         # Beyond the image the last channel is 0: nothing is known there.
-        layer = F.grid_sample(padded, points / limit * 2 - 1, align_corners=True)
-        layer = layer * inside[:, None]
-        warped = warped * (1 - layer[:, -1:]) + layer
+        layers = F.grid_sample(padded, points.flatten(1, 2), align_corners=True)
+        layers = layers.view(*layers.shape[:2], -1, *shape).mul_(inside[:, None])
+        behind = 1 - layers[:, -1:]
+        for i in range(layers.shape[2]):
+            warped = torch.addcmul(layers[:, :, i], warped, behind[:, :, i])
     return warped
 
 
@@ -81,91 +84,108 @@ def _labelled(body: Body) -> Body:
 def _layers(
     source: Body, target: Body, skeleton: Skeleton, shape: tuple[int, int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """From back to front, where to look in the source (N, H, W, 2), and the coverage (N, H, W)."""
-    xs, ys = pixel_grid(shape, target.keypoints.device)
-    grid = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1)
+    """From back to front, some parts of the body at a time.
+
+    Yields:
+        Where to look in the source, (N, B, H, W, 2) in [-1, 1] as ``grid_sample`` has it, and the
+        coverage (N, B, H, W).
+    """
     heads = [locate_heads(body.keypoints, body.visible, skeleton) for body in (source, target)]
     limbs = body_limbs(skeleton)
     upper = upper_limbs(limbs, skeleton)
-    bones = [limb_bone(source, target, skeleton, limb) for limb in limbs if limb not in upper]
+    lower = [limb for limb in limbs if limb not in upper]
+    bones = [limb_bones(source, target, skeleton, lower)] if lower else []
     if skeleton.torso:
         bones.append(torso_bone(source, target, skeleton))
     if skeleton.torso and skeleton.head:
         bones.append(neck_bone(source, target, *heads))
-    yield from _warp_bones(bones, grid, target.radius)
+    if bones:
+        yield from _warp_bones(Bones.join(bones), target.radius, shape)
     if skeleton.head:
-        yield _warp_head(source, target, heads, skeleton, grid)
-    bones = [limb_bone(source, target, skeleton, limb) for limb in upper]
-    yield from _warp_bones(bones, grid, target.radius)
+        yield _warp_head(source, target, heads, skeleton, shape)
+    if upper:
+        yield from _warp_bones(limb_bones(source, target, skeleton, upper), target.radius, shape)
 
 
 def _warp_bones(
-    bones: Sequence[Bone], grid: Tensor, radius: Tensor
+    bones: Bones, radius: Tensor, shape: tuple[int, int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Layers of bones, as many at a time as fit into the bound on memory, but at least one."""
-    pixels = max(1, len(radius) * grid.shape[0] * grid.shape[1])
-    size = max(1, _PIXELS_AT_ONCE // pixels)
-    for group in (bones[i : i + size] for i in range(0, len(bones), size)):
-        count = len(group)
-        points, coverage = _warp_bone(Bone.join(group), grid, radius.repeat(count))
-        yield from zip(points.chunk(count), coverage.chunk(count), strict=True)
+    pixels = max(1, len(radius) * shape[0] * shape[1])
+    at_once = _PIXELS_AT_ONCE.get(radius.device.type, _PIXELS_AT_ONCE_ELSEWHERE)
+    size = max(1, at_once // pixels)
+    for first in range(0, bones.known.shape[1], size):
+        yield _warp_some(bones.some(first, first + size), radius[:, None], shape)
 
 
-def _warp_bone(bone: Bone, grid: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """Map a thick bone onto a thick bone.
+def _warp_some(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Map thick bones onto thick bones.
 
     Between the joints lengths are stretched; beyond them, and across, they follow the widths, so
     that a bone that points at the camera in one of the poses does no harm.
     """
-    start, end = bone.target
+    start, end = bones.target
     along, across = bone_axes(start, end)
-    length = (end - start).norm(dim=1)
-    x = _dot(grid, start, along)
-    y = _dot(grid, start, across)
-    inner = torch.minimum(x.clamp_min(0), length[:, None, None])
-    outer = x - inner
-    share = inner / length.clamp_min(_TINY)[:, None, None]
-    width = _between(bone.target_width, share)
-    cap = torch.where(outer < 0, bone.caps[0][:, None, None], bone.caps[1][:, None, None])
-    beyond = outer.abs() - cap * radius[:, None, None]
+    length = _field((end - start).norm(dim=-1))
+    xs, ys = pixel_grid(shape, start.device)
+    px, py = xs - _field(start[..., 0]), ys - _field(start[..., 1])
+    x = px * _field(along[..., 0]) + py * _field(along[..., 1])
+    y = px * _field(across[..., 0]) + py * _field(across[..., 1])
+    share = torch.minimum(x.clamp_min(0), length)
+    outer = x.sub_(share)
+    share = share.div_(length.clamp_min(_TINY))
+    width = _between(bones.target_width, share)
+    beyond = torch.maximum(
+        -_field(bones.caps[0] * radius) - outer, outer - _field(bones.caps[1] * radius)
+    )
     distance = torch.where(
-        bone.rounded[:, None, None],
-        torch.hypot(beyond.clamp_min(0), y) - width,
-        torch.maximum(beyond, y.abs() - width),
+        _field(bones.rounded),
+        torch.hypot(beyond.clamp_min(0), y).sub_(width),
+        torch.maximum(beyond, y.abs().sub_(width)),
     )
-    source_along, source_across = bone_axes(*bone.source)
-    source_length = (bone.source[1] - bone.source[0]).norm(dim=1)
-    ratio = _between(bone.source_width, share) / width.clamp_min(_TINY)
-    u = share * source_length[:, None, None] + outer * ratio
-    v = y * ratio * bone.side[:, None, None]
-    points = (
-        bone.source[0][:, None, None]
-        + u[..., None] * source_along[:, None, None]
-        + v[..., None] * source_across[:, None, None]
+    source_along, source_across = bone_axes(*bones.source)
+    source_length = (bones.source[1] - bones.source[0]).norm(dim=-1)
+    ratio = _between(bones.source_width, share).div_(width.clamp_min_(_TINY))
+    u = outer.mul_(ratio).addcmul_(share, _field(source_length))
+    v = y.mul_(ratio).mul_(_field(bones.side))
+    points = torch.addcmul(
+        _vector(_in_frame(bones.source[0], shape)),
+        u[..., None],
+        _vector(_scaled(source_along, shape)),
     )
-    return points, _coverage(distance, radius, bone.known)
+    points.addcmul_(v[..., None], _vector(_scaled(source_across, shape)))
+    return points, _coverage(distance, radius, bones.known)
 
 
 def _warp_head(
-    source: Body, target: Body, heads: Sequence[Heads], skeleton: Skeleton, grid: Tensor
+    source: Body,
+    target: Body,
+    heads: Sequence[Heads],
+    skeleton: Skeleton,
+    shape: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
     """Turn, mirror and scale the disk of a head as its joints are turned and mirrored."""
-    head = list(skeleton.head)
-    common = ((source.visible[:, head] > 0) & (target.visible[:, head] > 0)).float()
+    labelled = [take(body.visible, skeleton.head) > 0 for body in (source, target)]
+    common = (labelled[0] & labelled[1]).float()
     weight = torch.cat([common, torch.ones_like(common[:, :1])], dim=1)
     joints = [
-        _complex(torch.cat([body.keypoints[:, head], at.neck[:, None]], dim=1) - at.centre[:, None])
+        _complex(
+            torch.cat([take(body.keypoints, skeleton.head), at.neck[:, None]], dim=1)
+            - at.centre[:, None]
+        )
         for body, at in zip((source, target), heads, strict=True)
     ]
     turn, mirror = _turn(joints[1], joints[0], weight)
-    ratio = (source.radius / target.radius.clamp_min(_TINY))[:, None, None]
-    offset = _complex(grid - heads[1].centre[:, None, None])
-    distance = offset.abs() - END_RADIUS * target.radius[:, None, None]
-    offset = torch.where(mirror[:, None, None], offset.conj().resolve_conj(), offset)
-    moved = offset * turn[:, None, None] * ratio
-    points = torch.view_as_real(moved) + heads[0].centre[:, None, None]
+    turn = turn * (source.radius / target.radius.clamp_min(_TINY))
+    xs, ys = pixel_grid(shape, common.device)
+    x, y = xs - _field(heads[1].centre[:, 0]), ys - _field(heads[1].centre[:, 1])
+    distance = torch.hypot(x, y) - _field(END_RADIUS * target.radius)
+    y = torch.where(_field(mirror), -y, y)
+    real, imaginary = _field(turn.real), _field(turn.imag)
+    moved = torch.stack([x * real - y * imaginary, x * imaginary + y * real], dim=-1)
+    points = _vector(_in_frame(heads[0].centre, shape)) + _scaled(moved, shape)
     known = [at.labelled & at.shoulders for at in heads]
-    return points, _coverage(distance, target.radius, known[0] & known[1])
+    return points[:, None], _coverage(distance, target.radius, known[0] & known[1])[:, None]
 
 
 def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,18 +203,32 @@ def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tenso
     return best / best.abs(), mirror
 
 
-def _dot(grid: Tensor, origin: Tensor, axis: Tensor) -> Tensor:
-    """Coordinate along an axis (N, 2) of every pixel of a grid (H, W, 2): (N, H, W)."""
-    return (grid @ axis.T).permute(2, 0, 1) - (origin * axis).sum(dim=1)[:, None, None]
-
-
 def _between(ends: tuple[Tensor, Tensor], share: Tensor) -> Tensor:
-    return torch.lerp(ends[0][:, None, None], ends[1][:, None, None], share)
+    return torch.lerp(_field(ends[0]), _field(ends[1]), share)
 
 
 def _coverage(distance: Tensor, radius: Tensor, known: Tensor) -> Tensor:
-    edge = (_SOFTNESS * radius).clamp_min(0.5)[:, None, None]
-    return (0.5 - distance / (2 * edge)).clamp(0, 1) * known[:, None, None]
+    edge = _field((_SOFTNESS * radius).clamp_min(0.5))
+    return distance.div_(-2 * edge).add_(0.5).clamp_(0, 1).mul_(_field(known))
+
+
+def _field(values: Tensor) -> Tensor:
+    """(...,) as (..., 1, 1), to be combined with a field of pixels."""
+    return values[..., None, None]
+
+
+def _vector(values: Tensor) -> Tensor:
+    """(..., 2) as (..., 1, 1, 2)."""
+    return values[..., None, None, :]
+
+
+def _scaled(vectors: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Vectors (..., 2) in pixels as ``grid_sample`` has them."""
+    return vectors * constant([2 / max(1, n - 1) for n in reversed(shape)], vectors)
+
+
+def _in_frame(points: Tensor, shape: tuple[int, int]) -> Tensor:
+    return _scaled(points, shape) - 1
 
 
 def _complex(points: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pg2aug.models.bones import Body
+from pg2aug.models.constants import constant
 from pg2aug.models.hole_filling import push_pull
 from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, pose_mask
@@ -134,11 +135,12 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
 
         Returns:
             ``condition`` (N, 3, H, W) RGB in [-1, 1], ``pose`` (N, K, H, W) heatmaps, or with
-            ``coordinates`` (N, 2 K), see :class:`CoordinateEmbedding`, ``mask``
-            (N, 1, H, W) in {0, 1}, and ``target`` like ``condition`` where there is one.
+            ``coordinates`` (N, 2 K), see :class:`CoordinateEmbedding`; where there is a target,
+            ``target`` like ``condition`` and ``mask`` (N, 1, H, W) in {0, 1}.
             If ``aligned``: ``warp`` (N, 4, H, W), RGB in [-1, 1] times coverage, and coverage. If
-            ``matte``: ``core`` and ``support`` (N, 1, H, W) in [0, 1], where there is nothing but
-            the person and where it may be, and ``background`` (N, 3, H, W) where there is a target.
+            ``matte``: ``support`` (N, 1, H, W) in [0, 1], where the person may be; where there is a
+            target, ``core`` alike, where there is nothing but the person, and ``background``
+            (N, 3, H, W).
 
         Raises:
             ValueError: If the number of joints is not the skeleton's, or there is a pose ``via``
@@ -150,17 +152,15 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             self._check_self_pairs()
         shape = tuple(data['condition_image'].shape[-2:])
         joints = data['target_keypoints'], data['target_visible'], shape
-        batch = dict(
-            pose=self._pose(*joints),
-            mask=pose_mask(*joints, self.skeleton.limbs, self.skeleton.torso),
-        )
-        batch |= self._conditions(data)
+        batch = dict(pose=self._pose(*joints)) | self._conditions(data)
         if self.matte:
-            target = _body(data, 'target')
-            batch['core'] = self._alpha(target, shape, CORE_RADIUS, hands_and_feet=False)
-            batch['support'] = self._alpha(target, shape, SUPPORT_RADIUS, hands_and_feet=True)
+            batch['support'] = self._alpha(_body(data, 'target'), shape, SUPPORT_RADIUS, True)
         if 'target_image' in data:
             batch |= self._target(data, batch)
+            # Only losses and metrics want to know where the target's body is.
+            batch['mask'] = pose_mask(*joints, self.skeleton.limbs, self.skeleton.torso)
+            if self.matte:
+                batch['core'] = self._alpha(_body(data, 'target'), shape, CORE_RADIUS)
         return batch
 
     def _pose(self, keypoints: Tensor, visible: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -168,7 +168,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             return keypoint_heatmaps(
                 keypoints, visible, shape, self.heatmap_radius, self.heatmap_background
             )
-        shares = keypoints / keypoints.new_tensor([shape[1] - 1, shape[0] - 1])
+        shares = keypoints / constant([shape[1] - 1, shape[0] - 1], keypoints)
         return torch.where((visible > 0)[..., None], shares, -1.0).flatten(1).float()
 
     def _conditions(self, data: dict[str, Any]) -> dict[str, Tensor]:

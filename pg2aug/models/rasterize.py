@@ -145,7 +145,7 @@ def _in_parts(
     size = max(1, pixels // max(1, fields * shape[0] * shape[1]))
     if len(samples[0]) <= size:
         return function(*samples)
-    parts = zip(*(values.split(size) for values in samples), strict=True)
+    parts = zip(*(torch.split(values, size) for values in samples), strict=True)
     return torch.cat([function(*part) for part in parts])
 
 

@@ -183,7 +183,7 @@ def test_what_neither_side_shows_or_the_target_lacks_is_not_drawn(source, target
     _, coverage = warp(body(missing=source), body(ARMS_UP, missing=target))
     for joint in (LEFT_WRIST, RIGHT_WRIST):
         assert at(coverage, ARMS_UP[joint]) == 0
-        assert at(coverage, ARMS_UP[joint - 2]) == 1
+        assert at(coverage, ARMS_UP[joint - 2]) > 0.999
 
 
 @pytest.mark.parametrize('missing', [HEAD, TORSO[2:], TORSO[3:]], ids=str)
@@ -252,9 +252,11 @@ def test_a_batch_is_its_persons_one_by_one():
 def test_how_many_bones_are_done_at_once_changes_nothing(num_bones, monkeypatch):
     expected = warp(body(), body(ARMS_UP))
     module = sys.modules[limb_warp.__module__]
-    sizes, join = [], module.Bone.join
-    monkeypatch.setattr(module.Bone, 'join', lambda bones: sizes.append(len(bones)) or join(bones))
-    monkeypatch.setattr(module, '_PIXELS_AT_ONCE', num_bones * SHAPE[0] * SHAPE[1])
+    sizes, some = [], module._warp_some
+    monkeypatch.setattr(
+        module, '_warp_some', lambda b, *rest: sizes.append(b.known.shape[1]) or some(b, *rest)
+    )
+    monkeypatch.setitem(module._PIXELS_AT_ONCE, 'cpu', num_bones * SHAPE[0] * SHAPE[1])
     found = warp(body(), body(ARMS_UP))
     # Legs, torso and neck lie behind the head, arms before it.
     assert sizes == {1: [1] * 10, 3: [3, 3, 3, 1], 100: [6, 4]}[num_bones]

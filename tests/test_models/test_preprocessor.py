@@ -145,7 +145,7 @@ def test_in_synthesis_a_matte_needs_no_target_image():
     data = make_batch()
     del data['target_image']
     batch = PG2DataPreprocessor(COCO_METAINFO, matte=True, aligned=True)(data)
-    assert set(batch) == {'condition', 'pose', 'mask', 'warp', 'core', 'support'}
+    assert set(batch) == {'condition', 'pose', 'warp', 'support'}
 
 
 @pytest.mark.parametrize('black', [0.0, -1.0])
