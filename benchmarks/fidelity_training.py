@@ -72,10 +72,11 @@ def load_judge(checkpoint: Path, device: str) -> Any:
     return init_model(str(JUDGE_CONFIG), str(checkpoint), device=device)
 
 
-def train_generator(training: str, seed: int, split: Split, work_dir: Path, args: Any) -> Path:
-    """Train a generator with the project's own tool; returns its folder."""
+def train_generator(
+    training: str, seed: int, split: Split, work_dir: Path, size: Size, jobs: int
+) -> Path:
+    """Train a generator with the project's own tool, one of ``jobs``; returns its folder."""
     folder = work_dir / 'generators' / f'{training}_{seed}'
-    size = SIZES[args.size]
     total = size.stage1_iters + size.stage2_iters
     if not (folder / f'iter_{total}.pth').exists():
         dataset = 'train_dataloader.dataset'
@@ -99,7 +100,7 @@ def train_generator(training: str, seed: int, split: Split, work_dir: Path, args
         command = [sys.executable, str(ROOT / 'tools' / 'train_pg2.py'), str(config), '--amp']
         command += ['--work-dir', str(folder), '--resume', '--cfg-options']
         command += [f'{key}={_option(value)}' for key, value in options.items()]
-        threads = max(1, (os.cpu_count() or 1) // args.jobs)
+        threads = max(1, (os.cpu_count() or 1) // jobs)
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / 'output.log').open('a') as log:
             subprocess.run(

@@ -30,7 +30,7 @@ from fidelity_arms import (
     synthesize,
 )
 from fidelity_report import write_report
-from fidelity_training import SIZES, load_judge, train_generator, train_judge
+from fidelity_training import SIZES, Size, load_judge, train_generator, train_judge
 from fidelity_worlds import World, balance4view_world, figures_world
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,9 +58,9 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def run_seed(seed: int, world: World, judge: Any, args: Any, device: str) -> None:
+def run_seed(seed: int, world: World, judge: Any, args: Any, size: Size, device: str) -> None:
     """Judge all arms of a seed; one file of results each."""
-    size, skeleton = SIZES[args.size], world.skeleton
+    skeleton = world.skeleton
     results = args.work_dir / 'results' / str(seed)
     missing = [name for name in args.arms if not (results / f'{name}.npz').exists()]
     if not missing:
@@ -172,15 +172,17 @@ def main() -> None:
     jobs = [(training, seed) for seed in args.seeds for training in trainings]
     with ThreadPoolExecutor(args.jobs) as pool:
         started = [
-            pool.submit(train_generator, training, seed, world.train[seed], args.work_dir, args)
-            for training, seed in jobs
+            pool.submit(
+                train_generator, name, seed, world.train[seed], args.work_dir, size, args.jobs
+            )
+            for name, seed in jobs
         ]
         checkpoint = train_judge(world.judge, args.work_dir / 'judge', size)
         for future in started:
             future.result()
     judge = load_judge(checkpoint, device)
     for seed in args.seeds:
-        run_seed(seed, world, judge, args, device)
+        run_seed(seed, world, judge, args, size, device)
     if args.data == 'figures':
         # What a user has, who lets the estimator judge that he is about to improve.
         own = train_judge(world.train[args.seeds[0]], args.work_dir / 'own', size)
