@@ -118,7 +118,9 @@ class PoseIntegrationGenerator(nn.Module):
         for i, block in enumerate(self.decoder):
             x = block(concat_skip(x, skips.pop()))
             if i < len(self.ups):
-                x = self.ups[i](upsample(x))
+                # The paper's order is the other one: a convolution of 1x1 commutes with copying
+                # pixels, and here it has a quarter of them to do.
+                x = upsample(self.ups[i](x))
         out: Tensor = self.head(x)
         return out
 

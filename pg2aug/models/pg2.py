@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel, is_model_wrapper
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from pg2aug.models.assembly import coarse_image, judged_part, refined_image
@@ -159,8 +159,8 @@ class PG2(BaseModel):
     ) -> dict[str, Tensor]:
         """One iteration of the stage that the running iteration belongs to.
 
-        The discriminator step reuses the batch and the image of the generator step: one forward
-        pass of G1 and G2 an iteration.
+        The discriminator step reuses the batch, the image and the verdict on it of the generator
+        step: one forward pass of G1 and G2 an iteration, and of D one an image.
 
         Args:
             data: A batch of :class:`pg2aug.datasets.PersonPairDataset`.
@@ -202,28 +202,23 @@ class PG2(BaseModel):
             # The coarse image's loss beside the refined one's: stage II must not undo stage I.
             losses = dict(loss_g1=self._image_loss(coarse, batch))
 
-        wrapper = optim_wrapper[name]
-        # The bare module: a distributed wrapper would wait for gradients that D must not get here.
-        judge = _unwrap(self.discriminator).requires_grad_(False)
-        with wrapper.optim_context(getattr(self, name)):
+        generator, discriminator = getattr(self, name), self.discriminator
+        wrapper, wrapper_d = optim_wrapper[name], optim_wrapper['discriminator']
+        with wrapper.optim_context(generator), wrapper_d.optim_context(discriminator):
             if self.generator2 is None:
                 made = coarse = coarse_image(self.generator1, batch)
             else:
                 made = refined_image(self.generator2, coarse, batch['condition'])
-            fake = judged_part(made, coarse)
-            loss_adv = adversarial_loss(judge(fake, batch['condition']), real=True)
+            # One verdict on the fake serves both steps: D does not change before its own.
+            verdict = discriminator(judged_part(made, coarse), batch['condition'])
+            loss_adv = adversarial_loss(verdict, real=True)
             loss_l1 = self._image_loss(made, batch)
-            loss_generator = loss_adv + self.l1_weight * loss_l1
-        wrapper.update_params(loss_generator)
-        judge.requires_grad_(True)
+        _update(wrapper, generator, loss_adv + self.l1_weight * loss_l1, retain_graph=True)
 
-        wrapper = optim_wrapper['discriminator']
-        with wrapper.optim_context(self.discriminator):
+        with wrapper_d.optim_context(discriminator):
             real = judged_part(batch['target'], coarse.detach())
-            loss_d = _discriminator_loss(
-                self.discriminator, real, fake.detach(), batch['condition']
-            )
-        wrapper.update_params(loss_d)
+            loss_d = _discriminator_loss(discriminator, real, verdict, batch['condition'])
+        _update(wrapper_d, discriminator, loss_d)
         losses |= dict(loss_l1=loss_l1, loss_adv=loss_adv, loss_d=loss_d)
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -249,13 +244,26 @@ class PG2(BaseModel):
 
 
 def _discriminator_loss(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, condition: Tensor
+    discriminator: nn.Module, real: Tensor, verdict: Tensor, condition: Tensor
 ) -> Tensor:
     """Equation 2 of the paper; half of it for what is real and half for all fakes together."""
-    fakes = [fake] if _unwrap(discriminator).scheme == 'pairs' else [fake, condition]
     loss_real = adversarial_loss(discriminator(real, condition), real=True)
-    losses = [adversarial_loss(discriminator(f, condition), real=False) for f in fakes]
+    verdicts = [verdict]
+    if _unwrap(discriminator).scheme == 'triplet':
+        verdicts.append(discriminator(condition, condition))
+    losses = [adversarial_loss(logits, real=False) for logits in verdicts]
     return (loss_real + torch.stack(losses).mean()) / 2
+
+
+def _update(
+    wrapper: OptimWrapper, network: nn.Module, loss: Tensor, retain_graph: bool = False
+) -> None:
+    """``wrapper.update_params(loss)``, with gradients of this network's parameters alone."""
+    inputs = list(network.parameters())
+    wrapper.backward(wrapper.scale_loss(loss), inputs=inputs, retain_graph=retain_graph)
+    if wrapper.should_update():
+        wrapper.step()
+        wrapper.zero_grad()
 
 
 def _unwrap(module: nn.Module) -> nn.Module:

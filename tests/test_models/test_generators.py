@@ -70,6 +70,20 @@ def test_g1_has_a_relu_after_every_convolution_but_the_last_and_no_normalisation
             assert isinstance(after, nn.ReLU) == (layer is not generator.head)
 
 
+def test_g1_is_the_decoder_of_the_paper_though_it_enlarges_later():
+    """The paper's order: nearest-neighbour enlargement, then a 1x1 convolution and ReLU."""
+    torch.manual_seed(0)
+    g1 = PoseIntegrationGenerator((32, 64), 17, num_blocks=3, base_channels=4).double()
+    condition, pose = torch.randn(2, 3, 64, 32).double(), torch.rand(2, 17, 64, 32).double()
+    skips = g1.encoder(torch.cat([condition, pose], dim=1))
+    x = g1.expand(g1.squeeze(skips[-1]))
+    for i, block in enumerate(g1.decoder):
+        x = block(torch.cat([x, skips[-1 - i]], dim=1))
+        if i < len(g1.ups):
+            x = g1.ups[i](x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
+    torch.testing.assert_close(g1(condition, pose), g1.head(x))
+
+
 def test_g1_bottleneck_and_output_are_linear():
     torch.manual_seed(0)
     generator = PoseIntegrationGenerator((16, 32), 5, num_blocks=3, base_channels=4)
