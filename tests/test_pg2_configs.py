@@ -51,7 +51,7 @@ def test_the_paper_sizes_and_schedules(data, size, batch, iters, l1_weight, g1, 
     for system in SYSTEMS:
         cfg = load(system, data)
         assert cfg.train_dataloader.batch_size == batch
-        optimizer = dict(type='Adam', lr=2e-5, betas=(0.5, 0.999))
+        optimizer = dict(type='Adam', lr=2e-5, betas=(0.5, 0.999), fused=True)
         assert cfg.optim_wrapper.to_dict() == dict(
             constructor='pg2aug.PG2OptimWrapperConstructor',
             type='OptimWrapper',

@@ -15,10 +15,11 @@ model = dict(
     discriminator=dict(channels=(64, 128, 256, 512)),
     l1_weight=10)
 
+# One pass over the weights a step; on the CPU it needs torch 2.4.
 optim_wrapper = dict(
     constructor='pg2aug.PG2OptimWrapperConstructor',
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=2e-5, betas=(0.5, 0.999)))
+    optimizer=dict(type='Adam', lr=2e-5, betas=(0.5, 0.999), fused=True))
 
 train_dataloader = dict(
     persistent_workers=True,

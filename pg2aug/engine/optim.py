@@ -67,4 +67,17 @@ class PG2OptimWrapperConstructor:
             settings.merge_from_dict(self.overrides[name])
             constructor = DefaultOptimWrapperConstructor(settings.to_dict(), self.paramwise_cfg)
             wrappers[name] = constructor(getattr(model, name))
+            wrappers[name].optimizer.register_load_state_dict_post_hook(_match_layouts)
         return OptimWrapperDict(**wrappers)
+
+
+def _match_layouts(optimizer: torch.optim.Optimizer) -> None:
+    """Lay a loaded state out in memory as its parameters are.
+
+    Fused optimisers go through both from the first byte to the last, and on the CPU do not check.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                laid_out = torch.empty_like(parameter, dtype=value.dtype)
+                state[name] = laid_out.copy_(value)

@@ -1,8 +1,10 @@
 import pytest
 import torch
-from helpers import make_optim_wrapper, make_pg2
+from helpers import make_optim_wrapper, make_pg2, weights
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from torch import nn
+from training_helpers import ROOT
 
 from pg2aug.engine import AutocastOptimWrapper, PG2OptimWrapperConstructor
 
@@ -80,3 +82,38 @@ def test_autocast_is_found_by_name(kind):
     else:
         wrappers = PG2OptimWrapperConstructor(settings)(make_pg2())
         assert all(isinstance(wrapper, AutocastOptimWrapper) for wrapper in wrappers.values())
+
+
+def step(wrappers, model, seed):
+    """One step with the gradients of a seed."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.empty_like(parameter)
+        parameter.grad.copy_(torch.randn(parameter.shape, generator=generator))
+    for wrapper in wrappers.values():
+        wrapper.step()
+
+
+@pytest.mark.parametrize('layout', [torch.channels_last, torch.contiguous_format])
+def test_a_fused_step_is_the_plain_one_after_loading_any_memory_layout(layout):
+    """The configs fuse; a state that was saved of weights in another layout has to fit, too."""
+    trained = []
+    for fused in (False, True):
+        optimizer = dict(type='Adam', lr=1e-2, betas=(0.5, 0.999), fused=fused)
+        first, second = make_pg2().to(memory_format=layout), make_pg2()
+        wrappers = make_optim_wrapper(first, optimizer)
+        step(wrappers, first, seed=1)
+        second.load_state_dict(first.state_dict())
+        loaded = make_optim_wrapper(second, optimizer)
+        loaded.load_state_dict(wrappers.state_dict())
+        step(loaded, second, seed=2)
+        trained.append(weights(second))
+    for name, value in trained[0].items():
+        torch.testing.assert_close(trained[1][name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_the_configs_fuse_their_optimisers():
+    cfg = Config.fromfile(ROOT / 'configs/_base_/pg2.py')
+    cfg.optim_wrapper.pop('constructor')
+    wrappers = PG2OptimWrapperConstructor(cfg.optim_wrapper)(make_pg2())
+    assert all(w.optimizer.param_groups[0]['fused'] for w in wrappers.values())
