@@ -1,0 +1,73 @@
+"""Images a second of tools/synthesize.py, from reading the images to the written folder."""
+
+import contextlib
+import io
+import runpy
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speed_setup import ANN_FILE, IMAGES, LIMB_WARP, METAINFO, ROOT, crop_size, random_generator
+from speed_timing import alternate, ratio, remember, spread, timed
+
+BATCH_SIZES = (1, 16)
+
+
+@dataclass(frozen=True)
+class OfflineSize:
+    """How large the measurement is.
+
+    Attributes:
+        generators: Names of configs/pg2, and LIMB_WARP.
+        images: To be made.
+        rounds: Times that all take turns.
+    """
+
+    generators: tuple[str, ...]
+    images: int
+    rounds: int
+
+
+def arguments(generator: str, people: Path, size: OfflineSize, work_dir: Path) -> list[str]:
+    """Of the tool, but for the batch size and the folder."""
+    named = random_generator(generator, work_dir / 'generators')
+    if generator == LIMB_WARP:
+        made = ['--limb-warp', METAINFO['from_file'], '--size', *map(str, crop_size(generator))]
+    else:
+        made = ['--config', named['config'], '--checkpoint', named['checkpoint']]
+    annotations = str(people / ANN_FILE)
+    data = ['--ann-file', annotations, '--img-root', str(people / IMAGES)]
+    return [*made, *data, '--pose-bank', annotations, '--num', str(size.images), '--no-check']
+
+
+def measure_offline(
+    generator: str, people: Path, size: OfflineSize, work_dir: Path
+) -> dict[str, Any]:
+    """Images a second by batch size, and what batches bring over single images."""
+    main = runpy.run_path(str(ROOT / 'tools' / 'synthesize.py'))['main']
+    common = arguments(generator, people, size, work_dir)
+
+    def synthesize(batch_size: int) -> None:
+        with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(io.StringIO()):
+            options = [*common, '--batch-size', str(batch_size), '--out', out]
+            if main(options):
+                raise RuntimeError(f'tools/synthesize.py {" ".join(options)} failed')
+
+    calls = {str(n): (lambda n=n: timed(lambda: synthesize(n))) for n in BATCH_SIZES}
+    seconds = alternate(calls, size.rounds)
+    single, batched = seconds
+    rates = {batch: spread([size.images / s for s in taken]) for batch, taken in seconds.items()}
+    return {'images_per_second': rates, 'batch_speedup': ratio(seconds, single, batched)}
+
+
+def run_offline(size: OfflineSize, people: Path, work_dir: Path) -> dict[str, Any]:
+    """The part ``offline`` of speed.py: one process, in which everything is imported already."""
+    measured = {
+        name: remember(
+            work_dir / 'offline' / f'{name}.json',
+            lambda n=name: measure_offline(n, people, size, work_dir),
+        )
+        for name in size.generators
+    }
+    return {'offline': measured, 'offline_images': size.images, 'offline_ranks': 1}

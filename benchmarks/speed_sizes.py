@@ -1,0 +1,83 @@
+"""How large the measurements of speed.py are, on a CPU and on a GPU."""
+
+from dataclasses import dataclass
+
+from speed_growth import GrowthSize
+from speed_offline import OfflineSize
+from speed_quality import QualitySize
+from speed_setup import LIMB_WARP
+from speed_step import StepSize
+from speed_synthesizer import SynthesizerSize
+from speed_training import TrainingSize
+
+RECOMMENDED, DEMO = 'pg2-self_coco-128x96', 'pg2-self_figures-64x48'
+GENERATORS = (
+    RECOMMENDED,
+    'pg2-self-w64_coco-128x96',
+    'pg2-self_coco-256x192',
+    'pg2-self-w64_coco-256x192',
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of all parts, and of the people that they share: how many, in images of what size."""
+
+    people: int
+    image_size: tuple[int, int]
+    step: StepSize
+    synthesizer: SynthesizerSize
+    training: TrainingSize
+    offline: OfflineSize
+    growth: GrowthSize
+    quality: QualitySize
+
+
+SIZES = {
+    'cpu': Size(
+        people=20,
+        image_size=(288, 384),
+        step=StepSize(
+            {
+                'res18-small_128x96': (LIMB_WARP, DEMO),
+                'rtmpose-m_256x192': (RECOMMENDED,),
+            },
+            batch_size=16,
+            workers=1,
+            steps=2,
+            rounds=5,
+        ),
+        synthesizer=SynthesizerSize((RECOMMENDED, DEMO), 16, (96, 128), rounds=5, matmul=2048),
+        training=TrainingSize((RECOMMENDED, DEMO), rounds=5, workers=0),
+        offline=OfflineSize((RECOMMENDED,), images=24, rounds=3),
+        growth=GrowthSize(batch_size=4, rounds=3),
+        quality=QualitySize(
+            'cpu', ('w32_64x48', 'w16_64x48', 'w32_32x24'), (0,), batch_size=16, rounds=5
+        ),
+    ),
+    'gpu': Size(
+        people=40,
+        image_size=(480, 640),
+        step=StepSize(
+            {
+                'hrnet-w32_256x192': (*GENERATORS[1:], LIMB_WARP, RECOMMENDED),
+                'rtmpose-m_256x192': (*GENERATORS[1:], LIMB_WARP, RECOMMENDED),
+            },
+            batch_size=64,
+            workers=8,
+            steps=20,
+            rounds=5,
+        ),
+        synthesizer=SynthesizerSize(GENERATORS, 64, (192, 256), rounds=20, matmul=8192),
+        training=TrainingSize(GENERATORS, rounds=20, workers=4),
+        offline=OfflineSize((RECOMMENDED,), images=256, rounds=5),
+        growth=GrowthSize(batch_size=16, rounds=10),
+        quality=QualitySize(
+            'gpu',
+            ('w64_128x96', 'w32_128x96', 'w32_256x192', 'w64_256x192'),
+            (0, 1, 2),
+            batch_size=64,
+            rounds=20,
+        ),
+    ),
+}
