@@ -87,7 +87,7 @@ def make_figures(
     for person_id in range(first_person_id, first_person_id + num_people):
         for index in range(images_per_person):
             rng = figure_rng(seed, person_id, index)
-            family = _draw_family(rare_fraction, rng)
+            family = draw_family(rare_fraction, rng)
             figure = render_figure(person_id, family, size, rng, identity_seed=seed)
             file_name = f'{person_id:06d}_{index:03d}.jpg'
             _write_image(image_dir / file_name, figure)
@@ -96,7 +96,7 @@ def make_figures(
                 {'id': identifier, 'file_name': file_name, 'width': size[0], 'height': size[1]}
                 | {'license': 1}
             )
-            annotations.append(_annotation(identifier, figure))
+            annotations.append(figure_annotation(identifier, figure))
     content = _header(seed) | {'images': images, 'annotations': annotations}
     annotation_file.write_text(json.dumps(content))
     return annotation_file
@@ -117,7 +117,8 @@ def _check_numbers(
         raise ValueError(f'rare_fraction must be in [0, 1], got {rare_fraction}')
 
 
-def _draw_family(rare_fraction: float, rng: np.random.Generator) -> str:
+def draw_family(rare_fraction: float, rng: np.random.Generator) -> str:
+    """The first thing that :func:`make_figures` draws for an image: a pose family."""
     families = RARE_FAMILIES if rng.random() < rare_fraction else COMMON_FAMILIES
     return families[rng.integers(len(families))]
 
@@ -129,7 +130,8 @@ def _write_image(path: Path, figure: Figure) -> None:
     path.write_bytes(data.tobytes())
 
 
-def _annotation(identifier: int, figure: Figure) -> dict[str, Any]:
+def figure_annotation(identifier: int, figure: Figure) -> dict[str, Any]:
+    """A figure as the COCO annotation ``identifier`` of the image ``identifier``."""
     visible = figure.visible
     triples = np.concatenate((figure.keypoints, visible[:, None]), axis=1, dtype=np.float64)
     triples[visible == 0] = 0  # COCO's way to write an unlabelled joint

@@ -1,7 +1,12 @@
 """Procedural people: rendered figures with identities, poses, true keypoints and true masks."""
 
 from pg2aug.datasets.figure_body import JOINT_NAMES
-from pg2aug.datasets.figure_files import figure_rng, make_figures
+from pg2aug.datasets.figure_files import (
+    draw_family,
+    figure_annotation,
+    figure_rng,
+    make_figures,
+)
 from pg2aug.datasets.figure_poses import COMMON_FAMILIES, RARE_FAMILIES, Pose, sample_pose
 from pg2aug.datasets.figure_render import Figure, render_figure
 
@@ -11,6 +16,8 @@ __all__ = [
     'RARE_FAMILIES',
     'Figure',
     'Pose',
+    'draw_family',
+    'figure_annotation',
     'figure_rng',
     'make_figures',
     'render_figure',

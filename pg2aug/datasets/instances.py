@@ -67,6 +67,9 @@ class Instances:
         identities: Identities, in order of appearance.
         sizes: Number of members of each.
         indices: (M,) int64, the dataset's index of each member.
+        ids: Annotation id of each member.
+        keypoints: (M, K, 2) of each member, in image pixels.
+        visible: (M, K), greater than 0 where labelled.
         dropped: What is left out and why, in words.
         image_names: File name of the image of each of the dataset's instances, usable or not.
     """
@@ -74,6 +77,9 @@ class Instances:
     identities: list[Identity]
     sizes: list[int]
     indices: NDArray[np.int64]
+    ids: list[Any]
+    keypoints: NDArray[np.floating[Any]]
+    visible: NDArray[np.floating[Any]]
     dropped: str
     image_names: list[str]
 
@@ -100,9 +106,10 @@ def find_instances(
     groups: dict[Identity, list[int]] = {}
     dropped: Counter[str] = Counter()
     keys: set[str] = set()
-    image_names = []
+    image_names, labels = [], []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
+        labels.append((info['id'], info['keypoints'][0], info['keypoints_visible'][0]))
         image_names.append(image_name(dataset, info))
         keys.update(info.get('raw_ann_info', info))
         identity = rule.identity(info, dataset.ann_file)
@@ -127,10 +134,15 @@ def find_instances(
             raise ValueError(f'no instance is usable in {where}: set min_visible lower')
         identified = dropped[f'without {rule.key!r}'] < len(dataset)
         raise ValueError(_nobody_message(where, rule.key, sorted(keys), identified))
+    indices = [index for group in kept.values() for index in group]
+    ids, keypoints, visible = zip(*(labels[index] for index in indices), strict=True)
     return Instances(
         list(kept),
         [len(group) for group in kept.values()],
-        np.array([index for group in kept.values() for index in group], dtype=np.int64),
+        np.array(indices, dtype=np.int64),
+        list(ids),
+        np.stack(keypoints),
+        np.stack(visible),
         reasons,
         image_names,
     )

@@ -1,7 +1,7 @@
 """One person in two poses, from any MMPose dataset with an identity per instance."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from logging import INFO
 from typing import Any, Literal
 
@@ -11,19 +11,14 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from pg2aug.datasets.crop import (
-    crop_matrix,
-    crop_person,
-    flip_crop,
-    inside_crop,
-    transform_keypoints,
-)
+from pg2aug.datasets.crop import flip_crop, inside_crop
 from pg2aug.datasets.instances import IdentityRule, Instances, find_instances
 from pg2aug.datasets.pairing import OrderedPairs, RepeatedInstances, sample_pair_indices
 from pg2aug.datasets.pairs_file import read_pairs
-from pg2aug.datasets.source import build_topdown_dataset, load_image, person_bbox
+from pg2aug.datasets.person_crops import PersonCrop, PersonCrops
+from pg2aug.datasets.source import build_topdown_dataset
 from pg2aug.datasets.via_poses import ViaPoses
-from pg2aug.poses import PoseBank, Skeleton, check_same_joints, person_limb_radius
+from pg2aug.poses import PoseBank, Skeleton, check_same_joints
 from pg2aug.registry import DATASETS
 
 
@@ -72,13 +67,17 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             ``data_root`` of ``dataset``, as its ``ann_file`` is. Pairs with an unusable instance
             are left out and counted. Both images must show the same person, which is not checked
             where no annotation has an identity.
+        cache_mb: Memory in MB (2**20 bytes) for crops that are kept once they were made, so that an
+            image is read and decoded once; 0 keeps none. Data loader workers that are forked share
+            it. Where it does not hold all persons, the crops of the others are made each time.
 
     Raises:
         FileNotFoundError: If the annotation file, the folder of images or the file ``pairs`` does
             not exist.
+        MemoryError: If the memory for crops cannot be reserved.
         ValueError: If the config is no top-down MMPose dataset, an identity is neither an integer
-            nor a string, there is no pair, ``num_pairs`` exceeds their number, or a line of
-            ``pairs`` is not two names of images of one and the same person.
+            nor a string, there is no pair, ``num_pairs`` exceeds their number, a line of ``pairs``
+            is not two names of images of one and the same person, or ``cache_mb`` is negative.
     """
 
     def __init__(
@@ -96,6 +95,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         pose_bank: str | None = None,
         backend_args: dict[str, Any] | None = None,
         pairs: str | None = None,
+        cache_mb: float = 1024,
     ) -> None:
         if pairing not in ('identity', 'self'):
             raise ValueError(f"pairing must be 'identity' or 'self', got {pairing!r}")
@@ -103,12 +103,13 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             raise ValueError("pose_bank is for pairing='self' only")
         if pairs is not None and pairing == 'self':
             raise ValueError("pairs is for pairing='identity' only: a self-pair is of one image")
+        if cache_mb < 0:
+            raise ValueError(f'cache_mb must be at least 0, got {cache_mb}')
         self.pairing = pairing
         self.dataset = build_topdown_dataset(dataset, backend_args)
         self.size = (int(size[0]), int(size[1]))
         self.padding = padding
         self.flip = flip
-        self.backend_args = backend_args
         self.skeleton = Skeleton.from_metainfo(self.dataset.metainfo)
 
         rule = IdentityRule(None if pairing == 'self' else identity_key, identity_within_folder)
@@ -116,7 +117,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             rule = IdentityRule(None)
         least = 2 if pairing == 'identity' and pairs is None else 1
         instances = find_instances(self.dataset, rule, min_visible, least)
-        self._identities, self._members = instances.identities, instances.indices
+        self._identities, self._ids = instances.identities, instances.ids
+        self._keypoints, self._visible = instances.keypoints, instances.visible
         self._identity_of = instances.identity_of
         self._pairs: Sequence[tuple[int, int]] = OrderedPairs(instances.sizes)
         self._via: ViaPoses | None = None
@@ -124,12 +126,21 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         if pairing == 'self':
             bank = self._load_bank(pose_bank, seed)
             self._via = ViaPoses(bank, self.skeleton, self.size, padding, seed)
-            self._pairs = RepeatedInstances(len(self._members), len(bank))
+            self._pairs = RepeatedInstances(len(self._ids), len(bank))
         elif pairs is not None:
             path = os.path.join(self.dataset.data_root or '', pairs)
             self._pairs, omitted = self._listed_pairs(path, instances, rule.key is not None)
             dropped += f'; {omitted}'
-        num_images = len({instances.image_names[index] for index in self._members})
+        self._crops = PersonCrops(
+            self.dataset,
+            instances.indices,
+            self.size,
+            padding,
+            self.skeleton,
+            backend_args,
+            int(cache_mb * 2**20),
+        )
+        num_images = len({instances.image_names[index] for index in instances.indices})
         self._log_summary(num_images, dropped)
         self._chosen: NDArray[np.int64] | None = None
         if num_pairs is not None:
@@ -156,18 +167,18 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         item: dict[str, Any] = {'person_id': self._identities[self._identity_of[pair[0]]]}
         via, mirrored = self._draw_via(rank, pair[0])
         item.update(via)
+        crops = {member: self._crops[member] for member in dict.fromkeys(pair)}
         for role, member in zip(('condition', 'target'), pair, strict=True):
-            info = self.dataset.get_data_info(int(self._members[member]))
             flip = bool(flipped) != (mirrored and role == 'condition')
-            item.update({f'{role}_{name}': value for name, value in self._crop(info, flip).items()})
-            item[f'{role}_id'] = info['id']
+            tensors = self._to_tensors(crops[member], flip)
+            item.update({f'{role}_{name}': value for name, value in tensors.items()})
+            item[f'{role}_id'] = self._ids[member]
         return item
 
     def _draw_via(self, rank: int, member: int) -> tuple[dict[str, torch.Tensor], bool]:
         if self._via is None:
             return {}, False
-        info = self.dataset.get_data_info(int(self._members[member]))
-        *via, mirrored = self._via.draw(rank, info['keypoints'][0], info['keypoints_visible'][0])
+        *via, mirrored = self._via.draw(rank, self._keypoints[member], self._visible[member])
         names = ('via_keypoints', 'via_visible', 'via_radius')
         return {n: torch.as_tensor(value) for n, value in zip(names, via, strict=True)}, mirrored
 
@@ -176,23 +187,14 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             bank = PoseBank.load(pose_bank)
             check_same_joints(self.skeleton, bank.skeleton, f'pose_bank {pose_bank!r}')
             return bank
-        infos = [self.dataset.get_data_info(int(index)) for index in self._members]
-        keypoints = np.concatenate([info['keypoints'] for info in infos])
-        visible = np.concatenate([info['keypoints_visible'] for info in infos])
-        return PoseBank.from_poses(keypoints, visible, self.skeleton, seed=seed)
+        return PoseBank.from_poses(self._keypoints, self._visible, self.skeleton, seed=seed)
 
     @property
     def _num_unflipped(self) -> int:
         return len(self._pairs) if self._chosen is None else len(self._chosen)
 
-    def _crop(self, info: Mapping[str, Any], flipped: bool) -> dict[str, torch.Tensor]:
-        image = load_image(info['img_path'], self.backend_args)
-        bbox = person_bbox(info, (image.shape[1], image.shape[0]))
-        matrix = crop_matrix(bbox, self.size, self.padding)
-        image = crop_person(image, matrix, self.size)
-        keypoints = transform_keypoints(info['keypoints'][0], matrix)
-        visible = np.asarray(info['keypoints_visible'][0], dtype=np.float32)
-        radius = person_limb_radius(keypoints, visible, self.skeleton.limbs)
+    def _to_tensors(self, crop: PersonCrop, flipped: bool) -> dict[str, torch.Tensor]:
+        image, keypoints, visible, radius = crop
         if flipped:
             flip_indices = self.skeleton.flip_indices
             image, keypoints, visible = flip_crop(image, keypoints, visible, flip_indices)
@@ -207,8 +209,9 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
     def _log_summary(self, num_images: int, dropped: str) -> None:
         print_log(
             f'PersonPairDataset ({self.dataset.ann_file}): {num_images} images, '
-            f'{len(self._identities)} identities, {len(self._members)} usable instances, '
-            f'{len(self._pairs)} pairs; instances dropped: {dropped}',
+            f'{len(self._identities)} identities, {len(self._ids)} usable instances, '
+            f'{len(self._pairs)} pairs; instances dropped: {dropped}; crops of '
+            f'{self._crops.num_kept} instances are kept in memory',
             logger='current',
             level=INFO,
         )

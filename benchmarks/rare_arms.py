@@ -1,0 +1,136 @@
+"""The arms of rare_pose.py: what each adds to an MMPose config."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mmengine.config import Config
+from rare_worlds import World
+
+METAINFO = dict(from_file='configs/_base_/datasets/coco.py')
+MAX_VIEW_CHANGE = 120
+OVERSAMPLED = 20_000
+"""Images drawn for the second source of a mix; far more than a training uses twice."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to train.
+
+    Attributes:
+        title: For people.
+        rotation: Whether images are rotated up to 180 degrees, not MMPose's 80.
+        extra: What a share of every batch is taken from, beside the training set.
+        generator: What synthesises: 'self' (recommended), 'paper', 'warp' (no learning), or None.
+        alpha: Of the bank's weights; 0 draws all its poses alike.
+        check: Config of the label check.
+    """
+
+    title: str
+    rotation: bool = False
+    extra: Literal['oversampled', 'render', 'offline'] | None = None
+    generator: Literal['self', 'paper', 'warp'] | None = None
+    alpha: float = 2.0
+    check: dict[str, Any] | None = None
+
+
+APPEARANCE = dict(type='AppearanceCheck')
+ARMS = {
+    'baseline': Arm('usual augmentation'),
+    'rotation': Arm('rotation up to 180', rotation=True),
+    'oversampling': Arm('oversampling', extra='oversampled'),
+    'rotation_oversampling': Arm('rotation, oversampling', rotation=True, extra='oversampled'),
+    'pg2_uniform': Arm('PG2, uniform targets', generator='paper', alpha=0, check=APPEARANCE),
+    'pg2_rare': Arm('PG2, rare targets', generator='paper', check=APPEARANCE),
+    'pg2': Arm('PG2Augment', generator='self', check=APPEARANCE),
+    'pg2_rotation': Arm('PG2Augment, rotation', rotation=True, generator='self', check=APPEARANCE),
+    'pg2_rotation_oversampling': Arm(
+        'PG2Augment, rotation, oversampling',
+        rotation=True,
+        extra='oversampled',
+        generator='self',
+        check=APPEARANCE,
+    ),
+    'limb_warp': Arm('limb warp', generator='warp', check=APPEARANCE),
+    'limb_warp_rotation': Arm(
+        'limb warp, rotation', rotation=True, generator='warp', check=APPEARANCE
+    ),
+    'pg2_unchecked': Arm('PG2Augment, no check', generator='self'),
+    'pg2_own_check': Arm(
+        'PG2Augment, checked by the estimator', generator='self', check=dict(type='EstimatorCheck')
+    ),
+    'pg2_offline': Arm('expanded offline', extra='offline'),
+    'render': Arm('true render', extra='render'),
+    'render_rotation': Arm('true render, rotation', rotation=True, extra='render'),
+}
+
+
+def arm_config(
+    arm: Arm, base: Config, world: World, share: float, generator: dict[str, Any] | None, extra: Any
+) -> Config:
+    """An MMPose config that trains an arm.
+
+    Args:
+        arm: The arm.
+        base: Config of the baseline, its data set being the training set.
+        world: The training set and its poses.
+        share: Of synthesised or extra samples.
+        generator: Argument of PG2Augment.
+        extra: Changes to the data set's config that make it the extra one.
+    """
+    cfg = copy.deepcopy(base)
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    if arm.rotation:
+        transform = next(t for t in pipeline if t.type == 'RandomBBoxTransform')
+        transform.rotate_factor = 180.0
+    if arm.generator is not None:
+        augment = dict(
+            type='PG2Augment',
+            generator=generator,
+            pose_bank=str(world.bank(arm.alpha)),
+            max_view_change=MAX_VIEW_CHANGE,
+            prob=share,
+            check=arm.check,
+        )
+        pipeline.insert(1, augment)
+        cfg.custom_hooks = [dict(type='PG2Hook')]
+    if extra is not None:
+        _mix(cfg, extra, share)
+    return cfg
+
+
+def _mix(cfg: Config, extra: dict[str, Any], share: float) -> None:
+    """Take a share of every batch from a second data set, by MMPose's own means."""
+    loader = cfg.train_dataloader
+    second = Config(loader.dataset.to_dict())
+    second.merge_from_dict(extra)
+    loader.dataset = dict(
+        type='CombinedDataset',
+        metainfo=METAINFO,
+        datasets=[loader.dataset, second.to_dict()],
+        pipeline=[],
+    )
+    loader.sampler = dict(
+        type='MultiSourceSampler',
+        batch_size=loader.batch_size,
+        source_ratio=[1 - share, share],
+        seed=cfg.randomness.seed,
+    )
+
+
+def extra_source(arm: Arm, world: World, offline: Path | None, renders: int) -> Any:
+    """What makes the training set's config that of an arm's second source; None without one."""
+    if arm.extra == 'oversampled':
+        return dict(indices=world.oversampled(OVERSAMPLED))
+    if arm.extra == 'render':
+        path = world.render(renders)
+        return {'ann_file': path.name, 'data_prefix.img': 'images/render/'}
+    if arm.extra == 'offline':
+        root = f'{offline}/'
+        return {
+            'data_root': root,
+            'ann_file': 'person_keypoints.json',
+            'data_prefix.img': 'images/',
+        }
+    return None

@@ -1,0 +1,103 @@
+"""Does PG2Augment make a pose estimator better at rare poses?
+
+Usage: python benchmarks/rare_pose.py [--size cpu|gpu] [--regimes ...] [--arms ...] [--seeds ...]
+
+Trains and tests MMPose estimators on procedural people. Every run's result is appended to a file as
+it comes; runs that are in it are not run again, so that an interrupted experiment is simply started
+again.
+"""
+
+import argparse
+import json
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from rare_arms import ARMS
+from rare_runs import SIZES, Setting, run
+from rare_worlds import ROOT
+
+REGIMES = {'external_bank': 0.0, 'few_rare': 0.025}
+DECIDING = {
+    'external_bank': ('rotation', 'oversampling', 'rotation_oversampling', 'pg2', 'pg2_rotation',
+                      'limb_warp', 'limb_warp_rotation', 'render', 'render_rotation'),
+    'few_rare': ('rotation', 'rotation_oversampling', 'pg2', 'pg2_rotation_oversampling',
+                 'limb_warp', 'render'),
+}  # fmt: skip
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--size', choices=SIZES, default='cpu')
+    parser.add_argument('--regimes', nargs='+', choices=REGIMES, default=list(REGIMES))
+    parser.add_argument('--arms', nargs='+', choices=ARMS)
+    parser.add_argument('--seeds', type=int, nargs='+')
+    parser.add_argument('--iterations', type=int)
+    parser.add_argument('--images', type=int)
+    parser.add_argument('--share', type=float, default=0.3)
+    parser.add_argument('--jobs', type=int, default=2, help='runs at a time')
+    parser.add_argument('--work-dir', type=Path)
+    parser.add_argument('--runs', type=Path, help='file of results, one line each')
+    args = parser.parse_args()
+    args.work_dir = (args.work_dir or ROOT / 'work_dirs' / f'rare_pose_{args.size}').resolve()
+    args.runs = args.runs or args.work_dir / 'runs.jsonl'
+    return args
+
+
+def settings(args: argparse.Namespace) -> list[Setting]:
+    """The runs that are asked for, in the order in which they are wanted."""
+    size = SIZES[args.size]
+    return [
+        Setting(
+            regime,
+            arm,
+            seed,
+            args.images or size.images,
+            REGIMES[regime],
+            args.share,
+            args.iterations or size.iterations,
+        )
+        for regime in args.regimes
+        for seed in args.seeds or range(5)
+        for arm in args.arms or DECIDING[regime]
+    ]
+
+
+def done(path: Path) -> set[Setting]:
+    """The runs whose results are there."""
+    if not path.exists():
+        return set()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    names = list(Setting.__dataclass_fields__)
+    return {Setting(*(line[name] for name in names)) for line in lines}
+
+
+def main() -> None:
+    """Run what is missing."""
+    args = parse_args()
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    there = done(args.runs)
+    missing = [setting for setting in settings(args) if setting not in there]
+    print(f'{len(missing)} runs to do')
+    pool = ProcessPoolExecutor(args.jobs, get_context('spawn'), max_tasks_per_child=1)
+    with pool:
+        waiting: dict[Any, Setting] = {
+            pool.submit(run, setting, SIZES[args.size], args.work_dir): setting
+            for setting in missing
+        }
+        while waiting:
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                setting = waiting.pop(future)
+                result = future.result()
+                with args.runs.open('a') as file:
+                    file.write(json.dumps(result) + '\n')
+                shown = {k: result[k] for k in ('rare', 'common', 'rarest', 'accepted', 'seconds')}
+                print(asdict(setting), shown, flush=True)
+
+
+if __name__ == '__main__':
+    main()

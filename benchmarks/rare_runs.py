@@ -1,0 +1,256 @@
+"""One run of rare_pose.py: data, generator, training and test, through the product's own ways."""
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rare_arms import ARMS, METAINFO, arm_config, extra_source
+from rare_worlds import ROOT, TestSet, World, locked, run_tool
+
+PCK_THRESHOLD = 0.1
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the experiment is.
+
+    Attributes:
+        config: The estimator's, in benchmarks/configs.
+        image: (width, height) of the images.
+        images: Training images.
+        iterations: Of the estimator, of 32 samples each (the config's batch on a GPU).
+        crop: (width, height) of the generator's crops.
+        base_channels: Of the generator.
+        num_blocks: Of the generator.
+        pg2_batch: Samples of an iteration of the generator's training.
+        stage1_iters: Iterations of its first stage.
+        stage2_iters: Iterations of its second stage.
+        renders: True renders to mix in.
+        offline: Images to expand the training set by.
+    """
+
+    config: str
+    image: tuple[int, int]
+    images: int
+    iterations: int
+    crop: tuple[int, int]
+    base_channels: int
+    num_blocks: int
+    pg2_batch: int
+    stage1_iters: int
+    stage2_iters: int
+    renders: int
+    offline: int
+
+
+SIZES = {
+    'cpu': Size(
+        'rare_pose_figures-128x96.py',
+        (128, 128), 600, 800, (48, 64), 32, 4, 16, 1000, 50, 3000, 1800,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run is of; see :class:`rare_worlds.World`.
+
+    Attributes:
+        regime: 'external_bank' or 'few_rare'.
+        arm: Name of the arm.
+        seed: Of people, generator and estimator.
+        images: Training images.
+        rare_share: Share of them in rare poses.
+        share: Share of synthesised, rendered or oversampled samples.
+        iterations: Of the estimator.
+    """
+
+    regime: str
+    arm: str
+    seed: int
+    images: int
+    rare_share: float
+    share: float
+    iterations: int
+
+    @property
+    def name(self) -> str:
+        """Of the run's folder."""
+        return '_'.join(f'{value:g}' if isinstance(value, float) else str(value)
+                        for value in asdict(self).values())  # fmt: skip
+
+
+def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
+    """Train and test an arm; what came out, ready to be written as json."""
+    import pg2aug  # noqa: F401  (what lets MMPose's models import with mmcv-lite)
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+    started = time.monotonic()
+    folder = work_dir / 'runs' / setting.name
+    world = World(
+        work_dir
+        / 'worlds'
+        / f'{setting.regime}_{setting.images}_{setting.rare_share:g}_{setting.seed}',
+        setting.seed,
+        setting.images,
+        setting.rare_share,
+        setting.regime == 'external_bank',
+        size.image,
+    )
+    arm = ARMS[setting.arm]
+    with locked(world.folder):
+        test = world.test()
+        base = _base_config(setting, size, world, test, folder)
+        generator = _generator(arm.generator or ('self' if arm.extra == 'offline' else None),
+                               world, size)  # fmt: skip
+        offline = _offline(world, generator, size) if arm.extra == 'offline' else None
+        extra = extra_source(arm, world, offline, size.renders)
+    cfg = arm_config(arm, base, world, setting.share, generator, extra)
+    trained = time.monotonic()
+    runner = Runner.from_cfg(Config(cfg.to_dict()))
+    runner.train()
+    seconds = time.monotonic() - trained
+    runner.test()
+    scores = _scores(folder / 'predictions.pkl', test, runner.test_dataloader.dataset.metainfo)
+    return {
+        **asdict(setting),
+        **scores,
+        'accepted': _accepted(runner),
+        'seconds': {'training': round(seconds), 'all': round(time.monotonic() - started)},
+        'commit': _commit(),
+    }
+
+
+def _base_config(setting: Setting, size: Size, world: World, test: TestSet, folder: Path) -> Any:
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(ROOT / 'benchmarks' / 'configs' / size.config)
+    train = world.train()
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(folder),
+            'randomness.seed': setting.seed,
+            'train_dataloader.dataset.data_root': f'{train.parent}/',
+            'train_dataloader.dataset.ann_file': train.name,
+            'test_dataloader.dataset.data_root': f'{test.path.parent}/',
+            'test_dataloader.dataset.ann_file': test.path.name,
+            'test_evaluator.out_file_path': str(folder / 'predictions.pkl'),
+            'train_cfg.max_iters': setting.iterations,
+            'param_scheduler.0.T_max': setting.iterations,
+            'default_hooks.checkpoint.interval': setting.iterations,
+        }
+    )
+    return cfg
+
+
+def _generator(name: str | None, world: World, size: Size) -> dict[str, Any] | None:
+    """Argument of PG2Augment: a generator trained on the training set, or none."""
+    if name is None:
+        return None
+    if name == 'warp':
+        return dict(type='LimbWarpGenerator', metainfo=METAINFO, size=size.crop)
+    config = {'self': 'pg2-self', 'paper': 'pg2'}[name] + '_figures-64x48.py'
+    folder = world.folder / f'generator_{name}'
+    checkpoint = folder / f'iter_{size.stage1_iters + size.stage2_iters}.pth'
+    if not checkpoint.exists():
+        _train_generator(config, folder, world, size)
+    return dict(config=str(folder / config), checkpoint=str(checkpoint))
+
+
+def _train_generator(config: str, folder: Path, world: World, size: Size) -> None:
+    train = world.train()
+    data = {'data_root': f'{train.parent}/', 'ann_file': train.name}
+    options = {
+        'stage1_iters': size.stage1_iters,
+        'stage2_iters': size.stage2_iters,
+        'randomness.seed': world.seed,
+        'model.size': size.crop,
+        'model.generator1.base_channels': size.base_channels,
+        'model.generator2.base_channels': size.base_channels,
+        'model.generator1.num_blocks': size.num_blocks,
+        'model.generator2.num_blocks': size.num_blocks - 2,
+        'train_dataloader.batch_size': size.pg2_batch,
+        'train_dataloader.dataset.size': size.crop,
+        'custom_hooks.0.dataset.size': size.crop,
+        'custom_hooks.0.dataset.dataset.data_prefix.img': 'images/train/',
+        **{f'train_dataloader.dataset.dataset.{key}': value for key, value in data.items()},
+        **{f'custom_hooks.0.dataset.dataset.{key}': value for key, value in data.items()},
+    }
+    if config.startswith('pg2-self'):
+        # The poses that people are sent through are those that they will be put into.
+        options['train_dataloader.dataset.pose_bank'] = world.bank()
+    folder.mkdir(parents=True, exist_ok=True)
+    run_tool(
+        ['train_pg2.py', ROOT / 'configs' / 'pg2' / config, '--amp', '--resume']
+        + ['--work-dir', folder, '--cfg-options']
+        + [f'{key}={_option(value)}' for key, value in options.items()],
+        folder / 'output.log',
+    )
+
+
+def _offline(world: World, generator: dict[str, Any] | None, size: Size) -> Path:
+    """The training set, expanded by tools/synthesize.py."""
+    folder = world.folder / 'offline'
+    if not (folder / 'person_keypoints.json').exists():
+        train = world.train()
+        run_tool(
+            ['synthesize.py', '--config', generator['config']]
+            + ['--checkpoint', generator['checkpoint'], '--ann-file', train]
+            + ['--img-root', train.parent / 'images' / 'train', '--pose-bank', world.bank()]
+            + ['--num', size.offline, '--seed', world.seed, '--max-view-change', 120]
+            + ['--out', folder]
+        )
+    return folder
+
+
+def _option(value: Any) -> str:
+    return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _scores(path: Path, test: TestSet, metainfo: dict[str, Any]) -> dict[str, Any]:
+    """AP and PCK of each subset of the test set, by MMPose's own metrics."""
+    from mmengine.evaluator import Evaluator
+    from mmengine.fileio import load
+    from mmpose.evaluation.metrics import CocoMetric, PCKAccuracy
+
+    samples = load(path)
+    scores = {}
+    for name, ids in test.subsets().items():
+        content = test.content
+        chosen = [a for a in content['annotations'] if a['id'] in ids]
+        images = {a['image_id'] for a in chosen}
+        ann_file = path.with_name(f'{name}.json')
+        part = content | {
+            'annotations': chosen,
+            'images': [image for image in content['images'] if image['id'] in images],
+        }
+        ann_file.write_text(json.dumps(part))
+        evaluator = Evaluator(
+            [PCKAccuracy(thr=PCK_THRESHOLD, prefix='pck'), CocoMetric(str(ann_file))]
+        )
+        evaluator.dataset_meta = metainfo
+        found = evaluator.offline_evaluate([s for s in samples if s['id'] in ids])
+        ann_file.unlink()
+        scores[name] = {'ap': found['coco/AP'], 'pck': found['pck/PCK']}
+    families = {name: scores.pop(name) for name in list(scores)
+                if name not in ('rare', 'common', 'rarest')}  # fmt: skip
+    return {**scores, 'families': families}
+
+
+def _accepted(runner: Any) -> float | None:
+    """Mean share of synthesised persons that the label check accepted; None without synthesis."""
+    shares = runner.message_hub.log_scalars.get('train/pg2/persons')
+    return None if shares is None else float(shares.mean())
+
+
+def _commit() -> str:
+    command = ['git', '-C', str(ROOT), 'rev-parse', '--short', 'HEAD']
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')

@@ -1,0 +1,263 @@
+"""What rare_pose.py trains and tests on: people, pose banks, and the true render of their poses."""
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pg2aug.datasets.figures import (
+    RARE_FAMILIES,
+    draw_family,
+    figure_annotation,
+    figure_rng,
+    make_figures,
+    render_figure,
+    sample_pose,
+)
+from pg2aug.poses import PoseBank, Skeleton
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES_PER_PERSON = 3
+PEOPLE_PER_SEED, FIRST_OF_BANK, FIRST_OF_TEST = 100_000, 50_000_000, 90_000_000
+BANK_PEOPLE, BANK_IMAGES, BANK_RARE_SHARE = 500, 4, 0.5
+TEST_PEOPLE, TEST_IMAGES, TEST_RARE_SHARE = 100, 10, 0.5
+RARER_THAN = 0.9
+
+
+@dataclass(frozen=True)
+class World:
+    """A training set, and the poses that there are for it.
+
+    Attributes:
+        folder: Where all of it is, made when it is first asked for.
+        seed: Of the people.
+        images: Training images, three of each person.
+        rare_share: Share of them in which the pose is a rare one.
+        external: Whether the poses come from other people, of whom there are no images. Otherwise
+            they are those of the training set.
+        size: (width, height) of the images.
+    """
+
+    folder: Path
+    seed: int
+    images: int
+    rare_share: float
+    external: bool
+    size: tuple[int, int]
+
+    @property
+    def first_person(self) -> int:
+        """Number of the first person of the training set."""
+        return self.seed * PEOPLE_PER_SEED
+
+    def train(self) -> Path:
+        """Annotation file of the training set; the images are beside it in images/train."""
+        return self._figures(
+            'train',
+            self.images // IMAGES_PER_PERSON,
+            IMAGES_PER_PERSON,
+            self.first_person,
+            self.rare_share,
+        )
+
+    def poses(self) -> Path:
+        """Annotation file of the poses to synthesise people in; no images, if they are external."""
+        if not self.external:
+            return self.train()
+        path = self.folder / 'poses.json'
+        if not path.exists():
+            first = FIRST_OF_BANK + self.first_person
+            people = self._figures('bank', BANK_PEOPLE, BANK_IMAGES, first, BANK_RARE_SHARE)
+            content = json.loads(people.read_text()) | {'images': []}
+            _write(path, json.dumps(content))
+        return path
+
+    def bank(self, alpha: float = 2.0) -> Path:
+        """Pose bank of :meth:`poses`, made as a user makes it; rare is what the training set lacks.
+
+        Args:
+            alpha: Of the weights; 0 draws all poses alike.
+        """
+        path = self.folder / f'bank_{alpha:g}.npz'
+        if not path.exists():
+            command = ['build_pose_bank.py', self.poses(), '--alpha', alpha, '--out', path]
+            run_tool([*command, *(['--reference', self.train()] if self.external else [])])
+        return path
+
+    def oversampled(self, number: int) -> list[int]:
+        """Indices of training images, drawn by the weights that the bank gives their poses."""
+        content = json.loads(self.train().read_text())
+        bank = PoseBank.from_annotations([self.train()])
+        index = _locate(bank, content['annotations'])
+        rng = np.random.default_rng((self.seed, 2))
+        return index[rng.choice(len(bank), number, p=bank.weights)].tolist()
+
+    def render(self, number: int) -> Path:
+        """Annotation file of true images of training people in poses drawn from the bank.
+
+        Each is a training image, with its person, light and background, rendered in another pose:
+        what a perfect PG2Augment would make of it.
+
+        Args:
+            number: Of images.
+        """
+        path = self.folder / 'person_keypoints_render.json'
+        if not path.exists():
+            self._render(number, path)
+        return path
+
+    def _render(self, number: int, path: Path) -> None:
+        bank = PoseBank.load(self.bank())
+        of_poses = json.loads(self.poses().read_text())['annotations']
+        located = _locate(bank, of_poses)
+        content = json.loads(self.train().read_text())
+        rng = np.random.default_rng((self.seed, 3))
+        folder = path.parent / 'images' / 'render'
+        folder.mkdir(parents=True, exist_ok=True)
+        images, annotations = [], []
+        rare_share = BANK_RARE_SHARE if self.external else self.rare_share
+        for drawn in rng.choice(len(bank), number, p=bank.weights):
+            pose = _pose(_origin(of_poses, located[drawn]), rare_share)
+            person, image = _origin(content['annotations'], rng.integers(len(content['images'])))
+            # The draws of the training image, so that light and background are its own.
+            scene = figure_rng(0, person, image)
+            sample_pose(draw_family(self.rare_share, scene), scene)
+            figure = render_figure(person, pose.family, self.size, scene, pose=pose)
+            identifier = len(images) + 1
+            name = f'{identifier:06d}.jpg'
+            cv2.imwrite(str(folder / name), figure.image, (cv2.IMWRITE_JPEG_QUALITY, 95))
+            images.append(content['images'][0] | {'id': identifier, 'file_name': name})
+            annotations.append(figure_annotation(identifier, figure))
+        content |= {'images': images, 'annotations': annotations}
+        _write(path, json.dumps(content))
+
+    def test(self) -> 'TestSet':
+        """The test set, the same for all worlds, with what is rare seen from this one."""
+        folder = self.folder.parent / 'test'
+        with locked(folder):
+            path = _figures(
+                folder, 'test', TEST_PEOPLE, TEST_IMAGES, FIRST_OF_TEST, TEST_RARE_SHARE, self.size
+            )
+        return TestSet(path, self.train())
+
+    def _figures(self, name: str, people: int, images: int, first: int, rare: float) -> Path:
+        return _figures(self.folder, name, people, images, first, rare, self.size)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Images of people whom nobody has trained on.
+
+    Attributes:
+        path: Annotation file; the images are beside it in images/test.
+        train: Annotation file of the training set, against which rarity is measured.
+    """
+
+    path: Path
+    train: Path
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The annotation file."""
+        return json.loads(self.path.read_text())
+
+    def subsets(self) -> dict[str, set[int]]:
+        """Annotation ids: 'rare' and 'common' families, the 'rarest' tenth, and each family."""
+        families: dict[str, set[int]] = {'rare': set(), 'common': set()}
+        for annotation in self.content['annotations']:
+            family = annotation['pose_family']
+            kind = 'rare' if family in RARE_FAMILIES else 'common'
+            for name in (kind, family):
+                families.setdefault(name, set()).add(annotation['id'])
+        return families | {'rarest': self._rarest()}
+
+    def _rarest(self) -> set[int]:
+        """The rarest tenth of the poses by the pose bank, seen from the training set."""
+        test, reference = (_keypoints(json.loads(p.read_text())) for p in (self.path, self.train))
+        skeleton = Skeleton.from_coco_category(self.content['categories'][0])
+        rarity = PoseBank.from_poses(*test, skeleton, reference=reference).rarity
+        limit = np.nanquantile(rarity, RARER_THAN)
+        pairs = zip(self.content['annotations'], rarity, strict=True)
+        return {annotation['id'] for annotation, value in pairs if value > limit}
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Only one process at a time makes what is in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.lock').open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run_tool(command: list[Any], log: Path | None = None) -> None:
+    """Run one of the project's tools; its output goes to a file, or nowhere unless it fails."""
+    command = [sys.executable, str(ROOT / 'tools' / command[0]), *map(str, command[1:])]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if log is not None:
+        log.write_text(done.stdout)
+    if done.returncode:
+        raise RuntimeError(f'{" ".join(command)} failed:\n{done.stdout[-3000:]}')
+
+
+def _figures(
+    folder: Path, name: str, people: int, images: int, first: int, rare: float, size: tuple
+) -> Path:
+    path = folder / f'person_keypoints_{name}.json'
+    if not path.exists():
+        partial = folder / f'.{name}'
+        shutil.rmtree(partial, ignore_errors=True)
+        make_figures(partial, people, images, size, rare, split_name=name, first_person_id=first)
+        (folder / 'images').mkdir(exist_ok=True)
+        (partial / 'images' / name).rename(folder / 'images' / name)
+        (partial / path.name).rename(path)
+        (partial / 'images').rmdir()
+        partial.rmdir()
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix('.partial')
+    partial.write_text(text)
+    partial.rename(path)
+
+
+def _keypoints(content: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    triples = np.array([a['keypoints'] for a in content['annotations']], float)
+    triples = triples.reshape(len(triples), -1, 3)
+    return triples[..., :2], triples[..., 2]
+
+
+def _locate(bank: PoseBank, annotations: list[dict[str, Any]]) -> np.ndarray:
+    """For each pose of a bank the index of its annotation: unfit annotations are left out of it."""
+    keypoints, visible = _keypoints({'annotations': annotations})
+    where = {
+        pose.astype(np.float32).tobytes(): index
+        for index, pose in enumerate(keypoints * (visible > 0)[..., None])
+    }
+    return np.array([where[pose.tobytes()] for pose in bank.keypoints])
+
+
+def _origin(annotations: list[dict[str, Any]], index: int) -> tuple[int, int]:
+    """Person and number of the image that an annotation of make_figures is of."""
+    person = annotations[index]['person_id']
+    first = next(i for i, a in enumerate(annotations) if a['person_id'] == person)
+    return person, int(index) - first
+
+
+def _pose(origin: tuple[int, int], rare_share: float) -> Any:
+    """The pose of a person's image, drawn again."""
+    rng = figure_rng(0, *origin)
+    return sample_pose(draw_family(rare_share, rng), rng)
