@@ -80,8 +80,9 @@ def log(monkeypatch):
 
 def listed(pairs):
     """(condition, target) numbers of annotations, without loading an image."""
-    ids = [pairs.dataset.get_data_info(int(index))['id'] for index in pairs._members]
-    pairs._crop = lambda info, flipped: {}
+    ids = pairs._ids
+    pairs._crops = dict.fromkeys(range(len(ids)))
+    pairs._to_tensors = lambda crop, flipped: {}
     return [(item['condition_id'] - 100, item['target_id'] - 100) for item in pairs], ids
 
 
