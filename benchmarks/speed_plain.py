@@ -18,8 +18,9 @@ from pg2aug.models.affine import (
     transform_points,
     warp,
 )
+from pg2aug.models.assembly import coarse_image, refined_image
 from pg2aug.models.hole_filling import fill_holes
-from pg2aug.models.preprocessor import smooth_background
+from pg2aug.models.preprocessor import smooth_background, to_image_range
 from pg2aug.models.rasterize import body_alpha
 
 Arrays = dict[str, Tensor]
@@ -56,12 +57,18 @@ class PlainSynthesizer:
         }
         images, matrices = batch.images.to(self.device), batch.matrices.to(self.device)
         data = self._data(on_device)
-        made = self.model.synthesize(data)
+        made = self._generate(data)
         labelled = on_device['target_visible'] > 0
         joints_ok = self.check(self._synthesis(made, data, on_device))
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
         replaced = self._composite(images, made, on_device, matrices)
         return torch.where((share >= self.min_joints_ok)[:, None, None, None], replaced, images)
+
+    def _generate(self, data: Arrays) -> Tensor:
+        batch = self.model.data_preprocessor(data)
+        coarse = coarse_image(self.model.generator1, batch)
+        made = refined_image(self.model.generator2, coarse, batch['condition'])
+        return torch.cat([to_image_range(made[:, :3]), made[:, 3:]], dim=1)
 
     def _data(self, arrays: Arrays) -> Arrays:
         data = {'condition_image': arrays['condition'].permute(0, 3, 1, 2).contiguous()}

@@ -25,13 +25,14 @@ FRAME = (96, 128)
 def variants(size: str) -> dict[str, Size]:
     """Generators to compare, by name: what :mod:`label_fidelity` measures, and its neighbours."""
     known = SIZES[size]
+    width, height = known.crop
+    double = replace(known, crop=(2 * width, 2 * height))
     if size == 'gpu':
-        large = replace(known, crop=(192, 256))
-        shapes = [(shape, width) for shape in (known, large) for width in (32, 64)]
+        shapes = [(shape, channels) for shape in (known, double) for channels in (32, 64)]
     else:
-        half = replace(known, crop=(24, 32))
-        shapes = [(known, 16), (half, 32), (known, 32), (known, 64)]
-    made = [replace(shape, base_channels=width) for shape, width in shapes]
+        half = replace(known, crop=(width // 2, height // 2))
+        shapes = [(known, 16), (known, 32), (known, 64), (half, 32), (double, 16)]
+    made = [replace(shape, base_channels=channels) for shape, channels in shapes]
     return {f'w{s.base_channels}_{s.crop[1]}x{s.crop[0]}': s for s in made}
 
 

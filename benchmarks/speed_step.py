@@ -1,5 +1,6 @@
 """Step time of MMPose training with PG2Augment over the same training without it."""
 
+import gc
 import logging
 import time
 from dataclasses import dataclass
@@ -113,6 +114,8 @@ def measure_steps(
     model: str, generator: str, people: Path, size: StepSize, work_dir: Path
 ) -> dict[str, Any]:
     """Spread of the step's time over that without PG2Augment, by prob."""
+    # Runners refer to themselves: the workers of the last ones end here, not at their last use.
+    gc.collect()
     named = random_generator(generator, work_dir / 'generators')
     configs = {WITHOUT: training_config(model, None, 0, people, size)}
     for prob in PROBS:

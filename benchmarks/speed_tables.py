@@ -32,7 +32,8 @@ def _steps(entry: dict[str, Any]) -> Lines:
         '### Step time of a pose training, with PG2Augment over without',
         '',
         f"Batch {entry['step_batch_size']}, {entry['step_workers']} workers; the Runner's own "
-        'steps with all hooks, batches from its own loader, AppearanceCheck on.',
+        'steps with all hooks, batches from its own loader, AppearanceCheck on. Neither side has '
+        'pretrained weights, nor `Albumentation`, which needs another package.',
         '',
         *table(
             ['Pose estimator', 'Generator', 'ms without', 'prob 0.1', 'prob 0.3', 'prob 0.5'], rows
@@ -90,8 +91,9 @@ def _synthesizer(entry: dict[str, Any]) -> Lines:
         '',
         f'{entry["synthesizer_batch_size"]} persons at once into images of {height}x{width}. The '
         'plain loop calls the same modules, eager, in float32 and contiguous layout, and sends '
-        'each array to the device by itself. The last column: operations of G1 and G2 a second, as '
-        'a share of the faster of the matrix products measured in the same run '
+        'each array to the device by itself; as torch comes, which on a GPU is TF32 in '
+        'convolutions. The last column: operations of G1 and G2 a second, as a share of the '
+        'fastest of the matrix products measured in the same run '
         f'(10^12 operations a second: {rates}).',
         '',
         *table(['Generator', 'plain, images/s', 'images/s', 'times', 'of matmul'], rows),
@@ -186,21 +188,18 @@ def _quality(entry: dict[str, Any]) -> Lines:
     first = next(iter(entry['quality']))
     rows = []
     for variant in entry['quality'].values():
-        own, warp = variant['self_pairs'], variant['limb_warp']
+        arms = [variant[arm] for arm in ('self_pairs', 'limb_warp', 'true_low')]
         rows.append(
             [
                 str(variant['base_channels']),
                 f'{variant["crop"][1]}x{variant["crop"][0]}',
                 cell(variant['relative']),
                 cell(variant['images_per_second'], 1),
-                *(cell(own[kind], 3) for kind in ('rare', 'common')),
-                *(cell(warp[kind], 3) for kind in ('rare', 'common')),
+                *(f'{arm[kind]["median"]:.3f}' for kind in ('rare', 'common') for arm in arms),
             ]
         )
-    titles = [
-        *('Width', 'crop', 'time', 'images/s', 'rare share', 'common share'),
-        *('limb warp, rare', 'limb warp, common'),
-    ]
+    titles = ['Width', 'crop', 'time', 'images/s']
+    titles += [f'{kind}{of}' for kind in ('rare', 'common') for of in ('', ', warp', ', true')]
     stage1, stage2 = variant['iterations']
     return [
         '',
@@ -208,8 +207,10 @@ def _quality(entry: dict[str, Any]) -> Lines:
         '',
         '`pg2-self` on procedural people, trained and judged as in '
         f'[label fidelity](label_fidelity.md): {stage1} + {stage2} iterations, seeds '
-        f'{", ".join(map(str, entry["quality_seeds"]))}. Shares: what a judge finds of the joints, '
-        'over what it finds on true images; beside them those of the limb warp at the same crop. '
+        f'{", ".join(map(str, entry["quality_seeds"]))}. Rare and common share: what a judge finds '
+        'of the joints of the synthesised, over what it finds on true images of 128x96; warp: the '
+        'same of the limb warp at that crop, true: of the true images, as sharp as that crop is, '
+        'which is what can be had at most. '
         f'Time: a person synthesised, over {first.replace("_", " at ")}.',
         '',
         *table(titles, rows),
