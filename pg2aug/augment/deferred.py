@@ -14,6 +14,7 @@ from pg2aug.augment.plan import Plan
 from pg2aug.augment.pose_estimator import keypoint_extent, predict_keypoints
 from pg2aug.augment.sample import FINAL_KEYPOINTS, PLAN_PREFIX
 from pg2aug.augment.synthesizer import Result, Synthesizer
+from pg2aug.augment.transfer import send
 from pg2aug.models.affine import transform_points
 from pg2aug.poses import recover_affine
 
@@ -33,9 +34,11 @@ class DeferredBatch:
         samples: The N data samples with a plan.
         indices: Their N places in the batch.
         plans: Their N plans.
-        matrices: (N, 2, 3), image as loaded to network input.
+        matrices: (N, 2, 3), image as loaded to network input; on the device of the inputs.
         orders: (N, K), for each final joint the joint of the plan: they differ where a sample was
             mirrored.
+        on_device: ``places`` (N,) in the batch, ``orders``, and of the plans ``poses`` (N,) and
+            ``labelled`` (N, K) bool, on the device of the inputs.
     """
 
     inputs: Tensor
@@ -44,6 +47,7 @@ class DeferredBatch:
     plans: list[Plan]
     matrices: Tensor
     orders: NDArray[np.int64]
+    on_device: dict[str, Tensor]
 
     @classmethod
     def take(cls, output: dict[str, Any]) -> 'DeferredBatch | None':
@@ -66,17 +70,23 @@ class DeferredBatch:
         chosen = [samples[i] for i in indices]
         plans = [_take_plan(sample) for sample in chosen]
         orders = [_joint_order(s, p) for s, p in zip(chosen, plans, strict=True)]
-        matrices = [
-            _final_matrix(sample, plan, order)
-            for sample, plan, order in zip(chosen, plans, orders, strict=True)
+        arrays = [
+            dict(
+                matrices=_final_matrix(sample, plan, order).astype(np.float32),
+                places=np.array(place),
+                orders=order,
+                poses=plan.pose_index[0],
+                labelled=plan.target_visible > 0,
+            )
+            for place, sample, plan, order in zip(indices, chosen, plans, orders, strict=True)
         ]
-        stacked = torch.from_numpy(np.stack(matrices).astype(np.float32))
-        return cls(output['inputs'], chosen, indices, plans, stacked, np.stack(orders))
+        sent = send(arrays, output['inputs'].device)
+        matrices = sent.pop('matrices')
+        return cls(output['inputs'], chosen, indices, plans, matrices, np.stack(orders), sent)
 
     def images(self, preprocessor: ImgDataPreprocessor) -> Tensor:
         """The samples' part of the inputs as (N, 3, H, W) float32 BGR in [0, 255]."""
-        inputs = self.inputs[torch.tensor(self.indices, device=self.inputs.device)]
-        return to_images(inputs, preprocessor)
+        return to_images(self.inputs.index_select(0, self.on_device['places']), preprocessor)
 
     def synthesize(self, synthesizer: Synthesizer, preprocessor: ImgDataPreprocessor) -> Result:
         """Write the synthesised persons into the inputs, and the check's verdict into the labels.
@@ -89,12 +99,11 @@ class DeferredBatch:
             What became of the plans.
         """
         result = synthesizer(self.images(preprocessor), self.plans, self.matrices)
-        index = torch.tensor(self.indices, device=self.inputs.device)
         made = to_inputs(result.images.to(self.inputs.device), preprocessor)
-        self.inputs.index_copy_(0, index, made.to(self.inputs.dtype))
-        order = torch.from_numpy(self.orders).to(result.joints_ok.device)
-        kept = (result.joints_ok & result.accepted[:, None]).gather(1, order)
-        for sample, weights in zip(self.samples, kept.to(self.inputs.device), strict=True):
+        self.inputs.index_copy_(0, self.on_device['places'], made.to(self.inputs.dtype))
+        kept = (result.joints_ok & result.accepted[:, None]).to(self.inputs.device)
+        kept = kept.gather(1, self.on_device['orders'])
+        for sample, weights in zip(self.samples, kept, strict=True):
             labels = sample.gt_instance_labels
             labels.keypoint_weights = labels.keypoint_weights * weights
         return result
@@ -109,14 +118,15 @@ class DeferredBatch:
             (N,) errors, see :func:`keypoint_errors`, and (N,) bool: False for persons of whom no
             joint is trained on. After :meth:`synthesize`.
         """
-        index = torch.tensor(self.indices, device=self.inputs.device)
-        found, _ = predict_keypoints(model, self.inputs[index].float())
+        chosen = self.inputs.index_select(0, self.on_device['places'])
+        found, _ = predict_keypoints(model, chosen.float())
         rows = np.arange(len(self.plans))[:, None]
         target = np.stack([plan.target_keypoints for plan in self.plans])[rows, self.orders]
-        labelled = np.stack([plan.target_visible for plan in self.plans])[rows, self.orders] > 0
-        final = transform_points(torch.from_numpy(target), self.matrices).to(found)
+        labelled = self.on_device['labelled'].gather(1, self.on_device['orders'])
+        target = torch.from_numpy(target).to(self.matrices.device)
+        final = transform_points(target, self.matrices).to(found)
         weights = torch.stack([_joint_weights(sample) for sample in self.samples])
-        trained_on = torch.from_numpy(labelled).to(weights.device) & (weights > 0)
+        trained_on = labelled & (weights > 0)
         return keypoint_errors(found, final, trained_on), trained_on.any(dim=1)
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.device import get_device
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import ImgDataPreprocessor, is_model_wrapper
@@ -191,8 +190,7 @@ class PG2Hook(Hook):
         if batch is None or self.synthesizer is None:
             return
         result = batch.synthesize(self.synthesizer, preprocessor)
-        poses = torch.from_numpy(np.concatenate([plan.pose_index for plan in batch.plans]))
-        labelled = torch.from_numpy(np.stack([plan.target_visible for plan in batch.plans]) > 0)
+        poses, labelled = batch.on_device['poses'], batch.on_device['labelled']
         self._counts.add(poses, labelled, result.joints_ok, result.accepted)
         if self.reweighting is not None and self._estimator is not None:
             self.reweighting.add(poses, *batch.estimation_errors(self._estimator))

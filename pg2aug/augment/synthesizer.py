@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pg2aug.augment.compositing import inside_mask
+from pg2aug.augment.graphs import GraphedCall, Tensors, bucket, pad
+from pg2aug.augment.inference import Precision, inference_model, network_dtype
 from pg2aug.augment.label_check import LabelCheck, Synthesis
 from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
+from pg2aug.augment.transfer import send
 from pg2aug.models.affine import (
     affine_scale,
     compose_affines,
@@ -96,6 +98,13 @@ class Synthesizer:
         remove_source: Whether the original person is removed from the background first.
         max_batch: Persons synthesised at once, which bounds the memory taken.
         device: Where to do it.
+        precision: Number format of the networks, see :func:`network_dtype`; all else is float32.
+        compile: Whether to compile the networks (:func:`torch.compile`).
+        cuda_graphs: Whether a GPU replays recorded steps in :meth:`__call__`. Batches are then
+            padded to a power of two, or to ``max_batch``.
+
+    Raises:
+        ValueError: If an argument is out of range, or CUDA graphs are wanted of another device.
     """
 
     def __init__(
@@ -107,15 +116,30 @@ class Synthesizer:
         remove_source: bool = True,
         max_batch: int = 64,
         device: str | torch.device = 'cpu',
+        precision: Precision = 'auto',
+        compile: bool = False,
+        cuda_graphs: bool = False,
     ) -> None:
+        if max_batch < 1:
+            raise ValueError(f'max_batch must be at least 1, got {max_batch}')
         self.device = torch.device(device)
-        self.model = model.to(self.device)
+        if cuda_graphs and self.device.type != 'cuda':
+            raise ValueError(
+                f'cuda_graphs=True needs a CUDA device, got {str(self.device)!r}: leave it out'
+            )
+        dtype = network_dtype(precision, self.device)
+        self.model = inference_model(model, self.device, dtype, compile)
         self.skeleton: Skeleton = model.skeleton
         self.check = check
         self.min_joints_ok = min_joints_ok
         self.refine = refine
         self.remove_source = remove_source
         self.max_batch = max_batch
+        self._padded = cuda_graphs
+        steps: list[Callable[[Tensors], Tensors]] = [self._drawn, self._pasted]
+        if cuda_graphs:
+            steps = [GraphedCall(step, self.device) for step in steps]
+        self._draw, self._paste = steps
 
     @_exact
     def __call__(self, images: Tensor, plans: Sequence[Plan], matrices: Tensor) -> Result:
@@ -150,7 +174,7 @@ class Synthesizer:
     def generate(self, plans: Sequence[Plan]) -> Persons:
         """Synthesise and check the persons of some plans, without images to put them into."""
         chunks = [
-            self._generate(self._to_device(plans[i : i + self.max_batch]))
+            self._generate(plans[i : i + self.max_batch])
             for i in range(0, len(plans), self.max_batch)
         ]
         return Persons(*map(torch.cat, zip(*chunks, strict=True)))
@@ -175,36 +199,55 @@ class Synthesizer:
         return self._composite(images, persons, self._to_device(plans), matrices)
 
     def _synthesize(self, images: Tensor, plans: Sequence[Plan], matrices: Tensor) -> Result:
-        batch = self._to_device(plans)
-        images = images.to(self.device, torch.float32)
-        matrices = matrices.to(self.device, torch.float32)
-        made, persons, joints_ok, accepted = self._generate(batch)
-        replaced = self._composite(images, made, batch, matrices)
+        count = len(plans)
+        size = bucket(count, self.max_batch) if self._padded else count
+        batch = self._to_device([*plans, *[plans[-1]] * (size - count)])
+        images = images.to(self.device, torch.float32, non_blocking=True)
+        matrices = matrices.to(self.device, torch.float32, non_blocking=True)
+        drawn = self._draw(batch)
+        persons, joints_ok, accepted = self._checked(drawn, batch, count)
+        frame = dict(images=pad(images, size), matrices=pad(matrices, size), made=drawn['made'])
+        del batch['condition']
+        replaced = self._paste(batch | frame)['images'][:count]
         images = torch.where(accepted[:, None, None, None], replaced, images)
         return Result(images, joints_ok, accepted, persons)
 
-    def _to_device(self, plans: Sequence[Plan]) -> dict[str, Tensor]:
+    def _to_device(self, plans: Sequence[Plan]) -> Tensors:
         arrays = [plan.to_dict() for plan in plans]
         most = max(int((plan.neighbour_radius > 0).sum()) for plan in plans)
+        if self._padded and most:
+            most = bucket(most, len(plans[0].neighbour_radius))
         for array in arrays:
             array.update({name: array[name][:most] for name in _OF_NEIGHBOURS})
-        return {
-            name: torch.from_numpy(np.stack([a[name] for a in arrays])).to(self.device)
-            for name in arrays[0]
-        }
+        return send(arrays, self.device)
 
-    def _generate(self, batch: dict[str, Tensor]) -> Persons:
-        """Persons, their joints that passed the check (N, K), and the accepted."""
+    def _generate(self, plans: Sequence[Plan]) -> Persons:
+        batch = self._to_device(plans)
+        drawn = self._drawn(batch)
+        return Persons(drawn['made'], *self._checked(drawn, batch, len(plans)))
+
+    def _drawn(self, batch: Tensors) -> Tensors:
+        """What the generator takes, what it ``made`` of it, and that in its scene (``persons``)."""
         data = self._generator_data(batch)
         made = self.model.synthesize(data, self.refine)
-        persons = self._in_scene(made, data)
-        labelled = batch['target_visible'] > 0
-        synthesis = self._synthesis(persons, data, batch['target_visible'])
-        joints_ok = labelled if self.check is None else self.check(synthesis)
-        share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
-        return Persons(made, persons, joints_ok, share >= self.min_joints_ok)
+        return {**data, 'made': made, 'persons': self._in_scene(made, data)}
 
-    def _generator_data(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _checked(self, drawn: Tensors, batch: Tensors, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The first persons, their joints that passed the check (N, K), and the accepted (N,)."""
+        drawn = {name: values[:count] for name, values in drawn.items()}
+        visible = batch['target_visible'][:count]
+        labelled = visible > 0
+        joints_ok = labelled
+        if self.check is not None:
+            joints_ok = self.check(self._synthesis(drawn['persons'], drawn, visible))
+        share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
+        return drawn['persons'], joints_ok, share >= self.min_joints_ok
+
+    def _pasted(self, batch: Tensors) -> Tensors:
+        images, made, matrices = (batch[name] for name in ('images', 'made', 'matrices'))
+        return {'images': self._composite(images, made, batch, matrices)}
+
+    def _generator_data(self, batch: Tensors) -> Tensors:
         radius = batch['limb_radius'][:, 0]
         data = {'condition_image': batch['condition'].permute(0, 3, 1, 2)}
         for role, person, shown in _ROLES:
@@ -214,7 +257,7 @@ class Synthesizer:
             data[f'{role}_radius'] = radius * affine_scale(matrix)
         return data
 
-    def _in_scene(self, made: Tensor, data: dict[str, Tensor]) -> Tensor:
+    def _in_scene(self, made: Tensor, data: Tensors) -> Tensor:
         """Persons (N, 3, h, w) in front of the source's surroundings, without the source."""
         if made.shape[1] == 3:
             return made
@@ -228,9 +271,7 @@ class Synthesizer:
         )
         return torch.lerp(smooth_background(conditions, hole), made[:, :3], made[:, 3:])
 
-    def _synthesis(
-        self, persons: Tensor, data: dict[str, Tensor], target_visible: Tensor
-    ) -> Synthesis:
+    def _synthesis(self, persons: Tensor, data: Tensors, target_visible: Tensor) -> Synthesis:
         return Synthesis(
             persons=persons,
             keypoints=data['target_keypoints'],
@@ -241,9 +282,7 @@ class Synthesizer:
             skeleton=self.skeleton,
         )
 
-    def _composite(
-        self, images: Tensor, made: Tensor, batch: dict[str, Tensor], matrices: Tensor
-    ) -> Tensor:
+    def _composite(self, images: Tensor, made: Tensor, batch: Tensors, matrices: Tensor) -> Tensor:
         """Remove the source persons and paste the synthesised ones, all in the final frame."""
         shape = (images.shape[-2], images.shape[-1])
         inside = inside_mask(shape, matrices, batch['image_size'])
@@ -266,7 +305,7 @@ class Synthesizer:
 
     def _body(
         self,
-        batch: dict[str, Tensor],
+        batch: Tensors,
         person: str,
         matrices: Tensor,
         shape: tuple[int, int],
@@ -282,9 +321,7 @@ class Synthesizer:
             hands_and_feet=hands_and_feet,
         )
 
-    def _in_front(
-        self, batch: dict[str, Tensor], matrices: Tensor, shape: tuple[int, int]
-    ) -> Tensor:
+    def _in_front(self, batch: Tensors, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
         """Where other people stay in front: (N, 1, H, W) in [0, 1]."""
         keypoints = batch['neighbour_keypoints']
         return neighbours_alpha(
