@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
+from mmengine.dist import get_rank
 from torch.utils.data import get_worker_info
 
 from pg2aug.augment.generator_file import GeneratorFile
@@ -25,6 +26,9 @@ _ARGUMENTS = (
     *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
     *('remove_source', 'refine', 'device', 'neighbours', 'max_view_change'),
 )
+
+_TURN = (5**0.5 - 1) / 2
+"""By which uniform numbers are turned from process to process: they stay uniform."""
 
 
 @register_for_users(TRANSFORMS)
@@ -243,7 +247,9 @@ class PG2Augment(BaseTransform):
     def _draw_uniforms(self) -> list[float]:
         """All random numbers of a sample: whether it is replaced, and the poses to try."""
         drawn = np.random.random(1 + self.max_draws)  # noqa: NPY002 (MMEngine seeds this one)
-        return drawn.tolist()
+        # It seeds all processes of a distributed training alike, unless they have workers.
+        turned: list[float] = ((drawn + get_rank() * _TURN) % 1).tolist()
+        return turned
 
     def _load_bank(self) -> PoseBank:
         context = f'PG2Augment: pose_bank {self.pose_bank!r}'
