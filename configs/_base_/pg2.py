@@ -29,7 +29,9 @@ train_dataloader = dict(
 # With a fixed seed a resumed run sees the batches that the interrupted one would have seen.
 randomness = dict(seed=0)
 model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
-env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+env_cfg = dict(
+    cudnn_benchmark=True,  # all batches have one size
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

@@ -32,8 +32,9 @@ def apply_amp(cfg: Config, dtype: str) -> None:
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a PG2 config.
 
-    ``stage1_iters`` and ``stage2_iters`` of the config become the model's and the loop's, and a
-    machine without a GPU communicates through gloo.
+    ``stage1_iters`` and ``stage2_iters`` of the config become the model's and the loop's. Batches
+    are pinned where there is a GPU to copy them to; a machine without one communicates through
+    gloo.
 
     Args:
         cfg: A config such as those in ``configs/pg2``; changed in place.
@@ -52,7 +53,9 @@ def build_runner(cfg: Config) -> Runner:
         )
     cfg.model.stage1_iters = cfg.stage1_iters
     cfg.train_cfg = dict(type='pg2aug.PG2TrainLoop', max_iters=cfg.stage1_iters + cfg.stage2_iters)
-    if not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        cfg.train_dataloader.setdefault('pin_memory', True)
+    else:
         _join_without_gpu(cfg)
     allow_runner_checkpoints()
     return Runner.from_cfg(cfg)

@@ -109,7 +109,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         matte: bool = False,
         coordinates: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(non_blocking=True)
         # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
         from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
