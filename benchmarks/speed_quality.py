@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fidelity_arms import ARMS, load_generator
 from fidelity_report import KINDS
 from fidelity_training import SIZES, Size, load_judge, train_generator, train_judge
 from fidelity_worlds import World, figures_world
-from label_fidelity import METAINFO, ROOT, run_seed
-from speed_setup import make_batch
+from label_fidelity import ROOT, run_seed
+from speed_setup import generator_config, make_batch
 from speed_timing import alternate, ratio, remember, spread, timed
 
 from pg2aug.augment import AppearanceCheck, Synthesizer
+from pg2aug.registry import MODELS
 
 TRAINING = 'pg2-self'
 ARMS_SHOWN = ('self_pairs', 'limb_warp', 'true_low')
@@ -82,17 +82,26 @@ def hit_share(run: Any, chosen: np.ndarray) -> float:
     return float(run['hits'][chosen].sum() / run['true_hits'][chosen].sum())
 
 
+def untrained(size: Size) -> Any:
+    """The generator of a variant before its training, which does not change its speed."""
+    cfg = generator_config(f'{TRAINING}_figures-64x48')
+    cfg.model.size = size.crop
+    for name, fewer in (('generator1', 0), ('generator2', 2)):
+        network = dict(base_channels=size.base_channels, num_blocks=size.num_blocks - fewer)
+        cfg.model[name].update(network)
+    model = MODELS.build(dict(cfg.model, stage1_iters=0, _scope_='pg2aug'))
+    return model.eval().requires_grad_(False)
+
+
 def time_variants(
-    folders: dict[str, Path], sizes: dict[str, Size], people: Path, size: QualitySize, device: str
+    sizes: dict[str, Size], people: Path, size: QualitySize, device: str
 ) -> dict[str, Any]:
     """Time of each variant's synthesis over that of the first, in turn."""
     calls = {}
-    for name, folder in folders.items():
-        crop = sizes[name].crop
-        trained = folder / 'generators' / f'{TRAINING}_{size.seeds[0]}'
-        model = load_generator(ARMS[ARMS_SHOWN[0]], trained, METAINFO, crop).build()
+    for name in size.variants:
+        model = untrained(sizes[name])
         synthesizer = Synthesizer(model, check=AppearanceCheck(), device=device)
-        batch = make_batch(people, size.batch_size, crop, FRAME)
+        batch = make_batch(people, size.batch_size, sizes[name].crop, FRAME)
         calls[name] = lambda s=synthesizer, b=batch: timed(lambda: s(b.images, b.plans, b.matrices))
     seconds = alternate(calls, size.rounds)
     first = size.variants[0]
@@ -124,9 +133,7 @@ def run_quality(size: QualitySize, people: Path, work_dir: Path, device: str) ->
         )
         for name in size.variants
     }
-    times = remember(
-        folder / 'times.json', lambda: time_variants(folders, sizes, people, size, device)
-    )
+    times = remember(folder / 'times.json', lambda: time_variants(sizes, people, size, device))
     return {
         'quality': {name: judged[name] | times[name] for name in size.variants},
         'quality_seeds': list(size.seeds),

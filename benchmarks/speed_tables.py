@@ -209,8 +209,8 @@ def _quality(entry: dict[str, Any]) -> Lines:
         f'[label fidelity](label_fidelity.md): {stage1} + {stage2} iterations, seeds '
         f'{", ".join(map(str, entry["quality_seeds"]))}. Rare and common share: what a judge finds '
         'of the joints of the synthesised, over what it finds on true images of 128x96; warp: the '
-        'same of the limb warp at that crop, true: of the true images, as sharp as that crop is, '
-        'which is what can be had at most. '
+        'same of the limb warp at that crop; true: of the true images, as sharp as that crop is, '
+        'which the judge, who learnt from sharp ones, is not used to. '
         f'Time: a person synthesised, over {first.replace("_", " at ")}.',
         '',
         *table(titles, rows),

@@ -253,5 +253,5 @@ def test_a_variant_is_trained_judged_and_timed(people, work_dir):
     judged = speed_quality.judge_variant(size, (0,), world, judge, folder, 'cpu')
     assert len(judged['self_pairs']['common']['runs']) == 1
     quality = speed_quality.QualitySize('cpu', ('tiny',), (0,), batch_size=2, rounds=1)
-    times = speed_quality.time_variants({'tiny': folder}, {'tiny': size}, people, quality, 'cpu')
+    times = speed_quality.time_variants({'tiny': size}, people, quality, 'cpu')
     assert times['tiny']['relative']['median'] == 1
