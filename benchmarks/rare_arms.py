@@ -97,7 +97,7 @@ def arm_config(
         cfg.custom_hooks = [dict(type='PG2Hook')]
     if extra is not None:
         _mix(cfg, extra, share)
-    return cfg
+    return Config(cfg.to_dict())
 
 
 def _mix(cfg: Config, extra: dict[str, Any], share: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rare_arms import ARMS, METAINFO, arm_config, extra_source
+from rare_arms import ARMS, MAX_VIEW_CHANGE, METAINFO, arm_config, extra_source
 from rare_worlds import ROOT, TestSet, World, locked, run_tool
 
 PCK_THRESHOLD = 0.1
@@ -86,9 +86,9 @@ class Setting:
 
 def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
     """Train and test an arm; what came out, ready to be written as json."""
-    import pg2aug  # noqa: F401  (what lets MMPose's models import with mmcv-lite)
-    from mmengine.config import Config
     from mmengine.runner import Runner
+
+    import pg2aug  # noqa: F401  (what lets MMPose's models import with mmcv-lite)
 
     started = time.monotonic()
     folder = work_dir / 'runs' / setting.name
@@ -112,7 +112,7 @@ def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
         extra = extra_source(arm, world, offline, size.renders)
     cfg = arm_config(arm, base, world, setting.share, generator, extra)
     trained = time.monotonic()
-    runner = Runner.from_cfg(Config(cfg.to_dict()))
+    runner = Runner.from_cfg(cfg)
     runner.train()
     seconds = time.monotonic() - trained
     runner.test()
@@ -198,13 +198,12 @@ def _offline(world: World, generator: dict[str, Any] | None, size: Size) -> Path
     folder = world.folder / 'offline'
     if not (folder / 'person_keypoints.json').exists():
         train = world.train()
-        run_tool(
-            ['synthesize.py', '--config', generator['config']]
-            + ['--checkpoint', generator['checkpoint'], '--ann-file', train]
-            + ['--img-root', train.parent / 'images' / 'train', '--pose-bank', world.bank()]
-            + ['--num', size.offline, '--seed', world.seed, '--max-view-change', 120]
-            + ['--out', folder]
-        )
+        command = ['synthesize.py', '--config', generator['config']]
+        command += ['--checkpoint', generator['checkpoint'], '--ann-file', train]
+        command += ['--img-root', train.parent / 'images' / 'train', '--pose-bank', world.bank()]
+        command += ['--num', size.offline, '--seed', world.seed]
+        command += ['--max-view-change', MAX_VIEW_CHANGE, '--out', folder]
+        run_tool(command)
     return folder
 
 

@@ -17,6 +17,8 @@ import numpy as np
 
 from pg2aug.datasets.figures import (
     RARE_FAMILIES,
+    Figure,
+    Pose,
     draw_family,
     figure_annotation,
     figure_rng,
@@ -127,12 +129,9 @@ class World:
         images, annotations = [], []
         rare_share = BANK_RARE_SHARE if self.external else self.rare_share
         for drawn in rng.choice(len(bank), number, p=bank.weights):
-            pose = _pose(_origin(of_poses, located[drawn]), rare_share)
-            person, image = _origin(content['annotations'], rng.integers(len(content['images'])))
-            # The draws of the training image, so that light and background are its own.
-            scene = figure_rng(0, person, image)
-            sample_pose(draw_family(self.rare_share, scene), scene)
-            figure = render_figure(person, pose.family, self.size, scene, pose=pose)
+            pose = drawn_pose(origin(of_poses, located[drawn]), rare_share)
+            scene = origin(content['annotations'], rng.integers(len(content['images'])))
+            figure = render_in(scene, self.rare_share, pose, self.size)
             identifier = len(images) + 1
             name = f'{identifier:06d}.jpg'
             cv2.imwrite(str(folder / name), figure.image, (cv2.IMWRITE_JPEG_QUALITY, 95))
@@ -250,14 +249,22 @@ def _locate(bank: PoseBank, annotations: list[dict[str, Any]]) -> np.ndarray:
     return np.array([where[pose.tobytes()] for pose in bank.keypoints])
 
 
-def _origin(annotations: list[dict[str, Any]], index: int) -> tuple[int, int]:
+def origin(annotations: list[dict[str, Any]], index: int) -> tuple[int, int]:
     """Person and number of the image that an annotation of make_figures is of."""
     person = annotations[index]['person_id']
     first = next(i for i, a in enumerate(annotations) if a['person_id'] == person)
     return person, int(index) - first
 
 
-def _pose(origin: tuple[int, int], rare_share: float) -> Any:
+def drawn_pose(of: tuple[int, int], rare_share: float) -> Pose:
     """The pose of a person's image, drawn again."""
-    rng = figure_rng(0, *origin)
+    rng = figure_rng(0, *of)
     return sample_pose(draw_family(rare_share, rng), rng)
+
+
+def render_in(scene: tuple[int, int], rare_share: float, pose: Pose, size: Any) -> Figure:
+    """A person's image, with its light and background, but in another pose."""
+    rng = figure_rng(0, *scene)
+    # As many draws as the image's own pose took.
+    sample_pose(draw_family(rare_share, rng), rng)
+    return render_figure(scene[0], pose.family, size, rng, pose=pose)

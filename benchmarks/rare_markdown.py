@@ -1,0 +1,79 @@
+"""The report of rare_pose.py in words and tables."""
+
+from typing import Any
+
+from rare_arms import ARMS
+
+HEADINGS = (
+    ('rare', 'pck'),
+    ('rare', 'ap'),
+    ('rarest', 'pck'),
+    ('common', 'pck'),
+    ('common', 'ap'),
+)
+
+
+def rare_markdown(report: dict[str, Any]) -> str:
+    """The whole report."""
+    lines = ['# Rare poses', '']
+    for regime, found in report['regimes'].items():
+        lines += [f'## {regime}', '', *_arms(found['arms']), '', *_paired(found['paired']), '']
+        lines += [*_families(found['families']), '']
+    for key, of_key in report['sweeps'].items():
+        for regime, values in of_key.items():
+            lines += [f'## {key}, {regime}', '', *_sweep(key, values), '']
+    return '\n'.join(lines)
+
+
+def _head(first: str, columns: list[str]) -> list[str]:
+    return [f'| {first} | {" | ".join(columns)} |', '|---' * (len(columns) + 1) + '|']
+
+
+def _arms(arms: dict[str, Any]) -> list[str]:
+    columns = [f'{subset} {metric.upper()}' for subset, metric in HEADINGS]
+    lines = _head('Arm', ['seeds', *columns, 'accepted', 'minutes'])
+    for arm, scores in arms.items():
+        cells = [str(len(scores['rare']['pck']['seeds']))]
+        cells += [_cell(scores[subset][metric]) for subset, metric in HEADINGS]
+        accepted = scores['accepted']
+        cells += ['' if accepted is None else f'{100 * accepted:.0f}%', f'{scores["minutes"]:.1f}']
+        lines.append(f'| {ARMS[arm].title} | {" | ".join(cells)} |')
+    return lines
+
+
+def _cell(value: dict[str, Any]) -> str:
+    low_high = value['ci95']
+    half = '' if low_high is None else f' ± {(low_high[1] - low_high[0]) / 2:.1f}'
+    return f'{value["mean"]:.1f}{half}'
+
+
+def _paired(pairs: dict[str, Any]) -> list[str]:
+    lines = _head('Difference, by seed', [f'{s} {m.upper()}' for s, m in HEADINGS])
+    for name, scores in pairs.items():
+        cells = []
+        for subset, metric in HEADINGS:
+            value = scores[subset][metric]
+            p = '' if value['p'] is None else f' (p={value["p"]:.3f})'
+            cells.append(f'{value["mean"]:+.1f}{p}')
+        lines.append(f'| {name} | {" | ".join(cells)} |')
+    return lines
+
+
+def _families(families: dict[str, Any]) -> list[str]:
+    names = sorted(next(iter(families.values())))
+    lines = _head('PCK by family', names)
+    for arm, scores in families.items():
+        lines.append(f'| {ARMS[arm].title} | {" | ".join(f"{scores[n]:.1f}" for n in names)} |')
+    return lines
+
+
+def _sweep(key: str, values: dict[str, Any]) -> list[str]:
+    arms = list(dict.fromkeys(arm for of_value in values.values() for arm in of_value))
+    lines = _head(f'{key}: rare PCK / AP', list(values))
+    for arm in arms:
+        cells = [
+            f'{_cell(v[arm]["rare"]["pck"])} / {_cell(v[arm]["rare"]["ap"])}' if arm in v else ''
+            for v in values.values()
+        ]
+        lines.append(f'| {ARMS[arm].title} | {" | ".join(cells)} |')
+    return lines

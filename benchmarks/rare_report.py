@@ -1,0 +1,162 @@
+"""Tables and curves of rare_pose.py, from its file of runs.
+
+Usage: python benchmarks/rare_report.py [--runs FILE] [--out FOLDER]
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rare_arms import ARMS
+from rare_markdown import rare_markdown
+from rare_runs import SIZES
+from rare_worlds import ROOT
+from scipy import stats
+
+RESULTS = ROOT / 'docs' / 'results'
+SUBSETS, METRICS = ('rare', 'common', 'rarest'), ('ap', 'pck')
+SWEPT = ('share', 'images', 'rare_share', 'iterations')
+BAR = 'rotation_oversampling'
+"""The arm to beat: the strongest thing that needs no synthesis."""
+
+PAIRS = (('pg2', 'limb_warp'), ('pg2_rotation', 'limb_warp_rotation'), ('pg2', 'pg2_offline'))
+"""Other arms that are compared seed by seed."""
+
+Runs = list[dict[str, Any]]
+
+
+def read_runs(path: Path) -> Runs:
+    """The runs of a file, one line each; none where there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
+    """All that is reported.
+
+    Args:
+        runs: As :func:`read_runs` gives them.
+        size: Of the experiment, in :data:`rare_runs.SIZES`.
+        regimes: Share of rare images of each regime.
+
+    Returns:
+        ``regimes.<regime>.arms.<arm>.<subset>.<metric>`` with ``mean``, ``ci95`` and ``seeds``;
+        ``regimes.<regime>.paired.<arm>_vs_<arm>``; ``sweeps.<what>.<regime>.<value>``, with arms
+        as before. Scores are percentages.
+    """
+    usual = dict(share=0.3, images=SIZES[size].images, iterations=SIZES[size].iterations)
+    found: dict[str, Any] = {'regimes': {}, 'sweeps': defaultdict(dict)}
+    for regime, rare_share in regimes.items():
+        of_regime = [run for run in runs if run['regime'] == regime]
+        own = usual | {'rare_share': rare_share}
+        main = [run for run in of_regime if all(run[key] == own[key] for key in SWEPT)]
+        if main:
+            found['regimes'][regime] = _regime(main)
+        for key in SWEPT:
+            others = {name: value for name, value in own.items() if name != key}
+            swept = [r for r in of_regime if all(r[name] == v for name, v in others.items())]
+            values = sorted({run[key] for run in swept})
+            if len(values) > 1:
+                found['sweeps'][key][regime] = {
+                    f'{value:g}': _arms([run for run in swept if run[key] == value])
+                    for value in values
+                }
+    return found
+
+
+def _regime(runs: Runs) -> dict[str, Any]:
+    by_arm = _by_arm(runs)
+    pairs = [(arm, BAR) for arm in by_arm if arm != BAR] + list(PAIRS)
+    return {
+        'arms': _arms(runs),
+        'families': {
+            arm: {
+                family: float(np.mean([100 * run['families'][family]['pck'] for run in of_arm]))
+                for family in of_arm[0]['families']
+            }
+            for arm, of_arm in by_arm.items()
+        },
+        'paired': {
+            f'{a}_vs_{b}': _paired(by_arm[a], by_arm[b])
+            for a, b in pairs
+            if a in by_arm and b in by_arm
+        },
+    }
+
+
+def _by_arm(runs: Runs) -> dict[str, Runs]:
+    by_arm = {arm: [run for run in runs if run['arm'] == arm] for arm in ARMS}
+    return {
+        arm: sorted(of_arm, key=lambda run: run['seed']) for arm, of_arm in by_arm.items() if of_arm
+    }
+
+
+def _arms(runs: Runs) -> dict[str, Any]:
+    return {
+        arm: {
+            subset: {
+                metric: _spread(100 * run[subset][metric] for run in of_arm) for metric in METRICS
+            }
+            for subset in SUBSETS
+        }
+        | {
+            'accepted': _mean(run['accepted'] for run in of_arm),
+            'minutes': _mean(run['seconds']['training'] / 60 for run in of_arm),
+        }
+        for arm, of_arm in _by_arm(runs).items()
+    }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
+
+
+def _spread(values: Iterable[float]) -> dict[str, Any]:
+    seeds = [round(value, 3) for value in values]
+    return {'mean': float(np.mean(seeds)), 'ci95': _interval(seeds), 'seeds': seeds}
+
+
+def _interval(values: list[float]) -> list[float] | None:
+    """95% t interval of the mean; None of a single value."""
+    if len(values) < 2:
+        return None
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return [float(np.mean(values)) - half, float(np.mean(values)) + half]
+
+
+def _paired(first: Runs, second: Runs) -> dict[str, Any]:
+    """Differences of two arms, seed by seed, with a paired t test."""
+    partners = {run['seed']: run for run in second}
+    both = [(run, partners[run['seed']]) for run in first if run['seed'] in partners]
+    return {
+        subset: {metric: _difference(both, subset, metric) for metric in METRICS}
+        for subset in SUBSETS
+    }
+
+
+def _difference(both: list[tuple[Any, Any]], subset: str, metric: str) -> dict[str, Any]:
+    gains = [100 * (a[subset][metric] - b[subset][metric]) for a, b in both]
+    p_value = float(stats.ttest_1samp(gains, 0).pvalue) if len(gains) > 1 else None
+    return _spread(gains) | {'p': p_value}
+
+
+def main() -> None:
+    """Write rare_pose.json and .md."""
+    from rare_pose import REGIMES
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--runs', type=Path, default=RESULTS / 'rare_pose_runs.jsonl')
+    parser.add_argument('--out', type=Path, default=RESULTS)
+    args = parser.parse_args()
+    found = report(read_runs(args.runs), 'cpu', REGIMES)
+    text = json.dumps(found, indent=1, allow_nan=False) + '\n'
+    (args.out / 'rare_pose.json').write_text(text)
+    (args.out / 'rare_pose.md').write_text(rare_markdown(found))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,152 @@
+"""The experiment on rare poses: its worlds are what they say, its arms and numbers too."""
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+from scipy import stats
+
+from pg2aug.datasets.figures import RARE_FAMILIES
+from pg2aug.poses import PoseBank
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
+
+from rare_arms import ARMS, arm_config, extra_source
+from rare_markdown import rare_markdown
+from rare_pose import done
+from rare_report import report
+from rare_runs import SIZES, Setting
+from rare_worlds import ROOT, World, drawn_pose, origin, render_in
+
+SETTING = Setting('few_rare', 'pg2', 0, 600, 0.025, 0.3, SIZES['cpu'].iterations)
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    return World(tmp_path_factory.mktemp('world') / 'own', 0, 90, 0.2, False, (64, 64))
+
+
+@pytest.fixture
+def base():
+    return Config.fromfile(ROOT / 'benchmarks' / 'configs' / SIZES['cpu'].config)
+
+
+def annotations(path):
+    return json.loads(path.read_text())['annotations']
+
+
+def test_a_render_differs_from_the_training_image_in_its_pose_alone(world):
+    own = annotations(world.train())
+    for index in (0, 1, 5):
+        scene = origin(own, index)
+        image = cv2.imread(
+            str(world.folder / 'images' / 'train' / f'{scene[0]:06d}_{scene[1]:03d}.jpg')
+        )
+        same = render_in(scene, world.rare_share, drawn_pose(scene, world.rare_share), world.size)
+        _, encoded = cv2.imencode('.jpg', same.image, (cv2.IMWRITE_JPEG_QUALITY, 95))
+        np.testing.assert_array_equal(cv2.imdecode(encoded, cv2.IMREAD_COLOR), image)
+
+
+def test_renders_show_training_people_in_rare_poses(world):
+    made, own = annotations(world.render(40)), annotations(world.train())
+    assert {a['person_id'] for a in made} <= {a['person_id'] for a in own}
+    rare = [np.mean([a['pose_family'] in RARE_FAMILIES for a in found]) for found in (made, own)]
+    assert rare[0] > rare[1] + 0.1
+
+
+def test_oversampling_draws_by_the_weights_of_the_bank(world):
+    own = annotations(world.train())
+    counts = np.bincount(world.oversampled(20_000), minlength=len(own))
+    bank = PoseBank.load(world.bank())
+    expected = dict(zip(map(bytes, bank.keypoints), bank.weights, strict=True))
+    rare = [a['pose_family'] in RARE_FAMILIES for a in own]
+    assert counts[rare].mean() > 1.5 * counts[np.logical_not(rare)].mean()
+    assert counts.max() / 20_000 == pytest.approx(max(expected.values()), rel=0.2)
+
+
+def test_an_external_bank_has_poses_and_no_image(tmp_path, monkeypatch):
+    monkeypatch.setattr('rare_worlds.BANK_PEOPLE', 10)
+    world = World(tmp_path / 'world', 0, 60, 0.0, True, (64, 64))
+    content = json.loads(world.poses().read_text())
+    assert content['images'] == []
+    assert len(content['annotations']) == 40
+    assert not {a['person_id'] for a in content['annotations']} & {
+        a['person_id'] for a in annotations(world.train())
+    }
+    assert not any(a['pose_family'] in RARE_FAMILIES for a in annotations(world.train()))
+    bank = PoseBank.load(world.bank())
+    assert len(bank) == 40
+    assert bank.options['reference'] == 60
+
+
+def test_the_rarest_poses_of_the_test_are_mostly_of_rare_families(world, monkeypatch):
+    monkeypatch.setattr('rare_worlds.TEST_PEOPLE', 10)
+    subsets = world.test().subsets()
+    assert len(subsets['rare']) + len(subsets['common']) == 100
+    assert len(subsets['rarest']) == pytest.approx(10, abs=2)
+    assert len(subsets['rarest'] & subsets['rare']) > len(subsets['rarest'] & subsets['common'])
+
+
+@pytest.mark.parametrize('name', ARMS)
+def test_arms_differ_from_the_baseline_in_what_they_say(name, world, base):
+    arm = ARMS[name]
+    generator = dict(config='a', checkpoint='b') if arm.generator else None
+    cfg = arm_config(arm, base, world, 0.25, generator, extra_source(arm, world, Path('o'), 10))
+    source = cfg.train_dataloader.dataset
+    if arm.extra:
+        assert cfg.train_dataloader.sampler.source_ratio == [0.75, 0.25]
+        assert source.datasets[1].ann_file != source.datasets[0].ann_file or (
+            len(source.datasets[1].indices) == 20_000
+        )
+        source = source.datasets[0]
+    names = [transform.type for transform in source.pipeline]
+    assert names.index('PG2Augment') == 1 if arm.generator else 'PG2Augment' not in names
+    assert [hook.type for hook in cfg.custom_hooks] == (['PG2Hook'] if arm.generator else [])
+    turned = next(t for t in source.pipeline if t.type == 'RandomBBoxTransform')
+    assert turned.get('rotate_factor', 80.0) == (180.0 if arm.rotation else 80.0)
+    assert cfg.model == base.model
+    assert cfg.optim_wrapper == base.optim_wrapper
+
+
+def run(arm, seed, rare, regime='few_rare', **changes):
+    setting = replace(SETTING, regime=regime, arm=arm, seed=seed, **changes)
+    scores = {'ap': rare / 2, 'pck': rare}
+    subsets = {'rare': scores, 'common': scores, 'rarest': scores}
+    return {**asdict(setting), **subsets, 'families': {'lying': scores}, 'accepted': 0.9,
+            'seconds': {'training': 60}}  # fmt: skip
+
+
+def test_arms_are_compared_seed_by_seed():
+    bar, best = [0.50, 0.61, 0.55, 0.58], [0.57, 0.65, 0.63, 0.63]
+    runs = [run('rotation_oversampling', seed, value) for seed, value in enumerate(bar)]
+    # Out of order, and with a seed that the bar does not have.
+    runs += [run('pg2', seed, value) for seed, value in reversed(list(enumerate([*best, 0.9])))]
+    found = report(runs, 'cpu', {'few_rare': 0.025})['regimes']['few_rare']
+    gain = found['paired']['pg2_vs_rotation_oversampling']['rare']['pck']
+    expected = stats.ttest_rel([100 * v for v in best], [100 * v for v in bar])
+    assert gain['mean'] == pytest.approx(6.0)
+    assert gain['p'] == pytest.approx(expected.pvalue)
+    np.testing.assert_allclose(gain['ci95'], expected.confidence_interval(0.95), atol=0.01)
+    assert found['arms']['pg2']['rare']['ap']['seeds'] == [28.5, 32.5, 31.5, 31.5, 45.0]
+    assert '+6.0' in rare_markdown(report(runs, 'cpu', {'few_rare': 0.025}))
+
+
+def test_sweeps_are_apart_from_the_main_table():
+    runs = [run('pg2', 0, 0.5), run('pg2', 0, 0.7, share=0.6)]
+    found = report(runs, 'cpu', {'few_rare': 0.025})
+    arms = found['regimes']['few_rare']['arms']
+    assert arms['pg2']['rare']['pck'] == {'mean': 50.0, 'ci95': None, 'seeds': [50.0]}
+    sweep = found['sweeps']['share']['few_rare']
+    assert [sweep[v]['pg2']['rare']['pck']['mean'] for v in ('0.3', '0.6')] == [50.0, 70.0]
+
+
+def test_finished_runs_are_not_run_again(tmp_path):
+    path = tmp_path / 'runs.jsonl'
+    assert done(path) == set()
+    path.write_text(json.dumps(run('pg2', 3, 0.5)) + '\n')
+    assert done(path) == {replace(SETTING, seed=3)}
