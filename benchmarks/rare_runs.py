@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from rare_arms import ARMS, MAX_VIEW_CHANGE, METAINFO, arm_config, extra_source
 from rare_worlds import ROOT, TestSet, World, locked, run_tool
 
 PCK_THRESHOLD = 0.1
+PRETRAINING_SEED, PRETRAINING_LR, CHECKPOINT_INTERVAL = 700, 2e-3, 1000
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,10 @@ class Size:
     Attributes:
         config: The estimator's, in benchmarks/configs.
         image: (width, height) of the images.
+        pretraining: Images of other people in common poses that the estimator, from which all runs
+            start, has learnt from, as users start from what was learnt from COCO; and iterations.
         images: Training images.
-        iterations: Of the estimator, of 32 samples each (the config's batch on a GPU).
+        iterations: Of the estimator.
         crop: (width, height) of the generator's crops.
         base_channels: Of the generator.
         num_blocks: Of the generator.
@@ -35,6 +39,7 @@ class Size:
 
     config: str
     image: tuple[int, int]
+    pretraining: tuple[int, int]
     images: int
     iterations: int
     crop: tuple[int, int]
@@ -49,8 +54,8 @@ class Size:
 
 SIZES = {
     'cpu': Size(
-        'rare_pose_figures-128x96.py',
-        (128, 128), 600, 800, (48, 64), 32, 4, 16, 1000, 50, 3000, 1800,
+        'rare_pose_figures-64x48.py',
+        (128, 128), (6000, 6000), 600, 800, (48, 64), 16, 4, 16, 1000, 50, 3000, 1800,
     ),
 }  # fmt: skip
 
@@ -103,15 +108,18 @@ def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
         size.image,
     )
     arm = ARMS[setting.arm]
+    start = _pretrained(size, work_dir)
     with locked(world.folder):
         test = world.test()
-        base = _base_config(setting, size, world, test, folder)
+        base = _config(size, world, folder, setting.iterations, setting.seed)
+        base.merge_from_dict(_testing(test, folder))
         generator = _generator(arm.generator or ('self' if arm.extra == 'offline' else None),
                                world, size)  # fmt: skip
         offline = _offline(world, generator, size) if arm.extra == 'offline' else None
         extra = extra_source(arm, world, offline, size.renders)
     cfg = arm_config(arm, base, world, setting.share, generator, extra)
     trained = time.monotonic()
+    cfg.load_from = str(start)
     runner = Runner.from_cfg(cfg)
     runner.train()
     seconds = time.monotonic() - trained
@@ -126,26 +134,55 @@ def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
     }
 
 
-def _base_config(setting: Setting, size: Size, world: World, test: TestSet, folder: Path) -> Any:
-    from mmengine.config import Config
+def _pretrained(size: Size, work_dir: Path) -> Path:
+    """The estimator that all runs start from."""
+    from mmengine.runner import Runner
 
+    folder = work_dir / 'pretrained'
+    images, iterations = size.pretraining
+    with locked(folder):
+        checkpoint = folder / f'iter_{iterations}.pth'
+        if not checkpoint.exists():
+            world = World(folder, PRETRAINING_SEED, images, 0.0, False, size.image)
+            cfg = _config(size, world, folder, iterations, PRETRAINING_SEED)
+            cfg.merge_from_dict(
+                {
+                    'resume': True,
+                    'optim_wrapper.optimizer.lr': PRETRAINING_LR,
+                    'default_hooks.checkpoint.interval': CHECKPOINT_INTERVAL,
+                    'test_dataloader': None,
+                    'test_evaluator': None,
+                    'test_cfg': None,
+                }
+            )
+            Runner.from_cfg(cfg).train()
+    return checkpoint
+
+
+def _config(size: Size, world: World, folder: Path, iterations: int, seed: int) -> Config:
+    """The baseline on a world's training set."""
     cfg = Config.fromfile(ROOT / 'benchmarks' / 'configs' / size.config)
     train = world.train()
     cfg.merge_from_dict(
         {
             'work_dir': str(folder),
-            'randomness.seed': setting.seed,
+            'randomness.seed': seed,
             'train_dataloader.dataset.data_root': f'{train.parent}/',
             'train_dataloader.dataset.ann_file': train.name,
-            'test_dataloader.dataset.data_root': f'{test.path.parent}/',
-            'test_dataloader.dataset.ann_file': test.path.name,
-            'test_evaluator.out_file_path': str(folder / 'predictions.pkl'),
-            'train_cfg.max_iters': setting.iterations,
-            'param_scheduler.0.T_max': setting.iterations,
-            'default_hooks.checkpoint.interval': setting.iterations,
+            'train_cfg.max_iters': iterations,
+            'param_scheduler.0.T_max': iterations,
+            'default_hooks.checkpoint.interval': iterations,
         }
     )
     return cfg
+
+
+def _testing(test: TestSet, folder: Path) -> dict[str, Any]:
+    return {
+        'test_dataloader.dataset.data_root': f'{test.path.parent}/',
+        'test_dataloader.dataset.ann_file': test.path.name,
+        'test_evaluator.out_file_path': str(folder / 'predictions.pkl'),
+    }
 
 
 def _generator(name: str | None, world: World, size: Size) -> dict[str, Any] | None:
