@@ -1,7 +1,7 @@
 """Models as they are run in synthesis: in evaluation mode, in the fastest number format."""
 
 import copy
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from pg2aug.models.pg2 import PG2
 
 Precision = Literal['auto', 'float32', 'bfloat16', 'float16']
 
-_DTYPES = {dtype: getattr(torch, dtype) for dtype in ('float32', 'bfloat16', 'float16')}
+PRECISIONS = get_args(Precision)
 
 
 def network_dtype(precision: Precision, device: torch.device) -> torch.dtype:
@@ -25,11 +25,9 @@ def network_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         ValueError: If the precision is none of these.
     """
     if precision != 'auto':
-        if precision not in _DTYPES:
-            raise ValueError(
-                f"precision must be 'auto', {', '.join(map(repr, _DTYPES))}, got {precision!r}"
-            )
-        dtype: torch.dtype = _DTYPES[precision]
+        if precision not in PRECISIONS:
+            raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}, got {precision!r}')
+        dtype: torch.dtype = getattr(torch, precision)
         return dtype
     if device.type == 'cuda':
         major, _ = torch.cuda.get_device_capability(device)

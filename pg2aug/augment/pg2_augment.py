@@ -13,6 +13,7 @@ from mmengine.dist import get_rank
 from torch.utils.data import get_worker_info
 
 from pg2aug.augment.generator_file import GeneratorFile
+from pg2aug.augment.inference import PRECISIONS, Precision
 from pg2aug.augment.people import PeopleFile
 from pg2aug.augment.plan import Plan, make_plan
 from pg2aug.augment.sample import attach_plan, check_sample, relabel, sample_visibility
@@ -25,6 +26,7 @@ from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 _ARGUMENTS = (
     *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
     *('remove_source', 'refine', 'device', 'neighbours', 'max_view_change'),
+    *('precision', 'compile', 'cuda_graphs'),
 )
 
 _TURN = (5**0.5 - 1) / 2
@@ -84,6 +86,10 @@ class PG2Augment(BaseTransform):
         max_view_change: Largest difference, in degrees, of the sides from which the person and a
             target pose are seen: at 180 a front may become a back, which has to be invented. None
             for any; 120 keeps fronts from becoming backs.
+        precision: Number format of the generator's networks: 'auto', 'float32', 'bfloat16' or
+            'float16', see :func:`pg2aug.augment.inference.network_dtype`.
+        compile: Whether to compile them with :func:`torch.compile`.
+        cuda_graphs: Whether a GPU replays recorded steps, see :class:`Synthesizer`.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -104,6 +110,9 @@ class PG2Augment(BaseTransform):
         device: str | None = None,
         neighbours: str | None = None,
         max_view_change: float | None = None,
+        precision: Precision = 'auto',
+        compile: bool = False,
+        cuda_graphs: bool = False,
     ) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'PG2Augment: prob must be in [0, 1], got {prob}')
@@ -113,6 +122,10 @@ class PG2Augment(BaseTransform):
             raise ValueError(
                 'PG2Augment: max_draws must be at least 1 and min_visible at least 3, got '
                 f'{max_draws} and {min_visible}'
+            )
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f'PG2Augment: precision must be one of {", ".join(PRECISIONS)}, got {precision!r}'
             )
         if not os.path.isfile(pose_bank):
             raise FileNotFoundError(
@@ -136,6 +149,9 @@ class PG2Augment(BaseTransform):
         self.device = device
         self.neighbours = neighbours
         self.max_view_change = max_view_change
+        self.precision = precision
+        self.compile = compile
+        self.cuda_graphs = cuda_graphs
         self.deferred = False
         """Whether somebody else synthesises; set by PG2Hook."""
         self.generator_file = GeneratorFile.from_config(self.generator)
@@ -226,6 +242,9 @@ class PG2Augment(BaseTransform):
             refine=self.refine,
             remove_source=self.remove_source,
             device=device,
+            precision=self.precision,
+            compile=self.compile,
+            cuda_graphs=self.cuda_graphs,
         )
 
     @property

@@ -87,7 +87,10 @@ def check_placement(placement: Placement) -> None:
 
 def check_alike(augments: list[PG2Augment]) -> None:
     """Raise ValueError unless one synthesizer can serve all PG2Augments of a training."""
-    names = ('generator', 'check', 'min_joints_ok', 'remove_source', 'refine')
+    names = (
+        *('generator', 'check', 'min_joints_ok', 'remove_source', 'refine'),
+        *('precision', 'compile', 'cuda_graphs'),
+    )
     for name in names:
         values = [getattr(augment, name) for augment in augments]
         if any(value != values[0] for value in values):

@@ -178,7 +178,7 @@ def test_auto_is_what_the_device_is_made_for(monkeypatch, device, capability, ex
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        (dict(precision='int8'), "precision must be 'auto', 'float32'.*'int8'"),
+        (dict(precision='int8'), "precision must be one of auto, float32.*'int8'"),
         (dict(max_batch=0), 'max_batch must be at least 1, got 0'),
         (dict(cuda_graphs=True), "cuda_graphs=True needs a CUDA device, got 'cpu'"),
     ],
