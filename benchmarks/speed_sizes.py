@@ -18,6 +18,10 @@ GENERATORS = (
     'pg2-self-w64_coco-256x192',
 )
 
+FLOAT32 = {'float32': dict(precision='float32')}
+COMPILED = {'compiled': dict(compile=True)}
+GRAPHS = {'compiled, CUDA graphs': dict(compile=True, cuda_graphs=True)}
+
 
 @dataclass(frozen=True)
 class Size:
@@ -47,7 +51,9 @@ SIZES = {
             steps=2,
             rounds=5,
         ),
-        synthesizer=SynthesizerSize((RECOMMENDED, DEMO), 16, (96, 128), rounds=5, matmul=2048),
+        synthesizer=SynthesizerSize(
+            (RECOMMENDED, DEMO), 16, (96, 128), rounds=5, matmul=2048, modes=FLOAT32 | COMPILED
+        ),
         training=TrainingSize((RECOMMENDED, DEMO), rounds=5, workers=0),
         offline=OfflineSize((RECOMMENDED,), images=24, rounds=3),
         growth=GrowthSize(batch_size=4, rounds=3),
@@ -73,7 +79,14 @@ SIZES = {
             steps=20,
             rounds=5,
         ),
-        synthesizer=SynthesizerSize(GENERATORS, 64, (192, 256), rounds=20, matmul=8192),
+        synthesizer=SynthesizerSize(
+            GENERATORS,
+            64,
+            (192, 256),
+            rounds=20,
+            matmul=8192,
+            modes=FLOAT32 | COMPILED | GRAPHS,
+        ),
         training=TrainingSize(GENERATORS, rounds=20, workers=4),
         offline=OfflineSize((RECOMMENDED,), images=256, rounds=5),
         growth=GrowthSize(batch_size=16, rounds=10),

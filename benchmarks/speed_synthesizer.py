@@ -1,6 +1,6 @@
 """Images a second of the Synthesizer, over a plain loop and against the device's own limit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class SynthesizerSize:
         frame: (width, height) of the images that they are put into.
         rounds: Times that all take turns.
         matmul: Side of the matrices whose product is timed.
+        modes: Further settings of the Synthesizer that take their turn, by name.
     """
 
     generators: tuple[str, ...]
@@ -29,6 +30,7 @@ class SynthesizerSize:
     frame: tuple[int, int]
     rounds: int
     matmul: int
+    modes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def measure_synthesizer(
@@ -38,17 +40,21 @@ def measure_synthesizer(
     model = load_generator(generator, work_dir / 'generators')
     batch = make_batch(people, size.batch_size, crop_size(generator), size.frame)
     plain = PlainSynthesizer(plain_copy(model, device), AppearanceCheck(), device)
-    fast = Synthesizer(model, check=AppearanceCheck(), max_batch=size.batch_size, device=device)
-    calls = {
-        'plain': lambda: timed(lambda: plain(batch)),
-        'fast': lambda: timed(lambda: fast(batch.images, batch.plans, batch.matrices)),
-    }
+    calls = {'plain': lambda: timed(lambda: plain(batch))}
+    for mode, settings in {'fast': {}, **size.modes}.items():
+        synthesizer = Synthesizer(
+            model, check=AppearanceCheck(), max_batch=size.batch_size, device=device, **settings
+        )
+        calls[mode] = lambda run=synthesizer: timed(
+            lambda: run(batch.images, batch.plans, batch.matrices)
+        )
     seconds = alternate(calls, size.rounds)
     rates = {
-        f'{name}_images_per_second': spread([size.batch_size / s for s in taken])
-        for name, taken in seconds.items()
+        f'{name}_images_per_second': spread([size.batch_size / s for s in seconds[name]])
+        for name in ('plain', 'fast')
     }
-    return {'speedup': ratio(seconds, 'plain', 'fast'), **rates}
+    modes = {name: ratio(seconds, 'plain', name) for name in size.modes}
+    return {'speedup': ratio(seconds, 'plain', 'fast'), 'modes': modes, **rates}
 
 
 def run_synthesizer(

@@ -77,6 +77,7 @@ def _synthesizer(entry: dict[str, Any]) -> Lines:
             cell(measured['fast_images_per_second'], 1),
             cell(measured['speedup']),
             cell(measured['fraction_of_matmul_rate'], 3),
+            *map(cell, measured['modes'].values()),
         ]
         for name, measured in entry['synthesizer'].items()
     ]
@@ -84,6 +85,7 @@ def _synthesizer(entry: dict[str, Any]) -> Lines:
         f'{name} {cell(rate, 2, 1e-12)}'
         for name, rate in entry['matmul_operations_per_second'].items()
     )
+    modes = [f'times, {mode}' for mode in next(iter(entry['synthesizer'].values()))['modes']]
     width, height = entry['synthesizer_frame']
     return [
         '',
@@ -96,7 +98,7 @@ def _synthesizer(entry: dict[str, Any]) -> Lines:
         'fastest of the matrix products measured in the same run '
         f'(10^12 operations a second: {rates}).',
         '',
-        *table(['Generator', 'plain, images/s', 'images/s', 'times', 'of matmul'], rows),
+        *table(['Generator', 'plain, images/s', 'images/s', 'times', 'of matmul', *modes], rows),
     ]
 
 

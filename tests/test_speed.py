@@ -202,7 +202,8 @@ def test_steps_and_their_parts(people, work_dir):
 
 
 def test_the_synthesizer_the_training_and_the_report(people, work_dir):
-    size = SynthesizerSize((DEMO,), 2, (48, 64), rounds=1, matmul=64)
+    modes = {'float32': dict(precision='float32')}
+    size = SynthesizerSize((DEMO,), 2, (48, 64), rounds=1, matmul=64, modes=modes)
     measured = run_synthesizer(size, people, work_dir, 'cpu')
     assert measured['synthesizer_speedup'] == measured['synthesizer'][DEMO]['speedup']
     assert measured['synthesizer'][DEMO]['fraction_of_matmul_rate']['median'] > 0
@@ -215,6 +216,7 @@ def test_the_synthesizer_the_training_and_the_report(people, work_dir):
     text = speed_markdown(dict(counts=counts, cpu=report | json.loads(json.dumps(measured))))
     assert 'Synthesizer over the plain loop, at least 1.5: ' in text
     assert text.count(f'| {DEMO} |') == 2
+    assert 'times, float32 |' in text
     assert text.endswith('## On a GPU\n\nNot measured yet.\n')
 
 
