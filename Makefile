@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 BROWSER_TEST := tests/test_evaluation
 PLAYWRIGHT := $(BROWSER_TEST)/node_modules/.package-lock.json
 
-.PHONY: demo test browser lint clean
+.PHONY: demo test browser lint results-check clean
 
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py --out demo
@@ -28,6 +28,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every table of docs/results from its json again; any difference fails. Part of `make test` too.
+results-check: $(STAMP)
+	$(BIN)/python -m pytest -q tests/test_results.py
 
 # Leaves .venv, which takes minutes to make again, and work_dirs, which holds trainings.
 clean:

@@ -58,7 +58,7 @@ def write_report(args: Any, size: dict[str, Any], target: Path) -> None:
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.with_suffix('.json').write_text(json.dumps(report, indent=1) + '\n')
-    target.with_suffix('.md').write_text(_markdown(report, args))
+    target.with_suffix('.md').write_text(fidelity_markdown(report))
     _write_sheet(folder / str(args.seeds[0]), args.arms, target.with_suffix('.png'))
     print(target.with_suffix('.md').read_text())
 
@@ -179,7 +179,8 @@ def _verdict(arms: dict[str, Any], recommended: str) -> list[str]:
     return ['', 'The recommended arm against its targets:', '', *lines]
 
 
-def _markdown(report: dict[str, Any], args: Any) -> str:
+def fidelity_markdown(report: dict[str, Any]) -> str:
+    """The report in words and tables."""
     judge, count = report['judge'], len(report['seeds'])
     lines = [
         '# Label fidelity',
@@ -213,7 +214,7 @@ def _markdown(report: dict[str, Any], args: Any) -> str:
         mark = ' (recommended)' if name == report['recommended'] else ''
         lines.append(f'| {ARMS[name].title}{mark} | {shares} | {error} | {accepted} |')
     lines += _verdict(report['arms'], report['recommended'])
-    if args.data == 'balance4view':
+    if '--data balance4view' in report['command']:
         lines += ['', ONE_MAN]
     lines += _check_table(report['pose_model_check'])
     families = sorted({family for shares in report['families'].values() for family in shares})

@@ -23,6 +23,7 @@ from pg2aug.visualization import contact_sheet
 
 ROWS, SCALE = 10, 2
 METRICS = ('SSIM', 'IS', 'mask-SSIM', 'mask-IS', 'mask-SSIM-inside')
+COLUMNS = (*METRICS, *ON_BODY)
 ERRORS = ('L1 inside',)
 """Measures that are better where they are less."""
 
@@ -72,7 +73,7 @@ def write_report(args: Any, lambdas: Sequence[float]) -> None:
     path = args.out / 'paper_table'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix('.json').write_text(json.dumps(report, indent=1, allow_nan=False) + '\n')
-    path.with_suffix('.md').write_text(paper_markdown(report, (*METRICS, *ON_BODY)))
+    path.with_suffix('.md').write_text(paper_markdown(report, COLUMNS))
     _write_sheet(tested, first, path.with_suffix('.png'))
     print(path.with_suffix('.md').read_text())
 

@@ -1,0 +1,54 @@
+"""The committed tables are those of the committed numbers."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / 'docs' / 'results'
+
+
+def benchmark(module: str, function: str, *arguments: str) -> Callable[[dict], str]:
+    """A benchmark's function that makes its tables, with attributes of the module as arguments."""
+
+    def tables(report):
+        sys.path.insert(0, str(ROOT / 'benchmarks'))
+        try:
+            loaded = importlib.import_module(module)
+        finally:
+            sys.path.pop(0)
+        return getattr(loaded, function)(report, *(getattr(loaded, name) for name in arguments))
+
+    return tables
+
+
+TABLES = {
+    'hole_filling': benchmark('hole_filling', 'markdown'),
+    'label_fidelity': benchmark('fidelity_report', 'fidelity_markdown'),
+    'label_fidelity_balance4view': benchmark('fidelity_report', 'fidelity_markdown'),
+    'paper_table': benchmark('paper_report', 'paper_markdown', 'COLUMNS'),
+    'pose_bank': benchmark('pose_bank', 'to_markdown'),
+    'pose_geometry': benchmark('pose_geometry', 'to_markdown'),
+    'speed': benchmark('speed_markdown', 'speed_markdown'),
+}
+WITH_PROSE = {'hole_filling'}
+"""Results that people wrote text around; of the others every line is made."""
+
+
+def test_every_result_is_checked():
+    assert {path.stem for path in RESULTS.glob('*.json')} == set(TABLES)
+
+
+@pytest.mark.parametrize('name', TABLES)
+def test_tables_are_those_of_the_numbers(name):
+    made = TABLES[name](json.loads((RESULTS / f'{name}.json').read_text())).splitlines()
+    written = (RESULTS / f'{name}.md').read_text().splitlines()
+    if name in WITH_PROSE:
+        missing = [line for line in made if line not in written]
+        assert not missing
+    else:
+        assert written == made
