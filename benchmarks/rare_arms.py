@@ -94,7 +94,7 @@ def arm_config(
             check=arm.check,
         )
         pipeline.insert(1, augment)
-        cfg.custom_hooks = [dict(type='PG2Hook')]
+        cfg.custom_hooks = [dict(type='PG2Hook', interval=10)]
     if extra is not None:
         _mix(cfg, extra, share)
     return Config(cfg.to_dict())

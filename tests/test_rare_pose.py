@@ -21,6 +21,7 @@ from rare_markdown import rare_markdown
 from rare_pose import done
 from rare_report import report
 from rare_runs import SIZES, Setting
+from rare_runs import run as run_setting
 from rare_worlds import ROOT, World, drawn_pose, origin, render_in
 
 SETTING = Setting('few_rare', 'pg2', 0, 600, 0.025, 0.3, SIZES['cpu'].iterations)
@@ -150,3 +151,39 @@ def test_finished_runs_are_not_run_again(tmp_path):
     assert done(path) == set()
     path.write_text(json.dumps(run('pg2', 3, 0.5)) + '\n')
     assert done(path) == {replace(SETTING, seed=3)}
+
+
+TINY = replace(
+    SIZES['cpu'],
+    image=(64, 64),
+    pretraining=(30, 2),
+    images=60,
+    iterations=10,
+    base_channels=8,
+    pg2_batch=2,
+    stage1_iters=2,
+    stage2_iters=1,
+    renders=8,
+    offline=4,
+)
+
+
+@pytest.fixture(scope='module')
+def tiny_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp('tiny')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arm', ['pg2', 'pg2_offline', 'render'])
+def test_an_arm_runs_from_people_to_scores(arm, tiny_dir, monkeypatch):
+    monkeypatch.setattr('rare_worlds.TEST_PEOPLE', 6)
+    setting = Setting('few_rare', arm, 0, TINY.images, 0.2, 0.5, TINY.iterations)
+    result = run_setting(setting, TINY, tiny_dir)
+    assert {name: result[name] for name in asdict(setting)} == asdict(setting)
+    for subset in ('rare', 'common', 'rarest'):
+        assert 0 <= result[subset]['pck'] <= 1
+        assert 0 <= result[subset]['ap'] <= 1
+    assert len(result['families']) == 11
+    assert (result['accepted'] is not None) == (arm == 'pg2')
+    config = next((tiny_dir / 'runs' / setting.name).glob('*.py'))
+    assert Config.fromfile(config).load_from == str(tiny_dir / 'pretrained' / 'iter_2.pth')
