@@ -1,6 +1,7 @@
 """Deciding: which person gets which pose, as plain arrays that a worker can send on."""
 
-from dataclasses import dataclass, fields
+import hashlib
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ from pg2aug.poses import (
 BOX_MARGIN = 0.1
 """Share of a pose's extent by which a person's box exceeds its joints (top of the head, feet)."""
 
+_MADE_FROM = (
+    *('condition_matrix', 'target_matrix', 'source_keypoints', 'source_visible'),
+    *('target_keypoints', 'target_visible', 'target_drawn', 'limb_radius'),
+)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -52,6 +58,8 @@ class Plan:
             front of it; M is the same for all plans, rows without anybody are 0.
         neighbour_visible: (M, K) float32, greater than 0 where labelled and in front.
         neighbour_radius: (M,) float32, radius of their limbs; 0 where there is nobody.
+        repeats: (1,) int64, how often this very plan will come again; -1 if it is not among those
+            that come more than once.
     """
 
     condition: NDArray[np.uint8]
@@ -68,6 +76,7 @@ class Plan:
     neighbour_keypoints: NDArray[np.float32]
     neighbour_visible: NDArray[np.float32]
     neighbour_radius: NDArray[np.float32]
+    repeats: NDArray[np.int64] = field(default_factory=lambda: np.full(1, -1, np.int64))
 
     @property
     def bbox(self) -> NDArray[np.float32]:
@@ -78,6 +87,13 @@ class Plan:
     def to_dict(self) -> dict[str, NDArray[Any]]:
         """The arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def digest(self) -> bytes:
+        """A fingerprint of all that the synthesised crop, and its check, are made from."""
+        made_from = hashlib.blake2b(self.condition.data, digest_size=16)
+        for name in _MADE_FROM:
+            made_from.update(getattr(self, name))
+        return made_from.digest()
 
 
 def make_plan(

@@ -14,6 +14,7 @@ from pg2aug.augment.inference import Precision, inference_model, network_dtype
 from pg2aug.augment.label_check import LabelCheck, Synthesis
 from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
+from pg2aug.augment.pool import Kept, PersonPool
 from pg2aug.augment.transfer import send
 from pg2aug.models.affine import (
     affine_scale,
@@ -49,13 +50,14 @@ class Result:
         images: (N, 3, H, W) float32 BGR in [0, 255]: the person replaced where it was accepted.
         joints_ok: (N, K) bool, labelled joints that passed the label check.
         accepted: (N,) bool, persons with enough of such joints; the others are not to be used.
-        persons: (N, 3, h, w) float32 BGR in [0, 255], as they were checked.
+        persons: (N, 3, h, w) float32 BGR in [0, 255], as they were checked; None from a
+            synthesizer with a pool, which does not keep them.
     """
 
     images: Tensor
     joints_ok: Tensor
     accepted: Tensor
-    persons: Tensor
+    persons: Tensor | None
 
 
 class Persons(NamedTuple):
@@ -135,6 +137,8 @@ class Synthesizer:
         self.refine = refine
         self.remove_source = remove_source
         self.max_batch = max_batch
+        self.pool: PersonPool | None = None
+        """Where persons are kept who will be wanted again; set by PG2Hook."""
         self._padded = cuda_graphs
         steps: list[Callable[[Tensors], Tensors]] = [self._drawn, self._pasted]
         if cuda_graphs:
@@ -163,12 +167,11 @@ class Synthesizer:
         ]
         if len(chunks) == 1:
             return chunks[0]
-        return Result(
-            *(
-                torch.cat([getattr(chunk, name) for chunk in chunks])
-                for name in Result.__dataclass_fields__
-            )
-        )
+        joined: dict[str, Any] = {}
+        for name in Result.__dataclass_fields__:
+            parts = [getattr(chunk, name) for chunk in chunks]
+            joined[name] = None if parts[0] is None else torch.cat(parts)
+        return Result(**joined)
 
     @_exact
     def generate(self, plans: Sequence[Plan]) -> Persons:
@@ -199,18 +202,25 @@ class Synthesizer:
         return self._composite(images, persons, self._to_device(plans), matrices)
 
     def _synthesize(self, images: Tensor, plans: Sequence[Plan], matrices: Tensor) -> Result:
-        count = len(plans)
-        size = bucket(count, self.max_batch) if self._padded else count
+        count, size = len(plans), self._padded_size(len(plans))
         batch = self._to_device([*plans, *[plans[-1]] * (size - count)])
         images = images.to(self.device, torch.float32, non_blocking=True)
         matrices = matrices.to(self.device, torch.float32, non_blocking=True)
-        drawn = self._draw(batch)
-        persons, joints_ok, accepted = self._checked(drawn, batch, count)
-        frame = dict(images=pad(images, size), matrices=pad(matrices, size), made=drawn['made'])
+        if self.pool is None:
+            drawn = self._draw(batch)
+            made = drawn['made']
+            persons, joints_ok, accepted = self._checked(drawn, batch, count)
+        else:
+            kept = self.pool.serve(plans, self._generate_to_keep)
+            made, joints_ok, accepted, persons = pad(kept.made, size), *kept[1:], None
+        frame = dict(images=pad(images, size), matrices=pad(matrices, size), made=made)
         del batch['condition']
         replaced = self._paste(batch | frame)['images'][:count]
         images = torch.where(accepted[:, None, None, None], replaced, images)
         return Result(images, joints_ok, accepted, persons)
+
+    def _padded_size(self, count: int) -> int:
+        return bucket(count, self.max_batch) if self._padded else count
 
     def _to_device(self, plans: Sequence[Plan]) -> Tensors:
         arrays = [plan.to_dict() for plan in plans]
@@ -225,6 +235,13 @@ class Synthesizer:
         batch = self._to_device(plans)
         drawn = self._drawn(batch)
         return Persons(drawn['made'], *self._checked(drawn, batch, len(plans)))
+
+    def _generate_to_keep(self, plans: Sequence[Plan]) -> Kept:
+        count, size = len(plans), self._padded_size(len(plans))
+        batch = self._to_device([*plans, *[plans[-1]] * (size - count)])
+        drawn = self._draw(batch)
+        _, joints_ok, accepted = self._checked(drawn, batch, count)
+        return Kept(drawn['made'][:count], joints_ok, accepted)
 
     def _drawn(self, batch: Tensors) -> Tensors:
         """What the generator takes, what it ``made`` of it, and that in its scene (``persons``)."""
