@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from rare_arms import ARMS
+from rare_figures import bars, curves
 from rare_markdown import rare_markdown
 from rare_runs import SIZES
 from rare_worlds import ROOT
@@ -145,17 +146,21 @@ def _difference(both: list[tuple[Any, Any]], subset: str, metric: str) -> dict[s
 
 
 def main() -> None:
-    """Write rare_pose.json and .md."""
+    """Write rare_pose.json, .md and the figures."""
     from rare_pose import REGIMES
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--size', choices=SIZES, default='cpu')
     parser.add_argument('--runs', type=Path, default=RESULTS / 'rare_pose_runs.jsonl')
     parser.add_argument('--out', type=Path, default=RESULTS)
     args = parser.parse_args()
-    found = report(read_runs(args.runs), 'cpu', REGIMES)
+    found = report(read_runs(args.runs), args.size, REGIMES)
     text = json.dumps(found, indent=1, allow_nan=False) + '\n'
     (args.out / 'rare_pose.json').write_text(text)
     (args.out / 'rare_pose.md').write_text(rare_markdown(found))
+    bars(found, args.out / 'rare_pose.png')
+    if found['sweeps']:
+        curves(found, args.out / 'rare_pose_sweeps.png')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,99 @@
+"""Figures of rare_pose.py: bars, curves, and what the estimators see in rare poses."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib
+import numpy as np
+from mmengine.fileio import load
+from rare_arms import ARMS
+from rare_worlds import TestSet
+from sheets import write_sheet
+
+from pg2aug.poses import Skeleton
+from pg2aug.visualization import contact_sheet, draw_skeleton
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+SHOWN_ROWS, SCALE = 12, 1.5
+
+
+def bars(report: dict[str, Any], path: Path) -> None:
+    """Rare PCK and AP of every arm, with 95% intervals over seeds."""
+    regimes = report['regimes']
+    figure, axes = plt.subplots(
+        len(regimes), 2, figsize=(10, 0.9 + 2.9 * len(regimes)), squeeze=False, layout='constrained'
+    )
+    for row, (regime, found) in zip(axes, regimes.items(), strict=True):
+        arms = list(found['arms'])
+        for axis, metric in zip(row, ('pck', 'ap'), strict=True):
+            values = [found['arms'][arm]['rare'][metric] for arm in arms]
+            heights = [value['mean'] for value in values]
+            errors = [value['mean'] - (value['ci95'] or [value['mean']])[0] for value in values]
+            axis.barh([ARMS[arm].title for arm in arms], heights, xerr=errors, color='#4477aa')
+            axis.invert_yaxis()
+            axis.set_xlim(max(0, 0.8 * min(heights)))
+            axis.set_title(f'{regime}: {metric.upper()} on rare poses, %')
+        row[1].set_yticklabels([])
+    _save(figure, path)
+
+
+def curves(report: dict[str, Any], path: Path) -> None:
+    """Rare PCK over each thing that was varied."""
+    sweeps = [
+        (key, regime, values)
+        for key, regimes in report['sweeps'].items()
+        for regime, values in regimes.items()
+    ]
+    figure, axes = plt.subplots(
+        1, len(sweeps), figsize=(4 * len(sweeps), 3.4), squeeze=False, layout='constrained'
+    )
+    for axis, (key, regime, values) in zip(axes[0], sweeps, strict=True):
+        for arm in dict.fromkeys(arm for of_value in values.values() for arm in of_value):
+            points = [
+                (float(value), of_value[arm]['rare']['pck'])
+                for value, of_value in values.items()
+                if arm in of_value
+            ]
+            means = [spread['mean'] for _, spread in points]
+            axis.plot([value for value, _ in points], means, marker='o', label=ARMS[arm].title)
+        axis.set_xlabel(key)
+        axis.set_title(regime)
+    axes[0][0].set_ylabel('PCK on rare poses, %')
+    axes[0][-1].legend(fontsize='small')
+    _save(figure, path)
+
+
+def predictions(folders: dict[str, Path], test: TestSet, path: Path) -> None:
+    """Rare test images with the pose that they have, and what each arm's estimator sees in them.
+
+    Args:
+        folders: Of the runs, by title.
+        test: The test set.
+        path: PNG to write.
+    """
+    skeleton = Skeleton.from_coco_category(test.content['categories'][0])
+    names = {image['id']: image['file_name'] for image in test.content['images']}
+    rare = [a for a in test.content['annotations'] if a['id'] in test.subsets()['rare']]
+    found = {
+        title: {sample['id']: sample['pred_instances']['keypoints'][0] for sample in load(pkl)}
+        for title, pkl in ((t, folder / 'predictions.pkl') for t, folder in folders.items())
+    }
+    rows = []
+    for annotation in [rare[i] for i in np.linspace(0, len(rare) - 1, SHOWN_ROWS).astype(int)]:
+        image = cv2.imread(str(test.path.parent / 'images/test' / names[annotation['image_id']]))
+        image = cv2.resize(image, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+        triples = np.array(annotation['keypoints'], float).reshape(-1, 3)
+        shown = triples[:, 2] > 0
+        poses = [triples[:, :2], *(of_arm[annotation['id']] for of_arm in found.values())]
+        # Coordinates are of pixel centres.
+        drawn = [draw_skeleton(image, (p + 0.5) * SCALE - 0.5, shown, skeleton) for p in poses]
+        rows.append([image, *drawn])
+    write_sheet(path, contact_sheet(rows, ['image', 'truth', *folders]))
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=90, metadata={'Software': None})
+    plt.close(figure)
