@@ -34,7 +34,6 @@ def bars(report: dict[str, Any], path: Path) -> None:
             errors = [value['mean'] - (value['ci95'] or [value['mean']])[0] for value in values]
             axis.barh([ARMS[arm].title for arm in arms], heights, xerr=errors, color='#4477aa')
             axis.invert_yaxis()
-            axis.set_xlim(max(0, 0.8 * min(heights)))
             axis.set_title(f'{regime}: {metric.upper()} on rare poses, %')
         row[1].set_yticklabels([])
     _save(figure, path)
@@ -57,8 +56,9 @@ def curves(report: dict[str, Any], path: Path) -> None:
                 for value, of_value in values.items()
                 if arm in of_value
             ]
-            means = [spread['mean'] for _, spread in points]
-            axis.plot([value for value, _ in points], means, marker='o', label=ARMS[arm].title)
+            if len(points) > 1:
+                means = [spread['mean'] for _, spread in points]
+                axis.plot([value for value, _ in points], means, marker='o', label=ARMS[arm].title)
         axis.set_xlabel(key)
         axis.set_title(regime)
     axes[0][0].set_ylabel('PCK on rare poses, %')
