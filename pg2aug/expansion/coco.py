@@ -73,6 +73,7 @@ class CocoEntries:
         attempt = {'attempt': made.attempt.number, 'target_pose': made.attempt.pose}
         kept = {key: person[key] for key in ('category_id', *IDENTITY_KEYS) if key in person}
         origin = {'source_annotation_id': person['id'], **attempt, **self.provenance}
+        origin['failed_joints'] = failed_joints(made, self.skeleton)
         return {**kept, **person_label(made, self.skeleton), 'pg2aug': origin}
 
 
@@ -95,6 +96,13 @@ def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
         'area': float(_body_area(made.plan, skeleton)),
         'iscrowd': 0,
     }
+
+
+def failed_joints(made: Synthesised, skeleton: Skeleton) -> dict[str, list[float]]:
+    """Where the new pose has the joints that failed the label check, which its label leaves out."""
+    failed = (made.plan.target_visible > 0) & ~made.joints_ok
+    places = np.round(made.plan.target_keypoints.astype(float), 2).tolist()
+    return {skeleton.keypoint_names[k]: places[k] for k in np.flatnonzero(failed).tolist()}
 
 
 def expansion_info(
