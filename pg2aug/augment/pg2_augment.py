@@ -16,6 +16,8 @@ from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.inference import PRECISIONS, Precision
 from pg2aug.augment.people import PeopleFile
 from pg2aug.augment.plan import Plan, make_plan
+from pg2aug.augment.pool import pool_slots
+from pg2aug.augment.repeats import Repeats
 from pg2aug.augment.sample import attach_plan, check_sample, relabel, sample_visibility
 from pg2aug.augment.suitable import UnsuitableError, bank_proportions, restrict_bank
 from pg2aug.augment.synthesizer import Synthesizer
@@ -26,7 +28,7 @@ from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 _ARGUMENTS = (
     *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
     *('remove_source', 'refine', 'device', 'neighbours', 'max_view_change'),
-    *('precision', 'compile', 'cuda_graphs'),
+    *('precision', 'compile', 'cuda_graphs', 'reuse', 'pool_mb'),
 )
 
 _TURN = (5**0.5 - 1) / 2
@@ -90,6 +92,11 @@ class PG2Augment(BaseTransform):
             'float16', see :func:`pg2aug.augment.inference.network_dtype`.
         compile: Whether to compile them with :func:`torch.compile`.
         cuda_graphs: Whether a GPU replays recorded steps, see :class:`Synthesizer`.
+        reuse: Times that a person gets the same pose before another is drawn. From 2 on, which
+            needs PG2Hook, the synthesised crop is made once and used that often, with flip, scale,
+            rotation and colours of the pipeline's each time.
+        pool_mb: MiB on the device for such crops. Where they are too few for all persons of the
+            data set, that many of them get their poses again, and the others new ones each time.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -113,6 +120,8 @@ class PG2Augment(BaseTransform):
         precision: Precision = 'auto',
         compile: bool = False,
         cuda_graphs: bool = False,
+        reuse: int = 1,
+        pool_mb: float = 1024,
     ) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'PG2Augment: prob must be in [0, 1], got {prob}')
@@ -123,6 +132,8 @@ class PG2Augment(BaseTransform):
                 'PG2Augment: max_draws must be at least 1 and min_visible at least 3, got '
                 f'{max_draws} and {min_visible}'
             )
+        if not isinstance(reuse, int) or reuse < 1:
+            raise ValueError(f'PG2Augment: reuse must be a whole number from 1 on, got {reuse!r}')
         if precision not in PRECISIONS:
             raise ValueError(
                 f'PG2Augment: precision must be one of {", ".join(PRECISIONS)}, got {precision!r}'
@@ -152,6 +163,10 @@ class PG2Augment(BaseTransform):
         self.precision = precision
         self.compile = compile
         self.cuda_graphs = cuda_graphs
+        self.reuse = reuse
+        self.pool_mb = pool_mb
+        self.repeats: Repeats | None = None
+        """What poses persons got, where they get them again; set by PG2Hook."""
         self.deferred = False
         """Whether somebody else synthesises; set by PG2Hook."""
         self.generator_file = GeneratorFile.from_config(self.generator)
@@ -159,6 +174,7 @@ class PG2Augment(BaseTransform):
         self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
         self._people = self._load_neighbours()
         self._check_view_change()
+        self._check_pool()
         self._synthesizer: Synthesizer | None = None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -176,12 +192,17 @@ class PG2Augment(BaseTransform):
         """
         if self.prob == 0:
             return results
+        if self.reuse > 1 and not self.deferred:
+            raise ValueError(
+                f'PG2Augment(reuse={self.reuse}) needs a pool of what was synthesised: add '
+                "custom_hooks=[dict(type='pg2aug.PG2Hook')] to the config, or set reuse=1"
+            )
         check_sample(results, self.generator_file.skeleton)
         chosen, *draws = self._draw_uniforms()
         if chosen >= self.prob:
             return results
         try:
-            plan = self.decide(results, draws)
+            plan = self._decide(results, draws)
         except UnsuitableError:
             return results
         if self.deferred:
@@ -190,6 +211,15 @@ class PG2Augment(BaseTransform):
         if not accepted:
             return results
         return relabel({**results, 'img': image}, plan, joints_ok)
+
+    def _decide(self, results: dict[str, Any], draws: Sequence[float]) -> Plan:
+        if self.repeats is None:
+            return self.decide(results, draws)
+        return self.repeats.decide(
+            results.get('sample_idx', -1),
+            again=lambda pose: self.plan(results, pose),
+            anew=lambda: self.decide(results, draws),
+        )
 
     def decide(self, results: dict[str, Any], draws: Sequence[float]) -> Plan:
         """Find the first pose among some draws that this person can take.
@@ -274,6 +304,19 @@ class PG2Augment(BaseTransform):
         context = f'PG2Augment: pose_bank {self.pose_bank!r}'
         bank = PoseBank.load(self.pose_bank)
         return restrict_bank(bank, self.generator_file.skeleton, self.min_visible, context)
+
+    @property
+    def pool_slots(self) -> int:
+        """Persons that the pool has room for."""
+        return pool_slots(self.pool_mb, self.generator_file.size)
+
+    def _check_pool(self) -> None:
+        if self.reuse > 1 and self.pool_slots < 1:
+            width, height = self.generator_file.size
+            raise ValueError(
+                f'PG2Augment: pool_mb={self.pool_mb} has no room for a single crop of '
+                f'{width}x{height}: make it larger, or set reuse=1'
+            )
 
     def _check_view_change(self) -> None:
         if self.max_view_change is None:

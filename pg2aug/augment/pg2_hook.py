@@ -20,6 +20,7 @@ from pg2aug.augment.pipelines import (
     check_placement,
     draw_alike,
     find_augments,
+    set_repeats,
 )
 from pg2aug.augment.pose_estimator import check_predicts
 from pg2aug.augment.reweighting import Reweighting
@@ -117,12 +118,20 @@ class PG2Hook(Hook):
             )
         if new:
             self._count(augments[0].bank if one_bank else None)
+            self._fill_pool(new)
         for augment in augments[len(self._augments) :]:
             self._banks.append(augment.bank)
             augment.deferred = True
             if self.reweighting is not None and self.reweighting.bank is not None:
                 augment.bank = self.reweighting.bank
         self._augments = augments
+
+    def _fill_pool(self, placements: list[Placement]) -> None:
+        """Begin to keep what new PG2Augments will have synthesised again."""
+        pool = set_repeats(placements)
+        if self.synthesizer is not None:
+            # Of another pipeline's persons nobody comes again.
+            self.synthesizer.pool = pool
 
     def _count(self, bank: PoseBank | None) -> None:
         """Begin to count what is accepted of a bank's poses; None if there are several banks."""
@@ -182,8 +191,11 @@ class PG2Hook(Hook):
             self._handle = None
         for augment, bank in zip(self._augments, self._banks, strict=True):
             augment.deferred = False
+            augment.repeats = None
             augment.bank = bank
         self._augments, self._banks = [], []
+        if self.synthesizer is not None:
+            self.synthesizer.pool = None
 
     def _serve(self, preprocessor: ImgDataPreprocessor, args: Any, output: dict[str, Any]) -> None:
         batch = DeferredBatch.take(output)

@@ -9,6 +9,8 @@ from mmengine.model import ImgDataPreprocessor
 from torch import nn
 
 from pg2aug.augment.pg2_augment import PG2Augment
+from pg2aug.augment.pool import PersonPool
+from pg2aug.augment.repeats import Repeats
 from pg2aug.poses import Skeleton, check_same_joints
 
 _MIXING = ('Mosaic', 'YOLOXMixUp')
@@ -89,7 +91,7 @@ def check_alike(augments: list[PG2Augment]) -> None:
     """Raise ValueError unless one synthesizer can serve all PG2Augments of a training."""
     names = (
         *('generator', 'check', 'min_joints_ok', 'remove_source', 'refine'),
-        *('precision', 'compile', 'cuda_graphs'),
+        *('precision', 'compile', 'cuda_graphs', 'pool_mb'),
     )
     for name in names:
         values = [getattr(augment, name) for augment in augments]
@@ -151,6 +153,33 @@ def _check_data(placement: Placement) -> None:
                 f'PG2Augment needs one person a sample, but {type(dataset).__name__} has data_mode='
                 f"{dataset.data_mode!r}: set data_mode='topdown', or remove PG2Augment"
             )
+
+
+def set_repeats(placements: list[Placement]) -> PersonPool | None:
+    """Let PG2Augments with ``reuse`` decide again what they decided.
+
+    Returns:
+        A pool for what they will have synthesised again; None where none of them has ``reuse``.
+
+    Raises:
+        ValueError: If the persons of a data set cannot be told apart by their index.
+    """
+    reusing = [p for p in placements if p.augment.reuse > 1]
+    if not reusing:
+        return None
+    for placement in reusing:
+        if any(getattr(placement.dataset, name, None) for name in ('dataset', 'datasets')):
+            raise ValueError(
+                f'PG2Augment(reuse={placement.augment.reuse}) stands in the pipeline of a '
+                f'{type(placement.dataset).__name__}, whose samples have the indices of the data '
+                'sets in it: put it into the pipelines of those, or set reuse=1'
+            )
+    persons = [len(placement.dataset) for placement in reusing]
+    slots = min(reusing[0].augment.pool_slots, sum(persons))
+    for placement, count in zip(reusing, persons, strict=True):
+        augment = placement.augment
+        augment.repeats = Repeats(count, augment.reuse, slots / sum(persons))
+    return PersonPool(slots)
 
 
 def _datasets(dataset: Any) -> Iterator[Any]:
