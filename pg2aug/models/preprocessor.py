@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from pg2aug.models.bones import Body
 from pg2aug.models.constants import constant
-from pg2aug.models.hole_filling import push_pull
 from pg2aug.models.limb_warp import limb_warp
+from pg2aug.models.push_pull import push_pull
 from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, pose_mask
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS

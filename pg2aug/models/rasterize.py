@@ -1,6 +1,6 @@
 """Keypoints to heatmaps and pose masks: batched torch on whatever device the keypoints are on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pg2aug.models.constants import take
 from pg2aug.models.head import locate_heads
+from pg2aug.models.parts import in_parts
 from pg2aug.poses.skeleton import Skeleton
 
 END_RADIUS = 1.75
@@ -15,10 +16,6 @@ END_RADIUS = 1.75
 
 REFERENCE_HEIGHT = 128
 """Height of the images (Market-1501) for which the paper's radius of 4 pixels is stated."""
-
-# Pixels of all fields of a step together: what fits into a processor's cache, or keeps a GPU busy.
-_PIXELS_AT_ONCE = {'cpu': 2**18}
-_PIXELS_AT_ONCE_ELSEWHERE = 2**25
 
 
 def keypoint_heatmaps(
@@ -110,7 +107,7 @@ def body_distance(
     def distance(keypoints: Tensor, visible: Tensor) -> Tensor:
         return _body_distance(keypoints, visible, shape, limbs, torso)
 
-    return _in_parts(distance, (keypoints, visible), shape, len(limbs))
+    return in_parts(distance, (keypoints, visible), shape, len(limbs))
 
 
 def _body_distance(
@@ -135,18 +132,6 @@ def _body_distance(
         filled &= take(labelled, torso).all(dim=1)[:, None, None]
         nearest = nearest.masked_fill_(filled, 0.0)
     return nearest
-
-
-def _in_parts(
-    function: Callable[..., Tensor], samples: Sequence[Tensor], shape: tuple[int, int], fields: int
-) -> Tensor:
-    """Apply a function to some samples at a time, of which each takes ``fields`` fields."""
-    pixels = _PIXELS_AT_ONCE.get(samples[0].device.type, _PIXELS_AT_ONCE_ELSEWHERE)
-    size = max(1, pixels // max(1, fields * shape[0] * shape[1]))
-    if len(samples[0]) <= size:
-        return function(*samples)
-    parts = zip(*(torch.split(values, size) for values in samples), strict=True)
-    return torch.cat([function(*part) for part in parts])
 
 
 def body_alpha(
@@ -186,7 +171,7 @@ def body_alpha(
         edge = (softness * radius).clamp_min(0.5)
         return distance.mul_(-0.5 / edge).add_(0.5 + radius / (2 * edge)).clamp_(0, 1)[:, None]
 
-    return _in_parts(alpha, (keypoints, visible, radius), shape, len(skeleton.limbs))
+    return in_parts(alpha, (keypoints, visible, radius), shape, len(skeleton.limbs))
 
 
 def pixel_grid(shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:

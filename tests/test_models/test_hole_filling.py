@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pg2aug.models.hole_filling import fill_holes, push_pull
+from pg2aug.models import patch_search
+from pg2aug.models.hole_filling import fill_holes
+from pg2aug.models.push_pull import push_pull
 
 FILLS = pytest.mark.parametrize('fill', [fill_holes, push_pull])
 
@@ -122,6 +124,15 @@ def test_unknown_surroundings_of_a_frame_are_not_copied():
     seen = image[known.expand_as(image) == 1]
     assert filled.min() >= seen.min() - 1e-3
     assert filled.max() <= seen.max() + 1e-3
+
+
+def test_what_is_searched_for_on_a_cpu_alone_is_what_is_found_elsewhere(monkeypatch):
+    images = torch.cat([bark((96, 72), seed) for seed in range(2)])
+    known = hole((96, 72), (20, 24), (76, 48)).repeat(2, 1, 1, 1)
+    known[1, ..., :12, :9] = 0
+    filled = fill_holes(images, known)
+    monkeypatch.setattr(patch_search, '_near_holes', lambda known: None)
+    torch.testing.assert_close(fill_holes(images, known), filled, atol=1e-3, rtol=0)
 
 
 def test_nothing_waits_for_the_device(monkeypatch):
