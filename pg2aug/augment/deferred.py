@@ -1,6 +1,7 @@
 """A batch of an MMPose model with persons still to be synthesised."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from torch import Tensor, nn
 from pg2aug.augment.network_inputs import to_images, to_inputs
 from pg2aug.augment.plan import Plan
 from pg2aug.augment.pose_estimator import keypoint_extent, predict_keypoints
-from pg2aug.augment.sample import FINAL_KEYPOINTS, PLAN_PREFIX
+from pg2aug.augment.sample import FINAL_KEYPOINTS, PLAN
 from pg2aug.augment.synthesizer import Result, Synthesizer
 from pg2aug.augment.transfer import send
 from pg2aug.models.affine import transform_points
-from pg2aug.poses import recover_affine
+from pg2aug.poses import recover_affines
 
 MAX_RESIDUAL_PX = 0.5
 """Distance by which keypoints may miss the recovered affine before it was none."""
@@ -63,22 +64,22 @@ class DeferredBatch:
             ValueError: If what happened to a sample was no affine transform.
         """
         samples = output.get('data_samples') or []
-        key = PLAN_PREFIX + 'condition'
-        indices = [i for i, s in enumerate(samples) if key in s.get('gt_instances', ())]
+        indices = [i for i, s in enumerate(samples) if PLAN in s.get('gt_instances', ())]
         if not indices:
             return None
         chosen = [samples[i] for i in indices]
-        plans = [_take_plan(sample) for sample in chosen]
+        plans = [_take(sample, PLAN)[0] for sample in chosen]
         orders = [_joint_order(s, p) for s, p in zip(chosen, plans, strict=True)]
+        found = _final_matrices(chosen, plans, orders)
         arrays = [
             dict(
-                matrices=_final_matrix(sample, plan, order).astype(np.float32),
+                matrices=matrix.astype(np.float32),
                 places=np.array(place),
                 orders=order,
                 poses=plan.pose_index[0],
                 labelled=plan.target_visible > 0,
             )
-            for place, sample, plan, order in zip(indices, chosen, plans, orders, strict=True)
+            for place, matrix, plan, order in zip(indices, found, plans, orders, strict=True)
         ]
         sent = send(arrays, output['inputs'].device)
         matrices = sent.pop('matrices')
@@ -103,9 +104,10 @@ class DeferredBatch:
         self.inputs.index_copy_(0, self.on_device['places'], made.to(self.inputs.dtype))
         kept = (result.joints_ok & result.accepted[:, None]).to(self.inputs.device)
         kept = kept.gather(1, self.on_device['orders'])
-        for sample, weights in zip(self.samples, kept, strict=True):
-            labels = sample.gt_instance_labels
-            labels.keypoint_weights = labels.keypoint_weights * weights
+        labels = [sample.gt_instance_labels for sample in self.samples]
+        weights = torch.stack([label.keypoint_weights for label in labels]) * kept[:, None]
+        for label, weight in zip(labels, weights, strict=True):
+            label.keypoint_weights = weight
         return result
 
     def estimation_errors(self, model: nn.Module) -> tuple[Tensor, Tensor]:
@@ -153,12 +155,10 @@ def _joint_weights(sample: Any) -> Tensor:
     return weights.reshape(-1, weights.shape[-1]).amax(dim=0)
 
 
-def _take_plan(sample: Any) -> Plan:
-    instances = sample.gt_instances
-    arrays = {f.name: instances.get(PLAN_PREFIX + f.name)[0] for f in fields(Plan)}
-    for name in arrays:
-        delattr(instances, PLAN_PREFIX + name)
-    return Plan(**arrays)
+def _take(sample: Any, name: str) -> Any:
+    value = sample.gt_instances.get(name)
+    delattr(sample.gt_instances, name)
+    return value
 
 
 def _joint_order(sample: Any, plan: Plan) -> NDArray[np.int64]:
@@ -168,18 +168,28 @@ def _joint_order(sample: Any, plan: Plan) -> NDArray[np.int64]:
     return np.asarray(sample.flip_indices, np.int64)
 
 
-def _final_matrix(sample: Any, plan: Plan, order: NDArray[np.int64]) -> NDArray[np.float64]:
-    instances = sample.gt_instances
-    final = instances.get(FINAL_KEYPOINTS, instances.get('keypoints'))[0]
-    if FINAL_KEYPOINTS in instances:
-        delattr(instances, FINAL_KEYPOINTS)
-    before, visible = plan.target_keypoints[order], plan.target_visible[order]
-    matrix, residual = recover_affine(before, final, visible)
-    if residual > MAX_RESIDUAL_PX:
+def _final_matrices(
+    samples: Sequence[Any], plans: Sequence[Plan], orders: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    before = np.stack([p.target_keypoints[o] for p, o in zip(plans, orders, strict=True)])
+    visible = np.stack([p.target_visible[o] for p, o in zip(plans, orders, strict=True)])
+    final = np.stack([_final_keypoints(sample) for sample in samples])
+    matrices, residuals = recover_affines(before, final, visible)
+    worst = int(residuals.argmax())
+    if residuals[worst] > MAX_RESIDUAL_PX:
         raise ValueError(
-            f'what the train pipeline did to the keypoints of {sample.get("img_path")} after '
-            f'PG2Augment is no affine transform: it misses one by {residual:.1f} px. Remove the '
-            'transform that bends or cuts images or a second RandomFlip, or remove PG2Hook to '
-            'synthesise before it'
+            'what the train pipeline did to the keypoints of '
+            f'{samples[worst].get("img_path")} after PG2Augment is no affine transform: it misses '
+            f'one by {residuals[worst]:.1f} px. Remove the transform that bends or cuts images or '
+            'a second RandomFlip, or remove PG2Hook to synthesise before it'
         )
-    return matrix
+    return matrices
+
+
+def _final_keypoints(sample: Any) -> NDArray[np.floating[Any]]:
+    keypoints: NDArray[np.floating[Any]] = (
+        _take(sample, FINAL_KEYPOINTS)
+        if FINAL_KEYPOINTS in sample.gt_instances
+        else sample.gt_instances.keypoints
+    )[0]
+    return keypoints

@@ -64,7 +64,7 @@ class PG2Augment(BaseTransform):
 
     Added Keys (with PG2Hook):
 
-        - pg2_* (the plan)
+        - pg2_plan
         - instance_mapping_table
 
     Args:

@@ -90,7 +90,7 @@ class Plan:
 
     def digest(self) -> bytes:
         """A fingerprint of all that the synthesised crop, and its check, are made from."""
-        made_from = hashlib.blake2b(self.condition.data, digest_size=16)
+        made_from = hashlib.sha256(self.condition.data)
         for name in _MADE_FROM:
             made_from.update(getattr(self, name))
         return made_from.digest()

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pg2aug.augment.plan import Plan
 from pg2aug.poses import Skeleton
 
-PLAN_PREFIX = 'pg2_'
-FINAL_KEYPOINTS = PLAN_PREFIX + 'final_keypoints'
+PLAN = 'pg2_plan'
+FINAL_KEYPOINTS = 'pg2_final_keypoints'
 
 _LATE_KEYS = ('input_size', 'transformed_keypoints', 'flip', 'bbox_rotation')
 
@@ -106,10 +106,9 @@ def attach_plan(results: dict[str, Any], plan: Plan) -> dict[str, Any]:
     # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
     from mmpose.datasets.transforms.formatting import PackPoseInputs
 
-    packed = {PLAN_PREFIX + name: array[None] for name, array in plan.to_dict().items()}
     table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
-    table = {**table, **{key: key for key in packed}, 'transformed_keypoints': FINAL_KEYPOINTS}
-    return {**results, **packed, 'instance_mapping_table': table}
+    table = {**table, PLAN: PLAN, 'transformed_keypoints': FINAL_KEYPOINTS}
+    return {**results, PLAN: [plan], 'instance_mapping_table': table}
 
 
 def sample_visibility(results: dict[str, Any]) -> NDArray[Any]:

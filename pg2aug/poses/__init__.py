@@ -1,7 +1,13 @@
 """Poses in pure NumPy: skeletons, the pose bank, fitting a pose to a person."""
 
 from pg2aug.poses.fitting import fit_pose
-from pg2aug.poses.frame import inside_image, keypoints_bbox, recover_affine, shift_into_image
+from pg2aug.poses.frame import (
+    inside_image,
+    keypoints_bbox,
+    recover_affine,
+    recover_affines,
+    shift_into_image,
+)
 from pg2aug.poses.pose_bank import PoseBank
 from pg2aug.poses.retarget import typical_proportions
 from pg2aug.poses.scale import person_limb_radius
@@ -18,6 +24,7 @@ __all__ = [
     'keypoints_bbox',
     'person_limb_radius',
     'recover_affine',
+    'recover_affines',
     'shift_into_image',
     'typical_proportions',
     'view_angles',

@@ -106,18 +106,44 @@ def recover_affine(
     Raises:
         ValueError: If fewer than 3 joints are labelled, or they lie on a line.
     """
-    known = np.asarray(visible) > 0
-    x, y = np.asarray(before, np.float64)[known], np.asarray(after, np.float64)[known]
-    if len(x) < _MIN_JOINTS:
-        raise ValueError(f'an affine needs {_MIN_JOINTS} labelled joints, got {len(x)}')
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    spreads = np.linalg.svd(x - x_mean, compute_uv=False)
-    if spreads[1] <= _COLLINEAR * spreads[0]:
-        raise ValueError(f'the {len(x)} labelled joints lie on a line, no affine can be recovered')
-    linear = np.linalg.lstsq(x - x_mean, y - y_mean, rcond=None)[0].T
-    matrix = np.column_stack([linear, y_mean - linear @ x_mean])
-    residuals = np.linalg.norm(x @ linear.T + matrix[:, 2] - y, axis=1)
-    return matrix, float(residuals.max())
+    matrices, residuals = recover_affines(*(np.asarray(a)[None] for a in (before, after, visible)))
+    return matrices[0], float(residuals[0])
+
+
+def recover_affines(
+    before: _Array, after: _Array, visible: _Array
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Find the affines that took some poses to other frames; see :func:`recover_affine`.
+
+    Args:
+        before: ``(N, K, 2)`` pixels.
+        after: ``(N, K, 2)`` pixels of the other frames.
+        visible: ``(N, K)``, greater than 0 where labelled.
+
+    Returns:
+        ``(N, 2, 3)`` float64 matrices and ``(N,)`` residuals.
+
+    Raises:
+        ValueError: If a pose has fewer than 3 labelled joints, or they lie on a line.
+    """
+    known = (np.asarray(visible) > 0)[..., None]
+    count = known.sum(axis=1, keepdims=True)
+    if (count < _MIN_JOINTS).any():
+        raise ValueError(f'an affine needs {_MIN_JOINTS} labelled joints, got {count.min()}')
+    x, y = (np.where(known, np.asarray(a, np.float64), 0.0) for a in (before, after))
+    x_mean, y_mean = (a.sum(axis=1, keepdims=True) / count for a in (x, y))
+    x, y = np.where(known, x - x_mean, 0.0), np.where(known, y - y_mean, 0.0)
+    spreads = x.transpose(0, 2, 1) @ x
+    least, largest = np.linalg.eigvalsh(spreads).T
+    if (least <= _COLLINEAR**2 * largest).any():
+        row = int(np.argmax(least <= _COLLINEAR**2 * largest))
+        raise ValueError(
+            f'the {count[row, 0, 0]} labelled joints lie on a line, no affine can be recovered'
+        )
+    linear = np.linalg.solve(spreads, x.transpose(0, 2, 1) @ y)
+    matrices = np.concatenate([linear, y_mean - x_mean @ linear], axis=1).transpose(0, 2, 1)
+    residuals = np.linalg.norm(x @ linear - y, axis=2).max(axis=1)
+    return matrices, residuals
 
 
 def _padded_extent(

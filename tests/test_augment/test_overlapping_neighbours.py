@@ -200,7 +200,7 @@ def test_the_transform_puts_neighbours_into_its_plans(make_augment, sample, tmp_
     assert not make_augment().plan(sample, 0).neighbour_radius.any()
     augment.deferred = True
     packed = augment(sample)
-    np.testing.assert_array_equal(packed['pg2_neighbour_radius'][0], plan.neighbour_radius)
+    np.testing.assert_array_equal(packed['pg2_plan'][0].neighbour_radius, plan.neighbour_radius)
     # As MMPose takes occluded joints: what is behind the neighbour is trained on.
     assert hidden_joints(plan, SKELETON)[plan.target_visible > 0].any()
     np.testing.assert_array_equal(packed['keypoints_visible'][0], plan.target_visible)

@@ -228,7 +228,7 @@ def test_the_dataset_synthesises_by_itself_again_after_training(augment, people,
     dataset = runner.train_dataloader.dataset
     output = runner.model.data_preprocessor(pseudo_collate([dataset[i] for i in range(4)]))
     instances = [sample.gt_instances for sample in output['data_samples']]
-    assert not any('pg2_condition' in instance for instance in instances)
+    assert not any('pg2_plan' in instance for instance in instances)
     assert not any(placement.augment.deferred for placement in find_augments(dataset))
 
 

@@ -10,6 +10,7 @@ from pg2aug.poses import (
     inside_image,
     keypoints_bbox,
     recover_affine,
+    recover_affines,
     shift_into_image,
 )
 
@@ -175,6 +176,23 @@ def test_affine_is_recovered_exactly(linear, shift, visible):
     matrix, residual_px = recover_affine(before, before @ linear.T + shift, visible)
     np.testing.assert_allclose(matrix, np.column_stack([linear, shift]), atol=1e-8)
     assert residual_px < 1e-8
+
+
+def test_affines_of_many_poses_are_the_least_squares_of_each():
+    rng = np.random.default_rng(0)
+    before = STANDING * rng.uniform(20, 200, (30, 1, 1)) + rng.uniform(0, 900, (30, 1, 2))
+    after = before @ rng.normal(size=(30, 2, 2)) + rng.normal(scale=2, size=before.shape)
+    visible = rng.random((30, 17)) < 0.7
+    before[~visible], after[~visible] = np.nan, np.nan
+    matrices, residuals = recover_affines(before, after, visible)
+    for a, b, shown, matrix, residual in zip(
+        before, after, visible, matrices, residuals, strict=True
+    ):
+        points = np.column_stack([a[shown], np.ones(shown.sum())])
+        expected = np.linalg.lstsq(points, b[shown], rcond=None)[0]
+        np.testing.assert_allclose(matrix, expected.T, rtol=1e-6, atol=1e-6)
+        miss = np.linalg.norm(points @ expected - b[shown], axis=1).max()
+        np.testing.assert_allclose(residual, miss, rtol=1e-6)
 
 
 def test_residual_is_the_largest_miss():
