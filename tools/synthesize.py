@@ -1,8 +1,10 @@
 """Expand a COCO keypoint data set: its persons in new poses, as images and one COCO json.
 
-Writes images/, person_keypoints.json, refused.json (attempts that gave no image, and why) and
-sheet.png (look at it first) into OUT. The same command writes the same bytes. The exit status is
-0 also where --max-attempts gave fewer images than asked for, which is said on stderr.
+Writes images/, person_keypoints.json, refused.json (attempts that gave no image, and why),
+sheet.png (look at it first) and report/index.html, a page to review it on, into OUT. The same
+command writes the same bytes. The exit status is 0 also where --max-attempts gave fewer images than
+asked for, which is said on stderr. What the report exports is applied by
+--apply-review REVIEW --out OUT.
 """
 
 import argparse
@@ -19,6 +21,9 @@ from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
 from pg2aug.augment.suitable import restrict_bank
 from pg2aug.expansion import Job, Summary, expand, expansion_info, load_sources
 from pg2aug.expansion.coco import described_check
+from pg2aug.expansion.report import ITEMS, write_report
+from pg2aug.expansion.review import REVIEWED_FILE, apply_review
+from pg2aug.expansion.run import ANNOTATION_FILE, REFUSED_FILE
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS
 
@@ -27,6 +32,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    # A review needs nothing but the folder.
+    new = not any(argument.startswith('--apply-review') for argument in argv or sys.argv)
     parser.add_argument('--config', metavar='CONFIG', help="a trained generator's")
     parser.add_argument('--checkpoint', metavar='CKPT', help="a trained generator's")
     parser.add_argument(
@@ -42,15 +49,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar=('W', 'H'),
         help='size of the crops of --limb-warp, e.g. 192 256',
     )
-    parser.add_argument('--ann-file', required=True, metavar='JSON', help='COCO keypoint json')
-    parser.add_argument('--img-root', required=True, metavar='DIR', help='folder of its images')
+    parser.add_argument('--ann-file', required=new, metavar='JSON', help='COCO keypoint json')
+    parser.add_argument('--img-root', required=new, metavar='DIR', help='folder of its images')
     parser.add_argument(
         '--pose-bank',
-        required=True,
+        required=new,
         metavar='BANK',
         help='.npz of build_pose_bank.py, or COCO json',
     )
-    parser.add_argument('--num', required=True, type=int, metavar='N', help='images to make')
+    parser.add_argument('--num', required=new, type=int, metavar='N', help='images to make')
     parser.add_argument('--seed', type=int, default=0, metavar='S')
     parser.add_argument(
         '--out', required=True, type=Path, metavar='DIR', help='new or empty folder'
@@ -98,7 +105,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help="take the joints of --ann-file and of a json bank to be the generator's, in its order",
     )
+    report = parser.add_mutually_exclusive_group()
+    report.add_argument('--no-report', action='store_true', help='write no report/index.html')
+    report.add_argument(
+        '--report-items',
+        type=int,
+        default=ITEMS,
+        metavar='N',
+        help=f'new persons that the report shows, at most (default: {ITEMS})',
+    )
+    parser.add_argument(
+        '--apply-review',
+        type=Path,
+        metavar='REVIEW',
+        help=f'with --out alone: write {REVIEWED_FILE} into that folder, the annotations without '
+        "what the report's export rejects",
+    )
     args = parser.parse_args(argv)
+    if args.apply_review is not None:
+        return args
     trained = args.config is not None and args.checkpoint is not None
     untrained = args.limb_warp is not None and args.size is not None
     given = (args.config, args.checkpoint, args.limb_warp, args.size)
@@ -108,6 +133,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('--coarse is for a trained generator: --limb-warp has one stage only')
     if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
         parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
+    if args.report_items < 1:
+        parser.error(f'--report-items must be at least 1, got {args.report_items}')
     if args.max_view_change is not None and not 0 < args.max_view_change <= 180:
         parser.error(f'--max-view-change must be in (0, 180], got {args.max_view_change}')
     return args
@@ -198,7 +225,7 @@ def run(args: argparse.Namespace, console: Console) -> Summary:
             refused = summary.refused.total()
             bar.update(task, completed=summary.accepted, rate=rate, refused=refused)
 
-        return expand(
+        summary = expand(
             job,
             args.out,
             args.num,
@@ -208,6 +235,11 @@ def run(args: argparse.Namespace, console: Console) -> Summary:
             max_attempts=args.max_attempts,
             progress=progress,
         )
+    if not args.no_report:
+        files = dict(annotation_file=ANNOTATION_FILE, refused_file=REFUSED_FILE)
+        page = write_report(args.out, job.sources, job.bank, **files, items=args.report_items)
+        console.print(f'report: {page}')
+    return summary
 
 
 def print_acceptance(report: dict[str, Any]) -> None:
@@ -222,9 +254,21 @@ def print_acceptance(report: dict[str, Any]) -> None:
     print(f'  by joint: {joints}')
 
 
+def review(args: argparse.Namespace) -> None:
+    folder = args.out
+    done = apply_review(folder / ANNOTATION_FILE, args.apply_review, folder / REVIEWED_FILE)
+    print(
+        f'{done.accepted} persons accepted, {done.rejected} rejected, {done.not_reviewed} not '
+        f'reviewed and kept\n{done.images} images, {done.images_removed} left out -> {done.path}'
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
+        if args.apply_review is not None:
+            review(args)
+            return 0
         summary = run(args, Console())
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)

@@ -2,17 +2,16 @@
 
 import base64
 import hashlib
-import html
 import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pg2aug.evaluation.user_study_images import StudyImage, draw_images, same_size
 from pg2aug.version import __version__
+from pg2aug.web_page import web_page
 
 PAGE_FILE, KEY_FILE = 'index.html', 'key.json'
 
@@ -114,8 +113,10 @@ def build_study(
     ]
     sources = [{'id': i.id, 'kind': i.kind, 'file': str(i.file)} for i in images]
     key = {**study, 'seed': seed, 'pg2aug': __version__, 'images': sources}
+    content = {**study, 'images': shown}
+    page = web_page('pg2aug.evaluation', 'user_study', content, study_id=study['study_id'])
     out.mkdir(parents=True, exist_ok=True)
-    (out / PAGE_FILE).write_text(_page({**study, 'images': shown}), encoding='utf-8')
+    (out / PAGE_FILE).write_text(page, encoding='utf-8')
     (out / KEY_FILE).write_text(json.dumps(key, indent=1), encoding='utf-8')
     return key
 
@@ -129,18 +130,3 @@ def _check_disjoint(real: Iterable[StudyImage], fake: Iterable[StudyImage]) -> N
             f'the same image is both real and generated, {len(twice)} of them: '
             f'{"; ".join(twice[:_EXAMPLES])}{more}. Name two folders that share no image'
         )
-
-
-def _page(study: Mapping[str, Any]) -> str:
-    folder = files('pg2aug.evaluation')
-    page = folder.joinpath('user_study.html').read_text(encoding='utf-8')
-    parts = {
-        # Within a script element only `<` could end the json early.
-        '@@STUDY@@': json.dumps(study).replace('<', '\\u003c'),
-        '@@STYLE@@': folder.joinpath('user_study.css').read_text(encoding='utf-8'),
-        '@@SCRIPT@@': folder.joinpath('user_study.js').read_text(encoding='utf-8'),
-        '@@STUDY_ID@@': html.escape(study['study_id']),
-    }
-    for mark, text in parts.items():
-        page = page.replace(mark, text)
-    return page
