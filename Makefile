@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-BROWSER_TEST := tests/test_evaluation
+BROWSER_TEST := tests
 PLAYWRIGHT := $(BROWSER_TEST)/node_modules/.package-lock.json
 
 .PHONY: demo test browser lint results-check clean
@@ -16,7 +16,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-# What the test of the user study's page needs: Debian's Chromium, Node.js 20 and playwright-core.
+# What the tests of the pages need: Debian's Chromium, Node.js 20 and playwright-core.
 browser: $(PLAYWRIGHT)
 	command -v chromium || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 

@@ -1,17 +1,14 @@
 """The page of the user study in a real Chromium, driven by playwright-core; see `make browser`."""
 
 import json
-import os
-import shutil
 import statistics
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import drive, require_browser
 from study_world import main, make_images
 
 HERE = Path(__file__).parent
-CHROMIUM = shutil.which('chromium')
 CLOSED, RELOADED = 4, 5
 """Images at which user_study_browser.mjs closes the browser, and reloads the page."""
 
@@ -19,20 +16,7 @@ CLOSED, RELOADED = 4, 5
 @pytest.fixture(scope='module')
 def visit(tmp_path_factory):
     """The report of user_study_browser.mjs, the studies' folder, and the tool's score."""
-    missing = [
-        what
-        for what, found in (
-            ('node', shutil.which('node')),
-            ('chromium', CHROMIUM),
-            ('playwright-core', (HERE / 'node_modules' / 'playwright-core').is_dir()),
-        )
-        if not found
-    ]
-    if missing:
-        reason = f'needs {", ".join(missing)}: make browser'
-        if os.environ.get('PG2AUG_REQUIRE_BROWSER'):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    require_browser()
     folder = tmp_path_factory.mktemp('study')
     make_images(folder / 'real', 8, seed=1)
     make_images(folder / 'fake', 8, seed=2)
@@ -41,14 +25,7 @@ def visit(tmp_path_factory):
         assert main([*command, '--num-images', '8', '--exposure', exposure]) == 0
     arguments = [folder / 'whole' / 'index.html', folder / 'slow' / 'index.html']
     arguments += [folder / 'answers_ana.json', folder / 'profile']
-    done = subprocess.run(
-        ['node', HERE / 'user_study_browser.mjs', CHROMIUM, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), folder
+    return drive(HERE / 'user_study_browser.mjs', *arguments), folder
 
 
 @pytest.mark.slow

@@ -1,20 +1,17 @@
 // Takes the user study in Chromium as a rater would, and prints what happened as json.
 // node user_study_browser.mjs CHROMIUM WHOLE_PAGE SLOW_PAGE DOWNLOAD PROFILE_DIR
 // WHOLE_PAGE is answered to its end, with the page left twice; of SLOW_PAGE, three images are.
-import { pathToFileURL } from 'node:url';
-import { chromium } from 'playwright-core';
+import * as browser from '../browser.mjs';
 
 const [executablePath, wholePage, slowPage, downloadPath, profile] = process.argv.slice(2);
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'];
-FLAGS.push('--disable-background-networking', '--disable-component-update', '--disable-sync');
 
 const report = { requests: [], errors: [], shown: [], answered: [] };
 const launch = async () => {
-  const options = { executablePath, args: FLAGS, headless: true, acceptDownloads: true };
-  const context = await chromium.launchPersistentContext(profile, options);
+  const context = await browser.launch(executablePath, profile);
   await context.addInitScript(watchPhoto);
   return context;
 };
+const open = (context, file) => browser.open(context, file, report);
 
 // Runs in the page: how long each image is seen, frame by frame, whatever the page itself measures.
 function watchPhoto() {
@@ -35,15 +32,6 @@ function watchPhoto() {
     requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
-}
-
-async function open(context, file) {
-  const page = await context.newPage();
-  page.on('request', (request) => report.requests.push(request.url().startsWith('data:') ? 'data:' : request.url()));
-  page.on('pageerror', (error) => report.errors.push(String(error)));
-  page.on('console', (message) => message.type() === 'error' && report.errors.push(message.text()));
-  await page.goto(pathToFileURL(file).href);
-  return page;
 }
 
 async function collectSeen(page) {
