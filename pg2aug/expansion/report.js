@@ -22,8 +22,8 @@ function element(tag, attributes = {}, ...children) {
 
 function decileName(decile) {
   if (decile < 0) return 'unknown';
-  if (decile === 0) return '0 (commonest tenth)';
-  return decile === 9 ? '9 (rarest tenth)' : String(decile);
+  if (decile === 0) return '0 (commonest)';
+  return decile === 9 ? '9 (rarest)' : String(decile);
 }
 
 // ---- what is kept in the browser: one key an item, so that an answer is a short write ----
@@ -223,7 +223,10 @@ function showProgress() {
 function openDetail() {
   if (!listed.length) return;
   fillDetail();
-  if (!$('detail').open) $('detail').showModal();
+  if ($('detail').open) return;
+  $('detail').showModal();
+  // Not its link, which Enter would open.
+  $('detail').focus();
 }
 
 function fillDetail() {
@@ -293,7 +296,7 @@ const bar = (value, kind = '') => {
   return made;
 };
 const row = (title, ...cells) => element('tr', {}, element('th', { scope: 'row' }, title), ...cells.map((cell) => element('td', {}, ...cell)));
-const counted = (pair) => (pair && pair[0] ? [bar(pair[1] / pair[0]), `${percent(pair[1] / pair[0])} of ${number(pair[0])}`] : ['–']);
+const counted = (pair) => (pair && pair[0] ? [bar(pair[1] / pair[0]), `${percent(pair[1] / pair[0])} of ${number(pair[0])}`] : ['-']);
 
 function figure(image, ...caption) {
   const picture = element('img', { src: image, alt: caption.map((part) => part.textContent ?? part).join(' '), loading: 'lazy' });
@@ -333,7 +336,7 @@ function showRarity() {
   for (let decile = 0; decile < 10; decile += 1) {
     const made = data.made_by_rarity[decile];
     const pair = covered[decile];
-    const cells = [0, 1].map((when) => (pair ? [bar(pair[when], when ? 'after' : ''), percent(pair[when])] : ['–']));
+    const cells = [0, 1].map((when) => (pair ? [bar(pair[when], when ? 'after' : ''), percent(pair[when])] : ['-']));
     const judgedCounts = data.label_check.by_rarity?.[decile];
     $('rarity-table').tBodies[0].append(row(decileName(decile), [bar(made / most), number(made)], counted(judgedCounts), ...cells));
   }
@@ -364,7 +367,8 @@ function showTab(name) {
     $(tab).hidden = tab !== name;
     $(`tab-${tab}`).setAttribute('aria-selected', String(tab === name));
   }
-  history.replaceState(null, '', `#${name}`);
+  // Not the element's own id, which the browser would scroll to and focus.
+  history.replaceState(null, '', `#show-${name}`);
   if (name !== 'gallery') return;
   layOut();
   reveal();
@@ -407,4 +411,4 @@ window.addEventListener('storage', () => {
   showProgress();
 });
 applyFilters();
-showTab(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'overview');
+showTab(TABS.find((tab) => location.hash === `#show-${tab}`) ?? TABS[0]);

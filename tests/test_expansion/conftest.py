@@ -98,6 +98,22 @@ def make_job(generator, pose_bank, couples):
     return make
 
 
+@pytest.fixture(scope='session')
+def synthesize_once(tool, generator, pose_bank, all_couples, tmp_path_factory):
+    """Run the tool on the couples for tests that share and do not change its output folder."""
+
+    def run(*arguments, num=4, check=False):
+        out = tmp_path_factory.mktemp('expanded') / 'out'
+        command = ['--config', generator[0], '--checkpoint', generator[1]]
+        command += ['--ann-file', all_couples / 'couples.json', '--pose-bank', pose_bank]
+        command += ['--img-root', all_couples / 'couples', '--num', num, '--out', out]
+        command += ['--device', 'cpu'] if check else ['--device', 'cpu', '--no-check']
+        assert tool.main([str(item) for item in [*command, *arguments]]) == 0
+        return out
+
+    return run
+
+
 @pytest.fixture
 def synthesize(tool, generator, pose_bank, couples, tmp_path):
     """Run the tool on the couples, unchecked: its exit status and output folder."""
