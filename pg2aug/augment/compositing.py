@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pg2aug.models.affine import invert_affine, transform_points
-from pg2aug.models.rasterize import pixel_grid
+from pg2aug.models.pixels import pixel_grid
 
 
 def inside_mask(shape: tuple[int, int], matrices: Tensor, image_sizes: Tensor) -> Tensor:

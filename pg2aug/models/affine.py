@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pg2aug.models.constants import constant
-from pg2aug.models.rasterize import pixel_grid
+from pg2aug.models.pixels import pixel_grid
 
 
 def warp(images: Tensor, matrices: Tensor, shape: tuple[int, int]) -> Tensor:

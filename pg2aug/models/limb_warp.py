@@ -24,7 +24,8 @@ from pg2aug.models.bones import (
 )
 from pg2aug.models.constants import constant, take
 from pg2aug.models.head import Heads, locate_heads
-from pg2aug.models.rasterize import END_RADIUS, pixel_grid
+from pg2aug.models.pixels import pixel_grid
+from pg2aug.models.rasterize import END_RADIUS
 from pg2aug.poses.skeleton import Skeleton
 
 _SOFTNESS = 0.25

@@ -7,11 +7,12 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn import functional as F
 
+from pg2aug.models.body_distance import BodyDistances, body_distances
 from pg2aug.models.bones import Body
 from pg2aug.models.constants import constant
 from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.push_pull import push_pull
-from pg2aug.models.rasterize import body_alpha, keypoint_heatmaps, pose_mask
+from pg2aug.models.rasterize import alpha_within, keypoint_heatmaps, mask_within
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
@@ -153,14 +154,9 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         shape = tuple(data['condition_image'].shape[-2:])
         joints = data['target_keypoints'], data['target_visible'], shape
         batch = dict(pose=self._pose(*joints)) | self._conditions(data)
-        if self.matte:
-            batch['support'] = self._alpha(_body(data, 'target'), shape, SUPPORT_RADIUS, True)
-        if 'target_image' in data:
-            batch |= self._target(data, batch)
+        if self.matte or 'target_image' in data:
             # Only losses and metrics want to know where the target's body is.
-            batch['mask'] = pose_mask(*joints, self.skeleton.limbs, self.skeleton.torso)
-            if self.matte:
-                batch['core'] = self._alpha(_body(data, 'target'), shape, CORE_RADIUS)
+            batch |= self._target(data, body_distances(*joints, self.skeleton))
         return batch
 
     def _pose(self, keypoints: Tensor, visible: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -185,31 +181,28 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             image, known, source = moved[:, :3], moved[:, 3:], via
         batch = {'condition': image}
         if self.foreground:
-            batch['condition'] = image * self._alpha(source, shape, FOREGROUND_RADIUS)
+            joints = source.keypoints, source.visible
+            distances = body_distances(*joints, shape, self.skeleton)
+            batch['condition'] = image * _cut_out(distances, source.radius)
         if self.aligned:
             batch['warp'] = limb_warp(image, source, _body(data, 'target'), self.skeleton, known)
         return batch
 
-    def _target(self, data: dict[str, Any], batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        image = to_model_range(data['target_image'])
+    def _target(self, data: dict[str, Any], distances: BodyDistances) -> dict[str, Tensor]:
+        batch = dict[str, Tensor]()
         if self.matte:
-            return {'target': image, 'background': smooth_background(image, batch['support'], -1.0)}
-        if self.foreground:
-            shape = image.shape[-2], image.shape[-1]
-            image = image * self._alpha(_body(data, 'target'), shape, FOREGROUND_RADIUS)
-        return {'target': image}
-
-    def _alpha(
-        self, body: Body, shape: tuple[int, int], radius: float, hands_and_feet: bool = False
-    ) -> Tensor:
-        return body_alpha(
-            body.keypoints,
-            body.visible,
-            shape,
-            self.skeleton,
-            radius * body.radius,
-            hands_and_feet=hands_and_feet,
-        )
+            batch['support'] = alpha_within(distances, SUPPORT_RADIUS * data['target_radius'])
+        if 'target_image' not in data:
+            return batch
+        batch['target'] = image = to_model_range(data['target_image'])
+        batch['mask'] = mask_within(distances.limbs)
+        if self.matte:
+            core = CORE_RADIUS * data['target_radius']
+            batch['core'] = alpha_within(distances, core, hands_and_feet=False)
+            batch['background'] = smooth_background(image, batch['support'], -1.0)
+        elif self.foreground:
+            batch['target'] = image * _cut_out(distances, data['target_radius'])
+        return batch
 
     def _check_self_pairs(self) -> None:
         missing = [name for name in ('foreground', 'aligned') if not getattr(self, name)]
@@ -228,6 +221,10 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
                 f'model.data_preprocessor.metainfo has {self.skeleton.num_keypoints}: '
                 'give the model the metainfo of its dataset'
             )
+
+
+def _cut_out(distances: BodyDistances, radius: Tensor) -> Tensor:
+    return alpha_within(distances, FOREGROUND_RADIUS * radius, hands_and_feet=False)
 
 
 def _body(data: dict[str, Any], role: str) -> Body:

@@ -1,14 +1,11 @@
 """Keypoints to heatmaps and pose masks: batched torch on whatever device the keypoints are on."""
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from pg2aug.models.constants import take
-from pg2aug.models.head import locate_heads
-from pg2aug.models.parts import in_parts
+from pg2aug.models.body_distance import BodyDistances, body_distance, body_distances
 from pg2aug.poses.skeleton import Skeleton
 
 END_RADIUS = 1.75
@@ -73,65 +70,20 @@ def pose_mask(
     Returns:
         (N, 1, height, width) float32, 1 on the body and 0 outside.
     """
-    radius = limb_radius(shape[0]) if radius is None else radius
-    distance = body_distance(keypoints, visible, shape, limbs, torso)
+    return mask_within(body_distance(keypoints, visible, shape, limbs, torso), radius)
+
+
+def mask_within(distance: Tensor, radius: float | None = None) -> Tensor:
+    """The same as :func:`pose_mask` from distances at hand, (N, H, W)."""
+    height = distance.shape[1]
+    radius = limb_radius(height) if radius is None else radius
     mask = (distance <= radius).to(torch.float32)[:, None]
-    return _close(mask, margin=max(1, round(2 * shape[0] / REFERENCE_HEIGHT)))
+    return _close(mask, margin=max(1, round(2 * height / REFERENCE_HEIGHT)))
 
 
 def limb_radius(height: int) -> float:
     """Radius of a limb in pixels: 4 at an image height of 128, proportionally."""
     return 4.0 * height / REFERENCE_HEIGHT
-
-
-def body_distance(
-    keypoints: Tensor,
-    visible: Tensor,
-    shape: tuple[int, int],
-    limbs: Sequence[tuple[int, int]],
-    torso: Sequence[int],
-) -> Tensor:
-    """Distance in pixels from each pixel to the nearest limb segment; 0 inside the torso.
-
-    Args:
-        keypoints: (N, K, 2) pixel coordinates.
-        visible: (N, K), greater than 0 where the joint is labelled.
-        shape: (height, width) of the field.
-        limbs: Pairs of joint indices.
-        torso: Joints whose convex hull is filled where all are labelled; empty for none.
-
-    Returns:
-        (N, height, width) float32, infinite where no limb of a sample is labelled.
-    """
-
-    def distance(keypoints: Tensor, visible: Tensor) -> Tensor:
-        return _body_distance(keypoints, visible, shape, limbs, torso)
-
-    return in_parts(distance, (keypoints, visible), shape, len(limbs))
-
-
-def _body_distance(
-    keypoints: Tensor,
-    visible: Tensor,
-    shape: tuple[int, int],
-    limbs: Sequence[tuple[int, int]],
-    torso: Sequence[int],
-) -> Tensor:
-    labelled = visible > 0
-    keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    xs, ys = pixel_grid(shape, keypoints.device)
-    if limbs:
-        starts, ends = zip(*limbs, strict=True)
-        both = take(labelled, starts) & take(labelled, ends)
-        segments = take(keypoints, starts), take(keypoints, ends)
-        nearest = _segment_distance_squared(*segments, both, xs, ys).amin(dim=1).sqrt_()
-    else:
-        nearest = keypoints.new_full((len(keypoints), *shape), torch.inf)
-    if torso:
-        filled = _inside_hull(take(keypoints, torso), xs, ys)
-        filled &= take(labelled, torso).all(dim=1)[:, None, None]
-        nearest = nearest.masked_fill_(filled, 0.0)
-    return nearest
 
 
 def body_alpha(
@@ -161,100 +113,19 @@ def body_alpha(
     Returns:
         (N, 1, height, width) float32 in [0, 1].
     """
-    tips = skeleton.tips if hands_and_feet else ()
-
-    def alpha(keypoints: Tensor, visible: Tensor, radius: Tensor) -> Tensor:
-        radius = radius[:, None, None]
-        distance = _body_distance(keypoints, visible, shape, skeleton.limbs, skeleton.torso)
-        ends = _ends_distance(keypoints, visible, shape, skeleton, tips)
-        distance = torch.minimum(distance, ends.sub_((END_RADIUS - 1) * radius))
-        edge = (softness * radius).clamp_min(0.5)
-        return distance.mul_(-0.5 / edge).add_(0.5 + radius / (2 * edge)).clamp_(0, 1)[:, None]
-
-    return in_parts(alpha, (keypoints, visible, radius), shape, len(skeleton.limbs))
+    distances = body_distances(keypoints, visible, shape, skeleton)
+    return alpha_within(distances, radius, softness, hands_and_feet)
 
 
-def pixel_grid(shape: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Column coordinates (1, width) and row coordinates (height, 1) of pixels, float32."""
-    ys = torch.arange(shape[0], device=device, dtype=torch.float32)[:, None]
-    xs = torch.arange(shape[1], device=device, dtype=torch.float32)[None, :]
-    return xs, ys
-
-
-def _ends_distance(
-    keypoints: Tensor,
-    visible: Tensor,
-    shape: tuple[int, int],
-    skeleton: Skeleton,
-    tips: Sequence[int],
+def alpha_within(
+    distances: BodyDistances, radius: Tensor, softness: float = 0.35, hands_and_feet: bool = True
 ) -> Tensor:
-    """Distance to the nearest of head and tips: (N, H, W), infinite without any of them."""
-    labelled = visible > 0
-    keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    heads = locate_heads(keypoints, visible, skeleton)
-    centres = torch.cat([heads.centre[:, None], take(keypoints, tips)], dim=1)
-    known = torch.cat([heads.labelled[:, None], take(labelled, tips)], dim=1)
-    xs, ys = pixel_grid(shape, keypoints.device)
-    dx2 = (xs - centres[..., :1]).square_()
-    dy2 = (ys[:, 0] - centres[..., 1:]).square_()
-    dx2 = torch.where(known[..., None], dx2, torch.inf)
-    return (dy2[..., :, None] + dx2[..., None, :]).amin(dim=1).sqrt_()
-
-
-def _segment_distance_squared(
-    a: Tensor, b: Tensor, known: Tensor, xs: Tensor, ys: Tensor
-) -> Tensor:
-    """Squared distance of every pixel to the segments a-b: (N, L, H, W).
-
-    Args:
-        a: (N, L, 2) start.
-        b: (N, L, 2) end.
-        known: (N, L) bool; the distance to others is infinite.
-        xs: See :func:`pixel_grid`.
-        ys: See :func:`pixel_grid`.
-    """
-    d = (b - a)[..., None, None]
-    dx, dy = d[:, :, 0], d[:, :, 1]
-    px, py = xs - a[..., :1, None], ys - a[..., 1:, None]
-    length2 = (dx * dx + dy * dy).clamp_min(1e-12)
-    share = (px * (dx / length2) + py * (dy / length2)).clamp_(0, 1)
-    px = torch.where(known[..., None, None], px, torch.inf)
-    across = torch.addcmul(px, share, dx, value=-1)
-    down = torch.addcmul(py, share, dy, value=-1)
-    return across.square_().addcmul_(down, down)
-
-
-def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
-    """Whether each pixel lies in the convex hull of corners (N, C, 2), C of 3 or 4: (N, H, W).
-
-    The hull of four points is the union of the four triangles among them, in whatever order a
-    twisted torso puts its corners.
-    """
-    count = corners.shape[1]
-    edges = list(combinations(range(count), 2))
-    starts, ends = (take(corners, side) for side in zip(*edges, strict=True))
-    d = (ends - starts)[..., None, None]
-    p = starts[..., None, None]
-    side = d[:, :, 0] * (ys - p[:, :, 1]) - d[:, :, 1] * (xs - p[:, :, 0])
-    left, right = side >= 0, side <= 0
-    triangles = list(combinations(range(count), 3))
-    # Around the triangle p, q, r: along p-q and q-r, and back along p-r.
-    pq, qr, pr = (
-        [edges.index((t[i], t[j])) for t in triangles] for i, j in ((0, 1), (1, 2), (0, 2))
-    )
-    inside = take(left, pq) & take(left, qr) & take(right, pr)
-    inside |= take(right, pq) & take(right, qr) & take(left, pr)
-    # Three corners in a line have all of that line inside: the box ends it at the corners.
-    points = torch.stack([take(corners, corner) for corner in zip(*triangles, strict=True)])
-    inside &= _inside_box(points.amin(dim=0), points.amax(dim=0), xs, ys)
-    return inside.any(dim=1)
-
-
-def _inside_box(low: Tensor, high: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
-    """Whether each pixel lies in boxes from low to high, (N, B, 2) each: (N, B, H, W)."""
-    low, high = low[..., None, None], high[..., None, None]
-    across = (xs >= low[:, :, 0]) & (xs <= high[:, :, 0])
-    return across & (ys >= low[:, :, 1]) & (ys <= high[:, :, 1])
+    """The same as :func:`body_alpha` from distances at hand, which serve several radii."""
+    radius = radius[:, None, None]
+    ends = torch.minimum(distances.head, distances.tips) if hands_and_feet else distances.head
+    distance = torch.minimum(distances.limbs, ends - (END_RADIUS - 1) * radius)
+    edge = (softness * radius).clamp_min(0.5)
+    return distance.mul_(-0.5 / edge).add_(0.5 + radius / (2 * edge)).clamp_(0, 1)[:, None]
 
 
 def _close(mask: Tensor, margin: int) -> Tensor:

@@ -3,6 +3,7 @@ import torch
 from helpers import COCO_METAINFO, make_batch
 
 from pg2aug.models import Body, PG2DataPreprocessor, keypoint_heatmaps, limb_warp, pose_mask
+from pg2aug.models.body_distance import body_distance
 from pg2aug.models.preprocessor import (
     CORE_RADIUS,
     FOREGROUND_RADIUS,
@@ -12,7 +13,7 @@ from pg2aug.models.preprocessor import (
     to_image_range,
     to_model_range,
 )
-from pg2aug.models.rasterize import body_alpha, body_distance
+from pg2aug.models.rasterize import body_alpha
 
 SELF_PAIRS = dict(foreground=True, aligned=True)
 
