@@ -1,0 +1,171 @@
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from pg2aug.expansion import Synthesised, run_attempts
+from pg2aug.expansion.coco import failed_joints, person_label
+from pg2aug.expansion.report_coverage import MadePoses, pose_coverage
+from pg2aug.expansion.report_sample import REFUSED_SHOWN, sample_made, sample_refused
+from pg2aug.expansion.report_strips import made_strip, refused_strip, target_pose
+from pg2aug.poses import PoseBank
+
+
+def page_data(out):
+    text = (out / 'report' / 'index.html').read_text()
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+
+
+@pytest.fixture(scope='module')
+def expansion(synthesize_once):
+    settings = ['--check', 'min_correlation=-1', '--min-joints-ok', 0.3]
+    return synthesize_once(*settings, '--report-items', 5, '--max-attempts', 200, num=9, check=True)
+
+
+def test_a_part_is_shown_and_all_are_counted(expansion):
+    data = page_data(expansion)
+    assert len(data['items']) == 5
+    assert data['num_made'] == data['num_images'] == sum(data['made_by_rarity']) == 9
+    shown = {row[0] for row in data['items']}
+    assert {int(path.stem) for path in (expansion / 'report' / 'made').iterdir()} == shown
+    content = json.loads((expansion / 'person_keypoints.json').read_text())
+    made = {a['id']: a for a in content['annotations'] if 'pg2aug' in a}
+    assert shown < made.keys()
+    for row in data['items']:
+        item = dict(zip(data['columns'], row, strict=True))
+        provenance = made[item['id']]['pg2aug']
+        assert item['pose'] == provenance['target_pose']
+        assert item['person'] == provenance['source_annotation_id']
+        assert item['labelled'] == item['passed'] + len(provenance['failed_joints'])
+        assert 0 <= item['decile'] <= 9
+
+
+def test_the_page_tells_no_path(expansion):
+    text = (expansion / 'report' / 'index.html').read_text()
+    assert str(expansion.parent) not in text
+    assert '@@' not in text
+
+
+def test_no_report(synthesize, tmp_path):
+    _, out = synthesize('--no-report', num=2)
+    assert not (out / 'report').exists()
+    with pytest.raises(SystemExit):
+        synthesize('--report-items', 0, out='other')
+
+
+def test_the_label_and_the_failed_joints_are_the_whole_pose(make_job):
+    class Check:
+        def __call__(self, synthesis):
+            passed = synthesis.visible > -1
+            passed[:, [0, 9]] = False
+            return passed
+
+    job = make_job()
+    job.synthesizer.check = Check()
+    skeleton = job.synthesizer.skeleton
+    made = [o for o in run_attempts(job, range(8), 4) if isinstance(o, Synthesised)]
+    for outcome in made:
+        failed = failed_joints(outcome, skeleton)
+        assert set(failed) <= {'nose', 'left_wrist'}
+        annotation = dict(person_label(outcome, skeleton), pg2aug=dict(failed_joints=failed))
+        keypoints, visible = target_pose(annotation, skeleton)
+        shown = outcome.plan.target_visible > 0
+        np.testing.assert_array_equal(visible, shown)
+        np.testing.assert_allclose(
+            keypoints[shown], outcome.plan.target_keypoints[shown], atol=0.006
+        )
+        strip = made_strip(
+            outcome.source_image,
+            outcome.image,
+            job.sources.persons[outcome.attempt.person],
+            annotation,
+            skeleton,
+        )
+        assert strip.shape == (240, 960, 3)
+        pose, result, labelled = (strip[:, n * 240 : (n + 1) * 240] for n in (1, 2, 3))
+        red = (pose == (60, 60, 255)).all(axis=2)
+        assert red.any() == bool(failed)
+        assert (labelled != result).any()
+    assert any(failed_joints(outcome, skeleton) for outcome in made)
+
+
+def test_a_strip_shows_what_is_there(make_job):
+    job = make_job()
+    skeleton, person = job.synthesizer.skeleton, dict(job.sources.persons[0])
+    source = np.full((96, 144, 3), (10, 200, 30), np.uint8)
+    made = dict(person, pg2aug={})
+    # A person at the edge: what is outside of the image is canvas.
+    made['bbox'] = person['bbox'] = [100, 0, 44, 96]
+    strip = made_strip(source, np.full((96, 144, 3), 90, np.uint8), person, made, skeleton)
+    inside = (strip[:, :240] == (10, 200, 30)).all(axis=2)
+    assert 0.3 < inside.mean() < 0.9
+    assert (strip[:, 480:720][inside] == 90).all()
+    empty = refused_strip(None, person, 3, job.bank, ['left_knee'])
+    assert empty.shape == (240, 480, 3)
+    assert len(np.unique(empty[:, :240].reshape(-1, 3), axis=0)) == 1
+    assert (empty[:, 240:] == (60, 60, 255)).all(axis=2).any()
+
+
+def test_refused_attempts_are_drawn(expansion):
+    data = page_data(expansion)
+    pictures = sorted((expansion / 'report' / 'refused').iterdir())
+    assert len(pictures) == len(data['refused']) > 0
+    assert cv2.imread(str(pictures[0])).shape == (240, 480, 3)
+
+
+def test_samples_are_uniform_and_bounded(tmp_path):
+    made = [{'id': n, 'image_id': n, 'pg2aug': {'target_pose': n % 7}} for n in range(1000)]
+    others = [{'id': 1000 + n, 'image_id': n} for n in range(1000)]
+    content = {'images': [{'id': n} for n in range(1000)], 'annotations': [*made, *others]}
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    sample = sample_made(tmp_path / 'a.json', 100)
+    assert (sample.num_images, sample.num_annotations) == (1000, 2000)
+    assert sample.poses.total() == 1000
+    ids = [annotation['id'] for annotation in sample.shown]
+    assert ids == sorted(ids)
+    assert len(ids) == 100
+    assert sample.images.keys() == set(ids)
+    assert 350 < np.mean(ids) < 650
+    assert sample_made(tmp_path / 'a.json', 100).shown == sample.shown
+    refused = [{'reason': 'ab'[n % 10 == 0], 'attempt': n} for n in range(900)]
+    (tmp_path / 'r.json').write_text(json.dumps({'refused': refused, 'label_check': {'x': [1, 1]}}))
+    sample = sample_refused(tmp_path / 'r.json')
+    assert sample.reasons == {'a': 810, 'b': 90}
+    reasons = [entry['reason'] for entry in sample.shown]
+    assert reasons == ['a'] * REFUSED_SHOWN + ['b'] * REFUSED_SHOWN
+    assert sample.label_check == {'x': [1, 1]}
+
+
+@pytest.fixture(scope='module')
+def bank(pose_bank):
+    return PoseBank.load(pose_bank)
+
+
+def test_coverage_counts_what_is_alike(bank):
+    drawable = np.flatnonzero(bank.weights > 0)
+    half, rest = drawable[::2], drawable[1::2]
+    before = bank.keypoints[half] * 2 + 30, bank.visible[half]
+    # Every other pose is shown by somebody who was put into another one.
+    other = np.roll(rest, 1)
+    made = MadePoses(bank.keypoints[rest] * 0.5, bank.visible[rest], other)
+    found = pose_coverage(bank, before, made)
+    assert found.judged == len(drawable)
+    assert found.overall[1] == 1
+    assert len(half) / len(drawable) <= found.overall[0] < 1
+    assert len(found.by_rarity) == 10
+    for tenth in filter(None, found.by_rarity):
+        assert tenth[0] <= tenth[1] == 1
+
+
+def test_a_target_does_not_cover_itself(bank):
+    drawable = np.flatnonzero(bank.weights > 0)
+    before = bank.keypoints[drawable[:2]], bank.visible[drawable[:2]]
+    own = MadePoses(bank.keypoints[drawable[5:6]], bank.visible[drawable[5:6]], drawable[5:6])
+    assert pose_coverage(bank, before, own).overall[0] < 1
+    shares = [
+        pose_coverage(bank, before, own._replace(targets=target)).overall
+        for target in (drawable[5:6], drawable[6:7])
+    ]
+    assert shares[1][1] == pytest.approx(shares[0][1] + 1 / len(drawable))
