@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,12 @@ from pg2aug.augment.plan import Plan, make_plan
 from pg2aug.augment.pool import pool_slots
 from pg2aug.augment.repeats import Repeats
 from pg2aug.augment.sample import attach_plan, check_sample, relabel, sample_visibility
-from pg2aug.augment.suitable import UnsuitableError, bank_proportions, restrict_bank
+from pg2aug.augment.suitable import (
+    UnsuitableError,
+    UnsuitablePersonError,
+    bank_proportions,
+    restrict_bank,
+)
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.augment.whole_image import synthesize_in_image
 from pg2aug.poses import PoseBank
@@ -232,8 +236,12 @@ class PG2Augment(BaseTransform):
             UnsuitableError: If the person can take none of them; says why.
         """
         for draw in draws[:-1]:
-            with suppress(UnsuitableError):
+            try:
                 return self.plan(results, self.bank.draw(draw))
+            except UnsuitablePersonError:
+                raise
+            except UnsuitableError:
+                continue
         return self.plan(results, self.bank.draw(draws[-1]))
 
     def plan(self, results: dict[str, Any], pose_index: int) -> Plan:

@@ -13,6 +13,7 @@ from pg2aug.augment.suitable import (
     Body,
     UnsuitableError,
     check_fit,
+    check_size,
     check_source,
     check_view,
     drawn_joints,
@@ -20,11 +21,11 @@ from pg2aug.augment.suitable import (
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
 from pg2aug.poses import (
     Skeleton,
+    check_affine_joints,
     fit_pose,
     inside_image,
     keypoints_bbox,
     person_limb_radius,
-    recover_affine,
     shift_into_image,
 )
 
@@ -143,6 +144,7 @@ def make_plan(
     check_source(visible, skeleton, min_visible)
     labelled = np.asarray(visible) > 0
     source, pose = (keypoints, labelled), (target, np.asarray(target_visible) > 0)
+    check_size(source)
     if max_view_change is not None:
         check_view(source, pose, skeleton, max_view_change)
     shape = image.shape[0], image.shape[1]
@@ -153,7 +155,7 @@ def make_plan(
         raise UnsuitableError(str(error)) from error
     if shown.sum() < min_visible:
         raise UnsuitableError(f'only {int(shown.sum())} joints of the new pose are in the image')
-    check_fit(source, (fitted, shown), skeleton)
+    check_fit((fitted, shown), skeleton)
     target_matrix = crop_matrix(keypoints_bbox(fitted, drawn, BOX_MARGIN, shape), size, padding)
     radius = max(
         person_limb_radius(keypoints, labelled, skeleton.limbs),
@@ -194,7 +196,7 @@ def _fit_into_image(
     fitted = fit_pose(*pose, *source, skeleton, typical)
     fitted = shift_into_image(fitted, drawn, shape, BOX_MARGIN)
     shown = drawn & inside_image(fitted, shape)
-    recover_affine(fitted, fitted, shown)
+    check_affine_joints(fitted, shown)
     return fitted, drawn, shown
 
 

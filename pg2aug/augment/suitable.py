@@ -1,6 +1,7 @@
 """Which persons and which poses there is something to synthesise from."""
 
 import logging
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,12 @@ class UnsuitableError(ValueError):
     """This person, or this pose for this person, is nothing to synthesise from; says why."""
 
 
+class UnsuitablePersonError(UnsuitableError):
+    """This person is nothing to synthesise from, in whatever pose; says why."""
+
+
 def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> None:
-    """Raise UnsuitableError unless enough of a person is labelled to cut it out and remove it.
+    """Raise UnsuitablePersonError unless enough of a person is labelled to remove it.
 
     A limb of which one end alone is labelled would stay in the picture, beside the new pose.
 
@@ -35,15 +40,17 @@ def check_source(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) ->
     """
     labelled = np.asarray(visible) > 0
     if labelled.sum() < min_visible:
-        raise UnsuitableError(f'{int(labelled.sum())} labelled joints, fewer than {min_visible}')
+        raise UnsuitablePersonError(
+            f'{int(labelled.sum())} labelled joints, fewer than {min_visible}'
+        )
     if skeleton.torso and not labelled[list(skeleton.torso)].all():
-        raise UnsuitableError('the torso is not labelled')
+        raise UnsuitablePersonError('the torso is not labelled')
     if skeleton.head and not labelled[list(skeleton.head)].any():
-        raise UnsuitableError('no joint of the head is labelled')
+        raise UnsuitablePersonError('no joint of the head is labelled')
     for a, b in skeleton.limbs:
         if labelled[a] != labelled[b] and not {a, b} & set(skeleton.head):
             name = skeleton.keypoint_names[b if labelled[a] else a]
-            raise UnsuitableError(f'{name} is not labelled: where a limb is cannot be told')
+            raise UnsuitablePersonError(f'{name} is not labelled: where a limb is cannot be told')
 
 
 def drawn_joints(visible: NDArray[Any], skeleton: Skeleton) -> NDArray[np.bool_]:
@@ -53,13 +60,19 @@ def drawn_joints(visible: NDArray[Any], skeleton: Skeleton) -> NDArray[np.bool_]
     Joints of torso and head are reached, for no pose is drawn without these.
     """
     labelled = np.asarray(visible) > 0
-    reached = np.zeros_like(labelled)
-    reached[..., [*skeleton.torso, *skeleton.head]] = True
+    linked, always = _links(skeleton)
+    drawn: NDArray[np.bool_] = labelled & (always | labelled @ linked)
+    return drawn
+
+
+@lru_cache(maxsize=16)
+def _links(skeleton: Skeleton) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which joints a limb links (K, K), and which belong to torso or head (K,)."""
+    linked = np.zeros((skeleton.num_keypoints, skeleton.num_keypoints), bool)
     for a, b in skeleton.limbs:
-        both = labelled[..., a] & labelled[..., b]
-        reached[..., a] |= both
-        reached[..., b] |= both
-    return labelled & reached
+        linked[a, b] = linked[b, a] = True
+    always = np.isin(np.arange(len(linked)), [*skeleton.torso, *skeleton.head])
+    return linked, always
 
 
 def suitable_targets(visible: NDArray[Any], skeleton: Skeleton, min_visible: int) -> NDArray[Any]:
@@ -146,21 +159,30 @@ def check_view(source: Body, pose: Body, skeleton: Skeleton, max_change: float) 
         )
 
 
-def check_fit(source: Body, fitted: Body, skeleton: Skeleton) -> None:
+def check_size(person: Body) -> None:
+    """Raise UnsuitablePersonError if a person, by its joints in pixels, is too small."""
+    extent = _extent(person)
+    if extent < MIN_EXTENT_PX:
+        raise UnsuitablePersonError(f'the person is too small: {extent:.0f} pixels')
+
+
+def check_fit(fitted: Body, skeleton: Skeleton) -> None:
     """Raise UnsuitableError unless a fitted pose is of a size and at a place to be synthesised.
 
     Args:
-        source: The person's joints in pixels of the image.
-        fitted: Those of the fitted pose; visible are the joints labelled and inside the image.
+        fitted: Its joints in pixels of the image; visible are those labelled and inside the image.
         skeleton: Skeleton of K joints.
     """
-    for name, (keypoints, visible) in (('person', source), ('fitted pose', fitted)):
-        joints = np.asarray(keypoints)[visible]
-        extent = float(np.ptp(joints, axis=0).max()) if len(joints) else 0.0
-        if extent < MIN_EXTENT_PX:
-            raise UnsuitableError(f'the {name} is too small: {extent:.0f} pixels')
+    extent = _extent(fitted)
+    if extent < MIN_EXTENT_PX:
+        raise UnsuitableError(f'the fitted pose is too small: {extent:.0f} pixels')
     shown = fitted[1]
     if skeleton.torso and not shown[list(skeleton.torso)].all():
         raise UnsuitableError('the fitted pose is too large: its torso is not all in the image')
     if skeleton.head and not shown[list(skeleton.head)].any():
         raise UnsuitableError('the fitted pose is too large: its head is not in the image')
+
+
+def _extent(body: Body) -> float:
+    joints = np.asarray(body[0])[body[1]]
+    return float(np.ptp(joints, axis=0).max()) if len(joints) else 0.0

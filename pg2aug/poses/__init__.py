@@ -2,6 +2,7 @@
 
 from pg2aug.poses.fitting import fit_pose
 from pg2aug.poses.frame import (
+    check_affine_joints,
     inside_image,
     keypoints_bbox,
     recover_affine,
@@ -17,6 +18,7 @@ from pg2aug.poses.view import view_angles
 __all__ = [
     'PoseBank',
     'Skeleton',
+    'check_affine_joints',
     'check_same_joints',
     'describe_differences',
     'fit_pose',

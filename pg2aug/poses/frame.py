@@ -10,6 +10,8 @@ _Pose = npt.NDArray[np.float32]
 _MIN_JOINTS = 3
 # Below this ratio of their spreads, joints lie on a line to within what float32 pixels resolve.
 _COLLINEAR = 1e-4
+_TOO_FEW = f'an affine needs {_MIN_JOINTS} labelled joints, got {{}}'
+_ON_A_LINE = 'the {} labelled joints lie on a line, no affine can be recovered'
 
 
 def keypoints_bbox(
@@ -129,21 +131,35 @@ def recover_affines(
     known = (np.asarray(visible) > 0)[..., None]
     count = known.sum(axis=1, keepdims=True)
     if (count < _MIN_JOINTS).any():
-        raise ValueError(f'an affine needs {_MIN_JOINTS} labelled joints, got {count.min()}')
+        raise ValueError(_TOO_FEW.format(count.min()))
     x, y = (np.where(known, np.asarray(a, np.float64), 0.0) for a in (before, after))
     x_mean, y_mean = (a.sum(axis=1, keepdims=True) / count for a in (x, y))
     x, y = np.where(known, x - x_mean, 0.0), np.where(known, y - y_mean, 0.0)
     spreads = x.transpose(0, 2, 1) @ x
-    least, largest = np.linalg.eigvalsh(spreads).T
-    if (least <= _COLLINEAR**2 * largest).any():
-        row = int(np.argmax(least <= _COLLINEAR**2 * largest))
-        raise ValueError(
-            f'the {count[row, 0, 0]} labelled joints lie on a line, no affine can be recovered'
-        )
+    on_a_line = _on_a_line(spreads)
+    if on_a_line.any():
+        raise ValueError(_ON_A_LINE.format(count[int(on_a_line.argmax()), 0, 0]))
     linear = np.linalg.solve(spreads, x.transpose(0, 2, 1) @ y)
     matrices = np.concatenate([linear, y_mean - x_mean @ linear], axis=1).transpose(0, 2, 1)
     residuals = np.linalg.norm(x @ linear - y, axis=2).max(axis=1)
     return matrices, residuals
+
+
+def check_affine_joints(keypoints: _Array, visible: _Array) -> None:
+    """Raise the ValueError of :func:`recover_affine` if a pose (K, 2) would tell no affine."""
+    joints = np.asarray(keypoints, np.float64)[np.asarray(visible) > 0]
+    if len(joints) < _MIN_JOINTS:
+        raise ValueError(_TOO_FEW.format(len(joints)))
+    centred = joints - joints.sum(axis=0) / len(joints)
+    if _on_a_line(centred.T @ centred):
+        raise ValueError(_ON_A_LINE.format(len(joints)))
+
+
+def _on_a_line(spreads: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Whether joints with these sums of squares and products (..., 2, 2) lie on a line."""
+    eigenvalues = np.linalg.eigvalsh(spreads)
+    on_a_line: npt.NDArray[np.bool_] = eigenvalues[..., 0] <= _COLLINEAR**2 * eigenvalues[..., 1]
+    return on_a_line
 
 
 def _padded_extent(

@@ -133,25 +133,26 @@ def stretch_limbs(
     torso, limbs = list(skeleton.torso), segments(skeleton)
     root = [joint for joint in torso if known[joint]] or np.flatnonzero(known)
     centre = np.asarray(keypoints, np.float64)[root].mean(axis=0)
-    # An unlabelled joint stands where the joint stands that it hangs from.
-    old = np.where(known[:, None], np.asarray(keypoints, np.float64) - centre, 0.0)
-    new = old.copy()
+    before = np.where(known[:, None], np.asarray(keypoints, np.float64) - centre, 0.0)
+    after = before.copy()
     if torso and known[torso].all():
-        new[torso] = _stretch_torso(old[torso], *ratios[len(limbs) :].tolist())
+        after[torso] = _stretch_torso(before[torso], *ratios[len(limbs) :].tolist())
+    # As numbers of Python, x + iy: they are few, and arrays of two take ten times as long.
+    old, new = ((a[:, 0] + 1j * a[:, 1]).tolist() for a in (before, after))
     factors = {frozenset(limb): ratio for limb, ratio in zip(limbs, ratios.tolist(), strict=False)}
     for joint, parents in _hanging(skeleton):
         if not known[joint]:
-            old[joint], new[joint] = (
-                old[list(parents)].mean(axis=0),
-                new[list(parents)].mean(axis=0),
-            )
+            # An unlabelled joint stands where the joint stands that it hangs from.
+            old[joint], new[joint] = (sum(a[p] for p in parents) / len(parents) for a in (old, new))
             continue
         places = [
             new[parent] + factors.get(frozenset((joint, parent)), 1.0) * (old[joint] - old[parent])
             for parent in parents
         ]
-        new[joint] = np.mean(places, axis=0)
-    stretched: Floats = np.where(known[:, None], new + centre, 0.0)
+        new[joint] = sum(places) / len(places)
+    moved = np.array(new)
+    moved = np.stack([moved.real, moved.imag], axis=1)
+    stretched: Floats = np.where(known[:, None], moved + centre, 0.0)
     return stretched
 
 

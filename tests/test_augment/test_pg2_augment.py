@@ -161,6 +161,20 @@ def test_poses_are_drawn_until_one_fits(make_augment, sample, monkeypatch):
     assert same(make_augment(max_draws=2)(sample), before)
 
 
+def test_a_person_who_can_take_no_pose_is_tried_once(make_augment, sample, monkeypatch):
+    tried, augment = [], make_augment(max_draws=5)
+    draw = type(augment.bank).draw
+    monkeypatch.setattr(type(augment.bank), 'draw', lambda *a: tried.append(a) or draw(*a))
+    half = sample['keypoints_visible'].copy()
+    half[0, 15] = 0
+    small = sample['keypoints'].mean(axis=1, keepdims=True) + 0.05 * sample['keypoints']
+    for change in (dict(keypoints_visible=half), dict(keypoints=small)):
+        tried.clear()
+        changed = {**sample, **change}
+        assert augment(changed) is changed
+        assert len(tried) == 1
+
+
 def test_with_prob_0_everything_is_as_without_it(make_augment, sample):
     before = copy.deepcopy(sample)
     state = np.random.get_state()  # noqa: NPY002
