@@ -130,7 +130,7 @@ def _inside_hull(corners: Tensor, shape: tuple[int, int]) -> Tensor:
     others = [(pair, k) for pair in pairs for k in range(count) if k not in pair]
     signs = constant([-1 if a < k < b else 1 for (a, b), k in others], corners)
     numbers = [triples.index(tuple(sorted((*pair, k)))) for pair, k in others]
-    sides = (take(turns, numbers) * signs).unflatten(1, (len(pairs), -1))
+    sides = (take(turns, numbers) * signs).view(len(corners), len(pairs), -1)
     # Lines within the hull, and through all corners, bound nothing.
     facing = (sides >= 0).all(dim=2).float() - (sides <= 0).all(dim=2).float()
     starts, ends = (take(corners, side) for side in zip(*pairs, strict=True))

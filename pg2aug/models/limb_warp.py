@@ -72,7 +72,7 @@ def limb_warp(
         layers = layers.view(*layers.shape[:2], -1, *shape).mul_(inside[:, None])
         behind = 1 - layers[:, -1:]
         for i in range(layers.shape[2]):
-            warped = torch.addcmul(layers[:, :, i], warped, behind[:, :, i])
+            warped.mul_(behind[:, :, i]).add_(layers[:, :, i])
     return warped
 
 
@@ -134,28 +134,40 @@ def _warp_some(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> tuple[Te
     y = px * _field(across[..., 0]) + py * _field(across[..., 1])
     share = torch.minimum(x.clamp_min(0), length)
     outer = x.sub_(share)
-    share = share.div_(length.clamp_min(_TINY))
+    share.div_(length.clamp_min(_TINY))
     width = _between(bones.target_width, share)
-    beyond = torch.maximum(
-        -_field(bones.caps[0] * radius) - outer, outer - _field(bones.caps[1] * radius)
-    )
-    distance = torch.where(
-        _field(bones.rounded),
-        torch.hypot(beyond.clamp_min(0), y).sub_(width),
-        torch.maximum(beyond, y.abs().sub_(width)),
-    )
-    source_along, source_across = bone_axes(*bones.source)
-    source_length = (bones.source[1] - bones.source[0]).norm(dim=-1)
+    distance = _distance(bones, radius, outer, y, width)
     ratio = _between(bones.source_width, share).div_(width.clamp_min_(_TINY))
+    source_length = (bones.source[1] - bones.source[0]).norm(dim=-1)
     u = outer.mul_(ratio).addcmul_(share, _field(source_length))
     v = y.mul_(ratio).mul_(_field(bones.side))
-    points = torch.addcmul(
-        _vector(_in_frame(bones.source[0], shape)),
-        u[..., None],
-        _vector(_scaled(source_along, shape)),
-    )
-    points.addcmul_(v[..., None], _vector(_scaled(source_across, shape)))
-    return points, _coverage(distance, radius, bones.known)
+    origin = _in_frame(bones.source[0], shape)
+    axes = [_scaled(axis, shape) for axis in bone_axes(*bones.source)]
+    places = [
+        torch.addcmul(_field(origin[..., i]), u, _field(axes[0][..., i])).addcmul_(
+            v, _field(axes[1][..., i])
+        )
+        for i in (0, 1)
+    ]
+    return _points(*places), _coverage(distance, radius, bones.known)
+
+
+def _distance(bones: Bones, radius: Tensor, outer: Tensor, y: Tensor, width: Tensor) -> Tensor:
+    """How far pixels are out of bones, below 0 inside.
+
+    Args:
+        bones: B bones of N persons.
+        radius: (N, 1).
+        outer: How far pixels are before the start (below 0) or beyond the end, (N, B, H, W).
+        y: How far they are aside.
+        width: Half the width of the bone there.
+    """
+    before, after = (cap * radius for cap in bones.caps)
+    beyond = (outer + _field((before - after) / 2)).abs_().sub_(_field((before + after) / 2))
+    straight = torch.maximum(beyond, y.abs().sub_(width))
+    # Not torch.hypot, which guards against overflows that pixels are far from, and takes long.
+    round_ = beyond.clamp_min_(0).square_().addcmul_(y, y).sqrt_().sub_(width)
+    return torch.where(_field(bones.rounded), round_, straight)
 
 
 def _warp_head(
@@ -180,13 +192,20 @@ def _warp_head(
     turn = turn * (source.radius / target.radius.clamp_min(_TINY))
     xs, ys = pixel_grid(shape, common.device)
     x, y = xs - _field(heads[1].centre[:, 0]), ys - _field(heads[1].centre[:, 1])
-    distance = torch.hypot(x, y) - _field(END_RADIUS * target.radius)
+    distance = (x.square() + y.square()).sqrt_() - _field(END_RADIUS * target.radius)
     y = torch.where(_field(mirror), -y, y)
     real, imaginary = _field(turn.real), _field(turn.imag)
-    moved = torch.stack([x * real - y * imaginary, x * imaginary + y * real], dim=-1)
-    points = _vector(_in_frame(heads[0].centre, shape)) + _scaled(moved, shape)
+    moved = x * real - y * imaginary, x * imaginary + y * real
+    places = [
+        torch.add(_field(origin), offset, alpha=2 / max(1, size - 1))
+        for origin, offset, size in zip(
+            _in_frame(heads[0].centre, shape).unbind(dim=-1), moved, reversed(shape), strict=True
+        )
+    ]
     known = [at.labelled & at.shoulders for at in heads]
-    return points[:, None], _coverage(distance, target.radius, known[0] & known[1])[:, None]
+    return _points(*places)[:, None], _coverage(distance, target.radius, known[0] & known[1])[
+        :, None
+    ]
 
 
 def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +224,12 @@ def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tenso
 
 
 def _between(ends: tuple[Tensor, Tensor], share: Tensor) -> Tensor:
-    return torch.lerp(_field(ends[0]), _field(ends[1]), share)
+    return torch.addcmul(_field(ends[0]), share, _field(ends[1] - ends[0]))
+
+
+def _points(x: Tensor, y: Tensor) -> Tensor:
+    """(..., 2) of two coordinates: complex numbers lay them side by side most quickly."""
+    return torch.view_as_real(torch.complex(x, y))
 
 
 def _coverage(distance: Tensor, radius: Tensor, known: Tensor) -> Tensor:
@@ -216,11 +240,6 @@ def _coverage(distance: Tensor, radius: Tensor, known: Tensor) -> Tensor:
 def _field(values: Tensor) -> Tensor:
     """(...,) as (..., 1, 1), to be combined with a field of pixels."""
     return values[..., None, None]
-
-
-def _vector(values: Tensor) -> Tensor:
-    """(..., 2) as (..., 1, 1, 2)."""
-    return values[..., None, None, :]
 
 
 def _scaled(vectors: Tensor, shape: tuple[int, int]) -> Tensor:

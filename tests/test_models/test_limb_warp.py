@@ -245,7 +245,9 @@ def test_a_batch_is_its_persons_one_by_one():
             Body(b.keypoints[i : i + 1], b.visible[i : i + 1], b.radius[i : i + 1])
             for b in (source, target)
         ]
-        torch.testing.assert_close(limb_warp(images[i : i + 1], *one, COCO)[0], whole[i])
+        # Noise of one grey level a pixel shows the last bits of where it is looked up.
+        alone = limb_warp(images[i : i + 1], *one, COCO)[0]
+        torch.testing.assert_close(alone, whole[i], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize('num_bones', [1, 3, 100])
