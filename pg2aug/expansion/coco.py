@@ -5,8 +5,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.plan import Plan
@@ -74,7 +76,11 @@ class CocoEntries:
         kept = {key: person[key] for key in ('category_id', *IDENTITY_KEYS) if key in person}
         origin = {'source_annotation_id': person['id'], **attempt, **self.provenance}
         origin['failed_joints'] = failed_joints(made, self.skeleton)
-        return {**kept, **person_label(made, self.skeleton), 'pg2aug': origin}
+        label = person_label(made, self.skeleton)
+        if person.get('segmentation') is not None:
+            # MMPose's bottom-up mode fails on images where some people have one and others none.
+            label['segmentation'] = _outlines(made.plan, self.skeleton)
+        return {**kept, **label, 'pg2aug': origin}
 
 
 def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
@@ -156,6 +162,21 @@ def _described_generator(generator: GeneratorFile, config: str | None) -> dict[s
 
 def _body_area(plan: Plan, skeleton: Skeleton) -> int:
     """Pixels of the new body's mask within the person's box."""
+    return int(_body_mask(plan, skeleton).sum())
+
+
+def _outlines(plan: Plan, skeleton: Skeleton) -> list[list[float]]:
+    """COCO polygons around the new body's mask; what is one or two pixels large has none."""
+    corner = np.floor(plan.bbox[:2]).astype(int)
+    mask = _body_mask(plan, skeleton).astype(np.uint8)
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1)
+    outlines = [(outline[:, 0] + corner).ravel().tolist() for outline in found if len(outline) > 2]
+    left, top, right, bottom = plan.bbox.tolist()
+    return outlines or [[left, top, right, top, right, bottom, left, bottom]]
+
+
+def _body_mask(plan: Plan, skeleton: Skeleton) -> NDArray[np.bool_]:
+    """The new body in the person's box, whose corner is taken down to a whole pixel."""
     left, top, right, bottom = plan.bbox
     corner = np.floor([left, top]).astype(np.float32)
     shape = int(np.ceil(bottom - corner[1])), int(np.ceil(right - corner[0]))
@@ -166,4 +187,4 @@ def _body_area(plan: Plan, skeleton: Skeleton) -> int:
         skeleton,
         torch.from_numpy(plan.limb_radius * PERSON_RADIUS),
     )
-    return int((mask > 0.5).sum())
+    return np.asarray(mask[0, 0].numpy() > 0.5)
