@@ -52,7 +52,7 @@ SIZES = {
             rounds=5,
         ),
         synthesizer=SynthesizerSize(
-            (RECOMMENDED, DEMO), 16, (96, 128), rounds=5, matmul=2048, modes=FLOAT32 | COMPILED
+            (RECOMMENDED, DEMO), 16, (96, 128), rounds=5, matmul=2048, modes=FLOAT32
         ),
         training=TrainingSize((RECOMMENDED, DEMO), rounds=5, workers=0),
         offline=OfflineSize((RECOMMENDED,), images=32, rounds=3),
