@@ -114,7 +114,7 @@ def build_study(
     sources = [{'id': i.id, 'kind': i.kind, 'file': str(i.file)} for i in images]
     key = {**study, 'seed': seed, 'pg2aug': __version__, 'images': sources}
     content = {**study, 'images': shown}
-    page = web_page('pg2aug.evaluation', 'user_study', content, study_id=study['study_id'])
+    page = web_page('pg2aug.evaluation', 'user_study', content, study_id=str(study['study_id']))
     out.mkdir(parents=True, exist_ok=True)
     (out / PAGE_FILE).write_text(page, encoding='utf-8')
     (out / KEY_FILE).write_text(json.dumps(key, indent=1), encoding='utf-8')

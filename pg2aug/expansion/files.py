@@ -51,13 +51,13 @@ def read_image(image_root: Path, file_name: str) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def write_jpeg(path: Path, image: NDArray[np.uint8]) -> None:
+def write_jpeg(path: Path, image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> None:
     """Write an image as JPEG, the format of most photographs, at about a sixth of a PNG's size.
 
     Raises:
         OSError: If it cannot be encoded or written.
     """
-    done, encoded = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+    done, encoded = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not done:
         raise OSError(f'OpenCV could not encode the image for {path}')
     _write_whole(path, encoded.tobytes())

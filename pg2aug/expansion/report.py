@@ -20,6 +20,7 @@ ITEMS = 10_000
 """Synthesised persons that a report shows."""
 
 _AT_ONCE = 256
+_QUALITY = 80
 _PARTIAL = f'.{REPORT_FOLDER}.partial'
 Item = TypeVar('Item')
 
@@ -118,7 +119,7 @@ class _Drawer:
         result = read_image(self._images, self._entries[annotation['image_id']]['file_name'])
         source, skeleton = self._source(person), self._bank.skeleton
         strip = made_strip(source, result, person, annotation, skeleton)
-        write_jpeg(self._folder / 'made' / f'{annotation["id"]}.jpg', strip)
+        write_jpeg(self._folder / 'made' / f'{annotation["id"]}.jpg', strip, _QUALITY)
 
     def refused(self, numbered: tuple[int, Mapping[str, Any]]) -> None:
         number, entry = numbered
@@ -130,7 +131,7 @@ class _Drawer:
             source = None
         failed = entry.get('failed_joints', ())
         strip = refused_strip(source, person, entry['target_pose'], self._bank, failed)
-        write_jpeg(self._folder / 'refused' / f'{number}.jpg', strip)
+        write_jpeg(self._folder / 'refused' / f'{number}.jpg', strip, _QUALITY)
 
     def _source(self, person: Annotation) -> Image:
         entry = self._sources.images[person['image_id']]
