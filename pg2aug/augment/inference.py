@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from pg2aug.augment.graphs import pad
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 
@@ -47,8 +48,8 @@ class InferenceNetwork(nn.Module):
     Args:
         network: With its weights in that number format.
         dtype: The number format.
-        compiled: Whether to compile it (:func:`torch.compile`), for any batch size, when first
-            called.
+        compiled: Whether to compile it (:func:`torch.compile`), once for all batch sizes, when
+            first called.
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype, compiled: bool = False) -> None:
@@ -56,6 +57,7 @@ class InferenceNetwork(nn.Module):
         self.network = network
         self.dtype = dtype
         self._run = torch.compile(network, fullgraph=True, dynamic=True) if compiled else network
+        self._compiled = compiled
         self._tried = not compiled
 
     def forward(self, *inputs: Tensor | None) -> Tensor:
@@ -64,10 +66,17 @@ class InferenceNetwork(nn.Module):
         Raises:
             RuntimeError: If it cannot be compiled.
         """
-        converted = [x if x is None else _laid_out(x, self.dtype) for x in inputs]
+        rows = next(len(x) for x in inputs if x is not None)
+        if self._compiled and rows == 1:
+            # The size 1 is a constant to the compiler, however dynamic: it would compile again.
+            inputs = tuple(x if x is None else pad(x, 2) for x in inputs)
+        made = self._called([x if x is None else _laid_out(x, self.dtype) for x in inputs])
+        return made[:rows].float()
+
+    def _called(self, converted: list[Tensor | None]) -> Tensor:
         if self._tried:
             made: Tensor = self._run(*converted)
-            return made.float()
+            return made
         try:
             made = self._run(*converted)
         except Exception as error:
@@ -77,7 +86,7 @@ class InferenceNetwork(nn.Module):
                 'set compile=False'
             ) from error
         self._tried = True
-        return made.float()
+        return made
 
 
 def _laid_out(x: Tensor, dtype: torch.dtype) -> Tensor:
