@@ -1,4 +1,4 @@
-# The recommended generator at twice the resolution, about four times as slow.
+# The recommended generator at twice the resolution, about four times the operations.
 _base_ = './pg2-self_coco-128x96.py'
 
 size = (192, 256)
