@@ -40,6 +40,15 @@ PERSON_RADIUS = 1.3
 _R = TypeVar('_R')
 _ROLES = ('condition', 'source', 'source_visible'), ('target', 'target', 'target_drawn')
 _OF_NEIGHBOURS = 'neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'
+# All that a step reads of plans, and no more: what is recorded depends on the shapes of all of it.
+_DRAWN_FROM = (
+    *('condition', 'condition_matrix', 'target_matrix', 'source_keypoints', 'source_visible'),
+    *('target_keypoints', 'target_drawn', 'limb_radius'),
+)
+_PASTED_FROM = (
+    *('target_matrix', 'source_keypoints', 'source_visible', 'target_keypoints', 'target_drawn'),
+    *('limb_radius', 'image_size', *_OF_NEIGHBOURS),
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,10 @@ class Persons(NamedTuple):
     accepted: Tensor
 
 
+def _chosen(batch: Tensors, names: Sequence[str]) -> Tensors:
+    return {name: batch[name] for name in names}
+
+
 def _exact(method: Callable[..., _R]) -> Callable[..., _R]:
     """Run a method of Synthesizer without gradients, and out of the caller's autocast.
 
@@ -102,8 +115,8 @@ class Synthesizer:
         device: Where to do it.
         precision: Number format of the networks, see :func:`network_dtype`; all else is float32.
         compile: Whether to compile the networks (:func:`torch.compile`).
-        cuda_graphs: Whether a GPU replays recorded steps in :meth:`__call__`. Batches are then
-            padded to a power of two, or to ``max_batch``.
+        cuda_graphs: Whether a GPU replays recorded steps in :meth:`__call__`, the only method that
+            does. Batches are then padded to a power of two, or to ``max_batch``.
 
     Raises:
         ValueError: If an argument is out of range, or CUDA graphs are wanted of another device.
@@ -207,15 +220,14 @@ class Synthesizer:
         images = images.to(self.device, torch.float32, non_blocking=True)
         matrices = matrices.to(self.device, torch.float32, non_blocking=True)
         if self.pool is None:
-            drawn = self._draw(batch)
+            drawn = self._draw(_chosen(batch, _DRAWN_FROM))
             made = drawn['made']
             persons, joints_ok, accepted = self._checked(drawn, batch, count)
         else:
             kept = self.pool.serve(plans, self._generate_to_keep)
             made, joints_ok, accepted, persons = pad(kept.made, size), *kept[1:], None
         frame = dict(images=pad(images, size), matrices=pad(matrices, size), made=made)
-        del batch['condition']
-        replaced = self._paste(batch | frame)['images'][:count]
+        replaced = self._paste(_chosen(batch, _PASTED_FROM) | frame)['images'][:count]
         images = torch.where(accepted[:, None, None, None], replaced, images)
         return Result(images, joints_ok, accepted, persons)
 
@@ -239,7 +251,7 @@ class Synthesizer:
     def _generate_to_keep(self, plans: Sequence[Plan]) -> Kept:
         count, size = len(plans), self._padded_size(len(plans))
         batch = self._to_device([*plans, *[plans[-1]] * (size - count)])
-        drawn = self._draw(batch)
+        drawn = self._draw(_chosen(batch, _DRAWN_FROM))
         _, joints_ok, accepted = self._checked(drawn, batch, count)
         return Kept(drawn['made'][:count], joints_ok, accepted)
 

@@ -213,6 +213,34 @@ def test_padding_changes_nothing(batch):
     assert seen == [5, 5], 'nobody is checked who is not there'
 
 
+def test_a_step_is_given_what_it_reads_and_nothing_else(batch):
+    # What is recorded depends on the shapes of all that is given: more of it, more recordings.
+    images, plans, matrices = batch
+    synthesizer = Synthesizer(make_model(), None)  # without a coverage: all steps
+    synthesizer._padded = True
+    steps = dict(draw=synthesizer._draw, paste=synthesizer._paste)
+    shapes = dict(draw=[], paste=[])
+
+    class Watched(dict):
+        def __getitem__(self, name):
+            self.unread.discard(name)
+            return super().__getitem__(name)
+
+    def watch(name, inputs):
+        watched = Watched(inputs)
+        watched.unread = set(inputs)
+        shapes[name].append({key: tuple(x.shape) for key, x in inputs.items()})
+        made = steps[name](watched)
+        assert not watched.unread
+        return made
+
+    synthesizer._draw, synthesizer._paste = partial(watch, 'draw'), partial(watch, 'paste')
+    for some in (slice(0, 2), slice(3, 5)):  # without neighbours, and with them
+        synthesizer(images[some], plans[some], matrices[some])
+    assert shapes['draw'][0] == shapes['draw'][1]
+    assert shapes['paste'][0] != shapes['paste'][1]
+
+
 def test_compiled_networks_do_the_same_for_any_batch_size(batch, monkeypatch):
     # Without the compiler: what it is given, and for what sizes, is the same.
     graphs = []
