@@ -29,7 +29,9 @@ def take(values: Tensor, indices: Sequence[int], dim: int = 1) -> Tensor:
     return values.index_select(dim, constant(indices, values, torch.int64))
 
 
-@functools.lru_cache(maxsize=512)
+# None is ever dropped: a recorded CUDA graph reads a constant where it lay, and would read whatever
+# took its memory. There are few: what skeletons and sizes of crops make.
+@functools.cache
 def _constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
     # Whoever comes first may be in inference mode, and training cannot use a tensor from there.
     with torch.inference_mode(False):

@@ -20,6 +20,7 @@ from pg2aug.augment.inference import network_dtype
 from pg2aug.augment.pg2_hook import PG2Hook
 from pg2aug.augment.transfer import send
 from pg2aug.models import PG2, LimbWarpGenerator
+from pg2aug.models.constants import constant
 
 CPU, CUDA = torch.device('cpu'), torch.device('cuda', 0)
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
@@ -264,6 +265,13 @@ def test_a_compiler_that_fails_says_what_to_do(batch, monkeypatch):
     synthesizer = Synthesizer(make_model(), None, compile=True)
     with pytest.raises(RuntimeError, match=r'torch\.compile failed.*set compile=False'):
         synthesizer(*batch)
+
+
+def test_a_constant_stays_where_a_recording_reads_it():
+    first = constant([0.5, 1.5], CPU)
+    for number in range(2000):
+        constant([number], CPU)
+    assert constant([0.5, 1.5], CPU) is first
 
 
 def test_arrays_arrive_as_they_were_sent():
