@@ -95,7 +95,7 @@ class PG2Augment(BaseTransform):
         precision: Number format of the generator's networks: 'auto', 'float32', 'bfloat16' or
             'float16', see :func:`pg2aug.augment.inference.network_dtype`.
         compile: Whether to compile them with :func:`torch.compile`.
-        cuda_graphs: Whether a GPU replays recorded steps, see :class:`Synthesizer`.
+        cuda_graphs: Whether a GPU replays recorded steps, see :class:`Synthesizer`. Needs PG2Hook.
         reuse: Times that a person gets the same pose before another is drawn. From 2 on, which
             needs PG2Hook, the synthesised crop is made once and used that often, with flip, scale,
             rotation and colours of the pipeline's each time.
@@ -196,11 +196,8 @@ class PG2Augment(BaseTransform):
         """
         if self.prob == 0:
             return results
-        if self.reuse > 1 and not self.deferred:
-            raise ValueError(
-                f'PG2Augment(reuse={self.reuse}) needs a pool of what was synthesised: add '
-                "custom_hooks=[dict(type='pg2aug.PG2Hook')] to the config, or set reuse=1"
-            )
+        if not self.deferred:
+            self._check_direct()
         check_sample(results, self.generator_file.skeleton)
         chosen, *draws = self._draw_uniforms()
         if chosen >= self.prob:
@@ -324,6 +321,20 @@ class PG2Augment(BaseTransform):
             raise ValueError(
                 f'PG2Augment: pool_mb={self.pool_mb} has no room for a single crop of '
                 f'{width}x{height}: make it larger, or set reuse=1'
+            )
+
+    def _check_direct(self) -> None:
+        """Raise ValueError where something is asked for that only PG2Hook can do."""
+        add = "add custom_hooks=[dict(type='pg2aug.PG2Hook')] to the config"
+        if self.reuse > 1:
+            raise ValueError(
+                f'PG2Augment(reuse={self.reuse}) needs a pool of what was synthesised: {add}, or '
+                'set reuse=1'
+            )
+        if self.cuda_graphs:
+            raise ValueError(
+                'PG2Augment(cuda_graphs=True) replays steps for batches, and by itself the '
+                f'transform synthesises one person at a time: {add}, or set cuda_graphs=False'
             )
 
     def _check_view_change(self) -> None:

@@ -166,9 +166,16 @@ def test_after_training_nothing_is_kept(augment, people, tmp_path):
     assert transform.repeats is None
 
 
-def test_without_the_hook_it_is_an_error(make_augment):
-    with pytest.raises(ValueError, match=r'reuse=2.*needs a pool.*PG2Hook.*or set reuse=1'):
-        make_augment(reuse=2).transform(make_sample())
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(reuse=2), r'reuse=2.*needs a pool.*PG2Hook.*or set reuse=1'),
+        (dict(cuda_graphs=True), r'cuda_graphs=True.*one person.*PG2Hook.*or set cuda_graphs=Fal'),
+    ],
+)
+def test_without_the_hook_it_is_an_error(make_augment, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_augment(**settings).transform(make_sample())
 
 
 def test_of_two_data_sets_persons_cannot_be_told_apart(augment, people, tmp_path):
