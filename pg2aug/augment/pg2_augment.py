@@ -11,6 +11,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmengine.dist import get_rank
 from torch.utils.data import get_worker_info
 
+from pg2aug.arguments import check_megabytes, check_switch
 from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.inference import PRECISIONS, Precision
 from pg2aug.augment.people import PeopleFile
@@ -136,8 +137,14 @@ class PG2Augment(BaseTransform):
                 'PG2Augment: max_draws must be at least 1 and min_visible at least 3, got '
                 f'{max_draws} and {min_visible}'
             )
-        if not isinstance(reuse, int) or reuse < 1:
-            raise ValueError(f'PG2Augment: reuse must be a whole number from 1 on, got {reuse!r}')
+        if not isinstance(reuse, int) or isinstance(reuse, bool) or reuse < 1:
+            raise ValueError(
+                f'PG2Augment: reuse must be a whole number from 1 on, got {reuse!r}: set reuse=1 '
+                'for a new pose each time'
+            )
+        check_megabytes('PG2Augment: pool_mb', pool_mb, 'leave it out for 1024')
+        check_switch('PG2Augment: compile', compile)
+        check_switch('PG2Augment: cuda_graphs', cuda_graphs)
         if precision not in PRECISIONS:
             raise ValueError(
                 f'PG2Augment: precision must be one of {", ".join(PRECISIONS)}, got {precision!r}'

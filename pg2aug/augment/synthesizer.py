@@ -87,6 +87,14 @@ def _chosen(batch: Tensors, names: Sequence[str]) -> Tensors:
     return {name: batch[name] for name in names}
 
 
+def _check_some(plans: Sequence[Plan]) -> None:
+    if not len(plans):
+        raise ValueError(
+            'Synthesizer was given an empty list of plans: give it at least one, or leave out the '
+            'call where nobody is to be replaced'
+        )
+
+
 def _exact(method: Callable[..., _R]) -> Callable[..., _R]:
     """Run a method of Synthesizer without gradients, and out of the caller's autocast.
 
@@ -169,7 +177,11 @@ class Synthesizer:
 
         Returns:
             The result, on the synthesizer's device.
+
+        Raises:
+            ValueError: If there is no plan.
         """
+        _check_some(plans)
         chunks = [
             self._synthesize(
                 images[i : i + self.max_batch],
@@ -188,7 +200,12 @@ class Synthesizer:
 
     @_exact
     def generate(self, plans: Sequence[Plan]) -> Persons:
-        """Synthesise and check the persons of some plans, without images to put them into."""
+        """Synthesise and check the persons of some plans, without images to put them into.
+
+        Raises:
+            ValueError: If there is no plan.
+        """
+        _check_some(plans)
         chunks = [
             self._generate(plans[i : i + self.max_batch])
             for i in range(0, len(plans), self.max_batch)

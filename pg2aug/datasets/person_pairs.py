@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from pg2aug.arguments import check_megabytes
 from pg2aug.datasets.crop import flip_crop, inside_crop
 from pg2aug.datasets.instances import IdentityRule, Instances, find_instances
 from pg2aug.datasets.pairing import OrderedPairs, RepeatedInstances, sample_pair_indices
@@ -77,7 +78,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         MemoryError: If the memory for crops cannot be reserved.
         ValueError: If the config is no top-down MMPose dataset, an identity is neither an integer
             nor a string, there is no pair, ``num_pairs`` exceeds their number, a line of ``pairs``
-            is not two names of images of one and the same person, or ``cache_mb`` is negative.
+            is not two names of images of one and the same person, or ``cache_mb`` is no finite
+            number from 0 on.
     """
 
     def __init__(
@@ -103,8 +105,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             raise ValueError("pose_bank is for pairing='self' only")
         if pairs is not None and pairing == 'self':
             raise ValueError("pairs is for pairing='identity' only: a self-pair is of one image")
-        if cache_mb < 0:
-            raise ValueError(f'cache_mb must be at least 0, got {cache_mb}')
+        check_megabytes('PersonPairDataset: cache_mb', cache_mb, 'set 0 to keep no crops')
         self.pairing = pairing
         self.dataset = build_topdown_dataset(dataset, backend_args)
         self.size = (int(size[0]), int(size[1]))

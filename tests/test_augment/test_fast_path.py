@@ -189,6 +189,14 @@ def test_what_cannot_be_is_an_error(settings, message):
         Synthesizer(make_model(), None, **settings)
 
 
+def test_nobody_to_synthesise_is_an_error():
+    synthesizer = Synthesizer(make_model(), None)
+    images, matrices = torch.zeros(0, 3, 64, 48), torch.zeros(0, 2, 3)
+    for call in (partial(synthesizer, images, [], matrices), partial(synthesizer.generate, [])):
+        with pytest.raises(ValueError, match=r'empty list of plans: give it at least one'):
+            call()
+
+
 def test_buckets_are_few_and_large_enough():
     assert [bucket(n, 64) for n in (1, 2, 3, 5, 33, 64)] == [1, 2, 4, 8, 64, 64]
     assert bucket(33, 48) == 48

@@ -194,6 +194,15 @@ def test_of_two_data_sets_persons_cannot_be_told_apart(augment, people, tmp_path
     [
         (dict(reuse=0), 'reuse must be a whole number from 1 on, got 0'),
         (dict(reuse=1.5), 'reuse must be a whole number from 1 on, got 1.5'),
+        (dict(reuse=True), 'reuse must be a whole number from 1 on, got True: set reuse=1'),
+        (dict(pool_mb=-1), 'pool_mb must be a finite number of MB, at least 0, got -1: leave'),
+        (dict(pool_mb=True), 'pool_mb must be a finite number of MB, at least 0, got True'),
+        (dict(pool_mb='64'), "pool_mb must be a finite number of MB, at least 0, got '64'"),
+        (dict(pool_mb=float('nan')), 'pool_mb must be a finite number of MB, at least 0, got nan'),
+        (dict(reuse=2, pool_mb=float('inf')), 'pool_mb must be a finite number .* got inf'),
+        (dict(compile='False'), "compile must be True or False, got 'False': write it without"),
+        (dict(compile=1), 'compile must be True or False, got 1'),
+        (dict(cuda_graphs=None), 'cuda_graphs must be True or False, got None'),
         (dict(reuse=2, pool_mb=0.01), 'pool_mb=0.01 has no room for a single crop of 48x64'),
     ],
 )

@@ -90,9 +90,11 @@ def test_a_copy_for_a_spawned_worker_gives_the_same_items(people):
     assert_same_items(list(pickle.loads(pickle.dumps(pairs))), expected)
 
 
-def test_less_than_no_memory_is_refused(people):
-    with pytest.raises(ValueError, match=r'cache_mb must be at least 0, got -1'):
-        PersonPairDataset(people, SIZE, cache_mb=-1)
+@pytest.mark.parametrize('cache_mb', [-1, None, '64', True, float('nan'), float('inf')])
+def test_what_is_no_amount_of_memory_is_refused(people, cache_mb):
+    message = rf'cache_mb must be a finite number of MB, at least 0, got {cache_mb!r}: set 0 to'
+    with pytest.raises(ValueError, match=message):
+        PersonPairDataset(people, SIZE, cache_mb=cache_mb)
 
 
 def test_more_than_can_be_reserved_is_an_error_with_a_remedy(people, monkeypatch):
