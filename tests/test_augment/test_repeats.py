@@ -120,7 +120,9 @@ def test_persons_are_synthesised_once_and_seen_again(
         assert drawn[2] == drawn[3]
         changed += drawn[1] != drawn[2]
     assert changed > 0.6 * len(poses)
-    assert sum(made) == sum(map(len, poses.values())) / 2
+    half = sum(map(len, poses.values())) / 2
+    # Where one round runs into the next, a worker may overtake another with the same person.
+    assert half <= sum(made) <= (half if by_epoch else 1.25 * half)
 
 
 def test_the_pool_changes_no_label_and_pixels_by_rounding_alone(
