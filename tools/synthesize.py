@@ -1,126 +1,55 @@
 """Expand a COCO keypoint data set: its persons in new poses, as images and one COCO json.
 
-Writes images/, person_keypoints.json, refused.json (attempts that gave no image, and why),
-sheet.png (look at it first) and report/index.html, a page to review it on, into OUT. The same
-command writes the same bytes. The exit status is 0 also where --max-attempts gave fewer images than
-asked for, which is said on stderr. What the report exports is applied by
+Writes into OUT: plan.json and plan.npy (what is going to be made), images/, parts/ (what has been
+made), and at the end person_keypoints.json, refused.json (attempts that gave no image, and why),
+sheet.png (look at it first) and report/index.html, a page to review it on. The same command writes
+the same bytes, and finishes what was interrupted. The exit status is 0 also where --max-attempts
+gave fewer images than asked for, which is said on stderr. What the report exports is applied by
 --apply-review REVIEW --out OUT.
 """
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from mmengine.config import DictAction
+from mmengine import fileio
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
 from pg2aug.augment.suitable import restrict_bank
-from pg2aug.expansion import Job, Summary, expand, expansion_info, load_sources
+from pg2aug.expansion import (
+    ImageFolder,
+    Job,
+    Output,
+    PlanRequest,
+    Ranks,
+    SourceFilter,
+    Summary,
+    expand,
+    expansion_info,
+    load_sources,
+)
 from pg2aug.expansion.coco import described_check
-from pg2aug.expansion.report import ITEMS, write_report
+from pg2aug.expansion.files import file_sha256
+from pg2aug.expansion.merge import ANNOTATION_FILE, REFUSED_FILE
+from pg2aug.expansion.options import make_parser
+from pg2aug.expansion.progress import progress_display
+from pg2aug.expansion.ranks import local_device_index
+from pg2aug.expansion.report import write_report
 from pg2aug.expansion.review import REVIEWED_FILE, apply_review
-from pg2aug.expansion.run import ANNOTATION_FILE, REFUSED_FILE
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
     # A review needs nothing but the folder.
     new = not any(argument.startswith('--apply-review') for argument in argv or sys.argv)
-    parser.add_argument('--config', metavar='CONFIG', help="a trained generator's")
-    parser.add_argument('--checkpoint', metavar='CKPT', help="a trained generator's")
-    parser.add_argument(
-        '--limb-warp',
-        metavar='METAINFO',
-        help='instead of both: limbs laid into poses as they are, without any training; the joints '
-        "as MMPose's files describe them, e.g. configs/_base_/datasets/coco.py",
-    )
-    parser.add_argument(
-        '--size',
-        nargs=2,
-        type=int,
-        metavar=('W', 'H'),
-        help='size of the crops of --limb-warp, e.g. 192 256',
-    )
-    parser.add_argument('--ann-file', required=new, metavar='JSON', help='COCO keypoint json')
-    parser.add_argument('--img-root', required=new, metavar='DIR', help='folder of its images')
-    parser.add_argument(
-        '--pose-bank',
-        required=new,
-        metavar='BANK',
-        help='.npz of build_pose_bank.py, or COCO json',
-    )
-    parser.add_argument('--num', required=new, type=int, metavar='N', help='images to make')
-    parser.add_argument('--seed', type=int, default=0, metavar='S')
-    parser.add_argument(
-        '--out', required=True, type=Path, metavar='DIR', help='new or empty folder'
-    )
-    parser.add_argument('--batch-size', type=int, default=16, metavar='B')
-    parser.add_argument('--device', metavar='D', help='a GPU if there is one, else cpu')
-    parser.add_argument(
-        '--max-attempts', type=int, metavar='N', help='when to give up (default: 20 an image)'
-    )
-    parser.add_argument(
-        '--min-visible', type=int, default=8, metavar='N', help='joints a person must show'
-    )
-    parser.add_argument(
-        '--max-view-change',
-        type=float,
-        metavar='DEGREES',
-        help='how far a person may be turned: 120 keeps fronts from becoming backs (default: any)',
-    )
-    parser.add_argument(
-        '--min-joints-ok',
-        type=float,
-        default=0.7,
-        metavar='F',
-        help="share of a new person's joints that must pass the label check (default: 0.7)",
-    )
-    check = parser.add_mutually_exclusive_group()
-    check.add_argument(
-        '--check',
-        nargs='+',
-        action=DictAction,
-        type=key_value,
-        default=dict(type='AppearanceCheck'),
-        metavar='KEY=VALUE',
-        help='label check, e.g. max_distance=40, or type=PoseModelCheck config=... checkpoint=..., '
-        'or type=MODULE.CLASS (default: AppearanceCheck)',
-    )
-    check.add_argument(
-        '--no-check', action='store_true', help='keep every image and label, right or wrong'
-    )
-    parser.add_argument(
-        '--coarse', action='store_true', help='images of stage 1 alone, not refined by stage 2'
-    )
-    parser.add_argument(
-        '--ignore-joint-names',
-        action='store_true',
-        help="take the joints of --ann-file and of a json bank to be the generator's, in its order",
-    )
-    report = parser.add_mutually_exclusive_group()
-    report.add_argument('--no-report', action='store_true', help='write no report/index.html')
-    report.add_argument(
-        '--report-items',
-        type=int,
-        default=ITEMS,
-        metavar='N',
-        help=f'new persons that the report shows, at most (default: {ITEMS})',
-    )
-    parser.add_argument(
-        '--apply-review',
-        type=Path,
-        metavar='REVIEW',
-        help=f'with --out alone: write {REVIEWED_FILE} into that folder, the annotations without '
-        "what the report's export rejects",
-    )
+    parser = make_parser(__doc__, new)
     args = parser.parse_args(argv)
     if args.apply_review is not None:
         return args
@@ -133,17 +62,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('--coarse is for a trained generator: --limb-warp has one stage only')
     if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
         parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
-    if args.report_items < 1:
-        parser.error(f'--report-items must be at least 1, got {args.report_items}')
     if args.max_view_change is not None and not 0 < args.max_view_change <= 180:
         parser.error(f'--max-view-change must be in (0, 180], got {args.max_view_change}')
+    if args.report_items < 1:
+        parser.error(f'--report-items must be at least 1, got {args.report_items}')
+    if args.num is args.per_image is args.balance is None:
+        parser.error('say how many images: --num, --per-image or --balance')
     return args
-
-
-def key_value(text: str) -> str:
-    if '=' not in text:
-        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
-    return text
 
 
 def build_check(config: dict[str, Any]) -> LabelCheck:
@@ -154,18 +79,29 @@ def build_check(config: dict[str, Any]) -> LabelCheck:
     return check
 
 
-def choose_device(name: str | None) -> torch.device:
+@contextmanager
+def chosen_device(name: str | None) -> Iterator[torch.device]:
+    """The device to work on, set to give the same bytes today and tomorrow."""
     device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise ValueError(f'--device {name}: PyTorch finds no CUDA GPU; use --device cpu')
-    # Whichever kernel is fastest today would make the bytes depend on the day.
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    return device
+    if device.type == 'cuda' and device.index is None:
+        device = torch.device('cuda', local_device_index())
+        torch.cuda.set_device(device)
+    cudnn, threads = torch.backends.cudnn, torch.get_num_threads()
+    before = cudnn.benchmark, cudnn.deterministic
+    # Neither whichever kernel is fastest today nor the number of threads may decide on rounding.
+    cudnn.benchmark, cudnn.deterministic = False, True
+    torch.set_num_threads(1)
+    try:
+        yield device
+    finally:
+        torch.set_num_threads(threads)
+        cudnn.benchmark, cudnn.deterministic = before
 
 
 def load_bank(path: str, skeleton: Skeleton, min_visible: int, ignore_names: bool) -> PoseBank:
-    if not Path(path).is_file():
+    if not fileio.isfile(path):
         raise FileNotFoundError(f'pose bank {path!r} does not exist')
     if ignore_names and Path(path).suffix == '.json':
         bank = PoseBank.from_annotations([path], skeleton=skeleton)
@@ -181,11 +117,13 @@ def generator_config(args: argparse.Namespace) -> dict[str, Any]:
     return dict(type='LimbWarpGenerator', metainfo=metainfo, size=args.size)
 
 
-def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
+def build_job(args: argparse.Namespace, generator: GeneratorFile, device: torch.device) -> Job:
     skeleton, ignore_names = generator.skeleton, args.ignore_joint_names
+    source_filter = SourceFilter(**filter_settings(args))
+    folder = ImageFolder(args.img_root, args.max_pixels, args.follow_links)
     return Job(
         sources=load_sources(
-            args.ann_file, args.img_root, skeleton, args.min_visible, ignore_names
+            args.ann_file, folder, skeleton, args.min_visible, ignore_names, source_filter
         ),
         bank=load_bank(args.pose_bank, skeleton, args.min_visible, ignore_names),
         synthesizer=Synthesizer(
@@ -193,52 +131,67 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile) -> Job:
             check=None if args.no_check else build_check(args.check),
             min_joints_ok=args.min_joints_ok,
             refine=not args.coarse,
-            device=choose_device(args.device),
+            device=device,
         ),
         size=generator.size,
         padding=generator.padding,
-        seed=args.seed,
         min_visible=args.min_visible,
         max_view_change=args.max_view_change,
     )
 
 
-def run(args: argparse.Namespace, console: Console) -> Summary:
+def filter_settings(args: argparse.Namespace) -> dict[str, Any]:
+    return dict(
+        min_size=args.min_size,
+        max_overlap=args.max_overlap,
+        max_hidden=args.max_hidden,
+        truncated=not args.no_truncated,
+    )
+
+
+def make_info(args: argparse.Namespace, job: Job, generator: GeneratorFile) -> dict[str, Any]:
+    names = 'seed', 'min_visible', 'max_view_change', 'min_joints_ok', 'coarse', 'crops'
+    settings = {name: getattr(args, name) for name in names}
+    settings['label_check'] = described_check(None if args.no_check else args.check)
+    settings['source_filter'] = filter_settings(args)
+    return expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)
+
+
+def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary | None:
+    console = Console(quiet=ranks.rank > 0)
+    output = Output(args.out, args.crops, args.shard_size, args.batch_size, args.max_attempts)
+    request = PlanRequest(args.num, args.per_image, args.balance)
     generator = GeneratorFile.from_config(generator_config(args))
-    job = build_job(args, generator)
+    job = build_job(args, generator, device)
     left_out = sum(job.sources.left_out.values())
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out} left out')
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
-    names = 'seed', 'min_visible', 'max_view_change', 'min_joints_ok', 'coarse'
-    settings = {name: getattr(args, name) for name in names}
-    settings['label_check'] = described_check(None if args.no_check else args.check)
-    info = expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)
-    columns = (
-        *(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
-        TextColumn('{task.fields[rate]:.2f} images/s, {task.fields[refused]} refused'),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task('', total=args.num, rate=0.0, refused=0)
-
-        def progress(summary: Summary) -> None:
-            rate = summary.accepted / max(bar.tasks[0].elapsed or 0, 1e-9)
-            refused = summary.refused.total()
-            bar.update(task, completed=summary.accepted, rate=rate, refused=refused)
-
+    inputs = {
+        'ann_file': file_sha256(args.ann_file),
+        'max_pixels': args.max_pixels,
+        'follow_links': args.follow_links,
+        'device': device.type,
+        'torch': torch.__version__,
+        'numpy': np.__version__,
+    }
+    name = f'rank {ranks.rank} of {ranks.size}: ' if ranks.size > 1 else ''
+    with progress_display(console, name) as report:
         summary = expand(
             job,
-            args.out,
-            args.num,
+            output,
+            request,
+            args.seed,
             Path(generator.source).name,
-            info,
-            batch_size=args.batch_size,
-            max_attempts=args.max_attempts,
-            progress=progress,
+            make_info(args, job, generator),
+            inputs=inputs,
+            workers=args.workers,
+            ranks=ranks,
+            report=report,
         )
-    if not args.no_report:
+    if summary is not None and not args.no_report:
         files = dict(annotation_file=ANNOTATION_FILE, refused_file=REFUSED_FILE)
         page = write_report(args.out, job.sources, job.bank, **files, items=args.report_items)
-        console.print(f'report: {page}')
+        print(f'report: {page}')
     return summary
 
 
@@ -252,6 +205,20 @@ def print_acceptance(report: dict[str, Any]) -> None:
     print(f'label check: {share(report["persons"])} persons accepted')
     print(f'  by rarity of the pose, commonest tenth first: {rarity}')
     print(f'  by joint: {joints}')
+
+
+def print_summary(args: argparse.Namespace, summary: Summary) -> None:
+    print(f'{summary.accepted} images of {summary.attempts} attempts -> {args.out}')
+    for reason, count in summary.refused.most_common():
+        print(f'  refused {count}: {reason}')
+    if not args.no_check:
+        print_acceptance(summary.acceptance)
+    if summary.accepted < summary.wanted:
+        print(
+            f'warning: only {summary.accepted} of {summary.wanted} images were made: the others '
+            f'were given up after --max-attempts ({args.max_attempts}) each',
+            file=sys.stderr,
+        )
 
 
 def review(args: argparse.Namespace) -> None:
@@ -269,21 +236,19 @@ def main(argv: list[str] | None = None) -> int:
         if args.apply_review is not None:
             review(args)
             return 0
-        summary = run(args, Console())
+        ranks = Ranks.join(args.launcher)
+        with chosen_device(args.device) as device:
+            summary = run(args, ranks, device)
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(f'{summary.accepted} images of {summary.attempts} attempts -> {args.out}')
-    for reason, count in summary.refused.most_common():
-        print(f'  refused {count}: {reason}')
-    if not args.no_check:
-        print_acceptance(summary.acceptance)
-    if summary.accepted < summary.wanted:
-        print(
-            f'warning: only {summary.accepted} of {summary.wanted} images were made before '
-            '--max-attempts was reached',
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt:
+        print('interrupted: the same command goes on from here', file=sys.stderr)
+        return 130
+    if summary is not None:
+        print_summary(args, summary)
+    elif ranks.size > 1:
+        print(f'rank {ranks.rank} of {ranks.size} is done; the last one merges', file=sys.stderr)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Attempts: each a person and a pose drawn by number, then synthesised or refused."""
+"""Attempts: each a person and a pose, synthesised or refused."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,24 +13,28 @@ from pg2aug.augment.plan import Plan, make_plan
 from pg2aug.augment.suitable import UnsuitableError, bank_proportions
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.augment.whole_image import synthesize_in_images
-from pg2aug.expansion.files import read_image
+from pg2aug.expansion.images import is_of_the_file
 from pg2aug.expansion.neighbours import CoveredError, remaining_annotations
 from pg2aug.expansion.sources import Annotation, Sources, person_bbox, person_keypoints
 from pg2aug.poses import PoseBank
 
 
 class Attempt(NamedTuple):
-    """A person and the pose to put it into.
+    """An attempt at an item of a plan: a person and the pose to put it into.
 
     Attributes:
-        number: Of the attempt.
+        item: Number of the item.
+        number: Of the attempt at it, from 0.
         person: Index into the persons of the sources.
         pose: Index into the pose bank.
+        repeated: Whether another attempt has the same person and pose.
     """
 
+    item: int
     number: int
     person: int
     pose: int
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ class Synthesised:
     annotations: Sequence[Annotation]
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
+    """An attempt that can be synthesised; see :class:`Synthesised`."""
+
     attempt: Attempt
     image: NDArray[np.uint8]
     plan: Plan
@@ -94,7 +100,6 @@ class Job:
         synthesizer: What synthesises.
         size: (width, height) of the generator's crops.
         padding: Factor on a person's box that makes the crop.
-        seed: Of all draws; 0 or more.
         min_visible: Least number of joints that a person and a new pose must show.
         max_view_change: Largest difference of the sides from which a person and a new pose are
             seen, in degrees; None for any.
@@ -105,7 +110,6 @@ class Job:
     synthesizer: Synthesizer
     size: tuple[int, int]
     padding: float
-    seed: int = 0
     min_visible: int = 8
     max_view_change: float | None = None
 
@@ -115,69 +119,48 @@ class Job:
         return bank_proportions(self.bank, self.synthesizer.skeleton)
 
 
-def draw_attempt(seed: int, number: int, num_persons: int, bank: PoseBank) -> Attempt:
-    """Draw an attempt; it depends on no other attempt.
-
-    Args:
-        seed: Of all attempts; 0 or more.
-        number: Of the attempt; 0 or more.
-        num_persons: Number of persons to draw from, uniformly.
-        bank: Target poses, drawn by their weights.
-    """
-    rng = np.random.default_rng((seed, number))
-    return Attempt(number, int(rng.integers(num_persons)), bank.draw(rng.random()))
-
-
-def run_attempts(job: Job, numbers: Sequence[int], batch_size: int) -> Iterator[Outcome]:
-    """Make attempts in their order, one generator call a batch; no more than a batch is held.
-
-    Args:
-        job: What they share.
-        numbers: Of the attempts.
-        batch_size: Attempts in a batch; of no influence on the outcomes but rounding.
-    """
-    seen: set[tuple[int, int]] = set()
-    for start in range(0, len(numbers), batch_size):
-        batch = numbers[start : start + batch_size]
-        yield from _run_batch(job, [_draw_new(job, number, seen) for number in batch])
-
-
-def _draw_new(job: Job, number: int, seen: set[tuple[int, int]]) -> Attempt | Refused:
-    attempt = draw_attempt(job.seed, number, len(job.sources.persons), job.bank)
-    pair = attempt.person, attempt.pose
-    if pair in seen:
-        return Refused(attempt, 'the same person in the same pose was tried before', '')
-    seen.add(pair)
-    return attempt
-
-
-def _run_batch(job: Job, drawn: Sequence[Attempt | Refused]) -> Iterator[Outcome]:
-    prepared = [_prepare(job, item) if isinstance(item, Attempt) else item for item in drawn]
-    ready = [item for item in prepared if not isinstance(item, Refused)]
-    images, plans = [item.image for item in ready], [item.plan for item in ready]
-    results = iter(synthesize_in_images(job.synthesizer, images, plans))
+def run_attempts(job: Job, attempts: Sequence[Attempt]) -> Iterator[Outcome]:
+    """Make attempts in their order, in one generator call."""
+    prepared = [prepare(job, attempt) for attempt in attempts]
+    made = iter(synthesize(job, [item for item in prepared if isinstance(item, Prepared)]))
     for item in prepared:
-        yield item if isinstance(item, Refused) else _outcome(item, *next(results))
+        yield item if isinstance(item, Refused) else next(made)
 
 
-def _prepare(job: Job, attempt: Attempt) -> _Prepared | Refused:
+def prepare(job: Job, attempt: Attempt) -> Prepared | Refused:
+    """Read an attempt's image and fit the pose to the person; all that needs no device.
+
+    Raises:
+        OSError: If images cannot be read for a reason that is not the image's.
+    """
     person = job.sources.persons[attempt.person]
+    if attempt.repeated:
+        return Refused(attempt, 'the same person in the same pose was tried before', '')
     try:
         image = _read(job.sources, person)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and not is_of_the_file(error):
+            raise
         return Refused(attempt, 'the source image cannot be used', _describe(error))
     try:
         plan = _plan(job, attempt, person, image)
-        return _Prepared(attempt, image, plan, _remaining(job, person, plan))
+        return Prepared(attempt, image, plan, _remaining(job, person, plan))
     except UnsuitableError as error:
         return Refused(attempt, 'the person cannot take the pose', str(error))
     except CoveredError as error:
         return Refused(attempt, 'the new person covers somebody else', str(error))
 
 
+def synthesize(job: Job, prepared: Sequence[Prepared]) -> list[Outcome]:
+    """Synthesise and check a batch of attempts."""
+    images, plans = [item.image for item in prepared], [item.plan for item in prepared]
+    results = synthesize_in_images(job.synthesizer, images, plans)
+    return [_outcome(item, *result) for item, result in zip(prepared, results, strict=True)]
+
+
 def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
     entry = sources.images[person['image_id']]
-    image = read_image(sources.image_root, entry['file_name'])
+    image = sources.folder.read(entry['file_name'])
     height, width = image.shape[:2]
     stated = entry.get('width', width), entry.get('height', height)
     if stated != (width, height):
@@ -217,7 +200,7 @@ def _remaining(job: Job, person: Annotation, plan: Plan) -> list[Annotation]:
 
 
 def _outcome(
-    prepared: _Prepared, image: NDArray[np.uint8], joints_ok: NDArray[Any], accepted: bool
+    prepared: Prepared, image: NDArray[np.uint8], joints_ok: NDArray[Any], accepted: bool
 ) -> Outcome:
     attempt, source_image, plan, annotations = prepared
     labelled = plan.target_visible > 0

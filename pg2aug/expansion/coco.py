@@ -1,7 +1,6 @@
 """The COCO entries of new images."""
 
 from collections.abc import Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,63 +23,89 @@ from pg2aug.version import __version__
 DESCRIPTION = 'persons synthesised in new poses by pg2aug'
 IDENTITY_KEYS = ('person_id', 'track_id')
 
+Window = tuple[int, int, int, int]
+"""Left, top, right and bottom in image pixels, the latter two exclusive."""
 
-class CocoEntries:
-    """The images and annotations of a new COCO file, numbered from 1 as they are added.
+
+def new_entries(
+    sources: Sources,
+    made: Synthesised,
+    skeleton: Skeleton,
+    provenance: Mapping[str, Any],
+    window: Window | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The entries of a new image and of everybody who is still to be seen in it.
+
+    The image's entry is that of the source, its licence and attribution with it. Ids and the file
+    name are the merge's to give.
 
     Args:
         sources: What is expanded.
+        made: The new image.
         skeleton: Skeleton of K joints.
-        seed: Of the expansion, for provenance.
-        generator: File name of the generator's checkpoint, or its type, for provenance.
+        provenance: Of all new persons.
+        window: Left, top, right and bottom of the part of the image that is kept, with its person
+            alone; None keeps everything.
     """
-
-    def __init__(self, sources: Sources, skeleton: Skeleton, seed: int, generator: str) -> None:
-        self.sources = sources
-        self.skeleton = skeleton
-        self.provenance = {'seed': seed, 'generator': generator}
-        self.images: list[dict[str, Any]] = []
-        self.annotations: list[dict[str, Any]] = []
-        self._annotation_ids = count(1)
-
-    def add(self, made: Synthesised, file_name: str) -> None:
-        """Add a new image: the synthesised person, and what is still to be seen of everyone else.
-
-        The image's entry is that of the source, its licence and attribution with it.
-        """
-        person = self.sources.persons[made.attempt.person]
-        source = self.sources.images[person['image_id']]
+    person = sources.persons[made.attempt.person]
+    source = sources.images[person['image_id']]
+    origin = {'source_image_id': source['id'], 'source_file_name': source['file_name']}
+    new_person = _person(made, person, skeleton, provenance)
+    if window is None:
         height, width = made.image.shape[:2]
-        image_id = len(self.images) + 1
-        own = {'id': image_id, 'file_name': file_name, 'width': width, 'height': height}
-        origin = {'source_image_id': source['id'], 'source_file_name': source['file_name']}
-        self.images.append({**source, **own, 'pg2aug': origin})
-        for annotation in made.annotations:
-            entry = self._person(made, person) if annotation is person else dict(annotation)
-            entry |= {'id': next(self._annotation_ids), 'image_id': image_id}
-            self.annotations.append(entry)
+        annotations = [new_person if a is person else dict(a) for a in made.annotations]
+    else:
+        left, top, right, bottom = window
+        width, height = right - left, bottom - top
+        annotations = [_moved(new_person, left, top)]
+        origin['window'] = [left, top, width, height]
+    return {**source, 'width': width, 'height': height, 'pg2aug': origin}, annotations
 
-    def content(self, info: Mapping[str, Any]) -> dict[str, Any]:
-        """The COCO file."""
-        source = self.sources.content
-        return {
-            'info': dict(info),
-            'licenses': source.get('licenses', []),
-            'images': self.images,
-            'annotations': self.annotations,
-            'categories': source['categories'],
-        }
 
-    def _person(self, made: Synthesised, person: Annotation) -> dict[str, Any]:
-        attempt = {'attempt': made.attempt.number, 'target_pose': made.attempt.pose}
-        kept = {key: person[key] for key in ('category_id', *IDENTITY_KEYS) if key in person}
-        origin = {'source_annotation_id': person['id'], **attempt, **self.provenance}
-        origin['failed_joints'] = failed_joints(made, self.skeleton)
-        label = person_label(made, self.skeleton)
-        if person.get('segmentation') is not None:
-            # MMPose's bottom-up mode fails on images where some people have one and others none.
-            label['segmentation'] = _outlines(made.plan, self.skeleton)
-        return {**kept, **label, 'pg2aug': origin}
+def crop_window(plan: Plan, padding: float) -> Window:
+    """The part of an image around a new person: its box times ``padding``, within the image."""
+    left, top, right, bottom = plan.bbox.astype(float)
+    margin = np.array([right - left, bottom - top]) * (padding - 1) / 2
+    low = np.maximum(np.floor(np.subtract([left, top], margin)), 0).astype(int)
+    high = np.minimum(np.ceil(np.add([right, bottom], margin)) + 1, plan.image_size).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _person(
+    made: Synthesised, person: Annotation, skeleton: Skeleton, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    attempt = {'item': made.attempt.item, 'attempt': made.attempt.number}
+    kept = {key: person[key] for key in ('category_id', *IDENTITY_KEYS) if key in person}
+    origin = {'source_annotation_id': person['id'], 'target_pose': made.attempt.pose}
+    origin |= {**attempt, **provenance, 'failed_joints': failed_joints(made, skeleton)}
+    label = person_label(made, skeleton)
+    if person.get('segmentation') is not None:
+        # MMPose's bottom-up mode fails on images where some people have one and others none.
+        label['segmentation'] = _outlines(made.plan, skeleton)
+    return {**kept, **label, 'pg2aug': origin}
+
+
+def _moved(annotation: dict[str, Any], left: int, top: int) -> dict[str, Any]:
+    """A new person's annotation in the frame of a window."""
+    values, (x, y, width, height) = annotation['keypoints'], annotation['bbox']
+    keypoints: list[float | int] = []
+    for joint in range(0, len(values), 3):
+        flag = values[joint + 2]
+        place = round(values[joint] - left, 2), round(values[joint + 1] - top, 2)
+        keypoints += [*place, flag] if flag else [0, 0, 0]
+    failed = annotation['pg2aug']['failed_joints'].items()
+    moved = {name: [round(u - left, 2), round(v - top, 2)] for name, (u, v) in failed}
+    new = {
+        **annotation,
+        'keypoints': keypoints,
+        'bbox': [round(x - left, 2), round(y - top, 2), width, height],
+        'pg2aug': {**annotation['pg2aug'], 'failed_joints': moved},
+    }
+    if 'segmentation' in annotation:
+        corner = np.array([left, top])
+        polygons = [np.reshape(polygon, (-1, 2)) - corner for polygon in annotation['segmentation']]
+        new['segmentation'] = [polygon.round(2).ravel().tolist() for polygon in polygons]
+    return new
 
 
 def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
@@ -126,7 +151,7 @@ def expansion_info(
     return {
         'description': DESCRIPTION,
         'version': __version__,
-        'source': sources.path.name,
+        'source': Path(sources.path).name,
         'source_info': sources.content.get('info', {}),
         'generator': _described_generator(generator, config),
         'pose_bank': {'file': Path(pose_bank).name, 'sha256': file_sha256(pose_bank)},

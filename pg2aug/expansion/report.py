@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pg2aug.expansion.files import file_sha256, read_image, write_jpeg
+from pg2aug.expansion.files import file_sha256, write_jpeg
+from pg2aug.expansion.images import ImageFolder
 from pg2aug.expansion.report_data import report_data
 from pg2aug.expansion.report_sample import MadeSample, RefusedSample, sample_made, sample_refused
 from pg2aug.expansion.report_strips import made_strip, refused_strip
@@ -106,7 +107,7 @@ class _Drawer:
         refused: RefusedSample,
     ) -> None:
         self._folder = folder
-        self._images = images
+        self._images = ImageFolder(str(images))
         self._sources = sources
         self._bank = bank
         self._entries = made.images
@@ -116,7 +117,7 @@ class _Drawer:
 
     def made(self, annotation: Annotation) -> None:
         person = self._persons[annotation['pg2aug']['source_annotation_id']]
-        result = read_image(self._images, self._entries[annotation['image_id']]['file_name'])
+        result = self._images.read(self._entries[annotation['image_id']]['file_name'])
         source, skeleton = self._source(person), self._bank.skeleton
         strip = made_strip(source, result, person, annotation, skeleton)
         write_jpeg(self._folder / 'made' / f'{annotation["id"]}.jpg', strip, _QUALITY)
@@ -135,7 +136,7 @@ class _Drawer:
 
     def _source(self, person: Annotation) -> Image:
         entry = self._sources.images[person['image_id']]
-        return read_image(self._sources.image_root, entry['file_name'])
+        return self._sources.folder.read(entry['file_name'])
 
 
 def _in_parallel(

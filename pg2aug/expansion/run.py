@@ -1,177 +1,224 @@
-"""Expanding a data set: attempts until there are enough new images, and the files of it."""
+"""Expanding a data set: a plan, everything that is missing of it, and the files of it."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import io
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from PIL import Image
 
-from pg2aug.augment.acceptance import AcceptanceCounts, acceptance_report, rarity_deciles
-from pg2aug.expansion.attempts import Job, Refused, Synthesised, run_attempts
-from pg2aug.expansion.coco import CocoEntries
-from pg2aug.expansion.files import prepare_folder, write_jpeg, write_json
-from pg2aug.expansion.sheet import make_sheet, sheet_caption, sheet_row
-from pg2aug.visualization import Image, write_png
+from pg2aug.expansion.attempts import Job
+from pg2aug.expansion.files import OutputFolder
+from pg2aug.expansion.merge import ANNOTATION_FILE, MissingImagesError, Summary, merge
+from pg2aug.expansion.parts import GROUP_BATCHES, Part, group_items
+from pg2aug.expansion.pipeline import Progress, Recipe, make_parts
+from pg2aug.expansion.plan import Plan, PlanRequest, make_draws, make_plan
+from pg2aug.expansion.ranks import Ranks
 
-ANNOTATION_FILE = 'person_keypoints.json'
-REFUSED_FILE = 'refused.json'
-SHEET_FILE = 'sheet.png'
-SHEET_ROWS = 20
+PLAN_FILE = 'plan.json'
+ITEMS_FILE = 'plan.npy'
+FORMAT = 'pg2aug expansion 1'
 ATTEMPTS_PER_IMAGE = 20
 
 
-@dataclass
-class Summary:
-    """What came of an expansion.
+@dataclass(frozen=True)
+class Output:
+    """What an expansion writes.
 
     Attributes:
-        wanted: Number of images asked for.
-        accepted: Number of images made.
-        refused: Number of attempts refused, by reason.
-        acceptance: What the label check accepted, by rarity of the pose and by joint; see
-            :func:`pg2aug.augment.acceptance.acceptance_report`. There when all is done.
+        root: The folder: new, empty, or that of the same expansion, to be finished.
+        crops: Images of the new persons alone, in the place of whole images.
+        shard_size: Images in a folder; None for a single folder.
+        batch_size: Persons synthesised at once; of no influence on the images but rounding.
+        max_attempts: At an image, until it is given up.
     """
 
-    wanted: int
-    accepted: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    acceptance: dict[str, Any] = field(default_factory=dict)
+    root: Path
+    crops: bool = False
+    shard_size: int | None = None
+    batch_size: int = 16
+    max_attempts: int = ATTEMPTS_PER_IMAGE
 
-    @property
-    def attempts(self) -> int:
-        """Number of attempts made."""
-        return self.accepted + self.refused.total()
+    def __post_init__(self) -> None:
+        for name in ('shard_size', 'batch_size', 'max_attempts'):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
 
 
 def expand(
     job: Job,
-    out: str | Path,
-    num: int,
+    output: Output,
+    request: PlanRequest,
+    seed: int,
     generator: str,
     info: Mapping[str, Any],
     *,
-    batch_size: int = 16,
-    max_attempts: int | None = None,
-    progress: Callable[[Summary], None] | None = None,
-) -> Summary:
-    """Write new images and one COCO keypoint file.
+    inputs: Mapping[str, Any] | None = None,
+    workers: int = 4,
+    ranks: Ranks | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> Summary | None:
+    """Write new images and one COCO keypoint file, or what is missing of them.
 
-    The first ``num`` attempts that are accepted are kept, in order; an image is named after its
-    attempt. ``refused.json`` lists the other attempts with their reasons, and says what the label
-    check accepted by rarity of the pose and by joint; ``sheet.png`` shows the first images. Where
-    ``max_attempts`` are made first, there are fewer images than asked for.
+    Everything follows from the arguments: the same ones write the same bytes, interrupted or not,
+    in one process or several, each of which makes its own share of the plan. Whoever finishes last
+    merges. An image that no attempt gives is left out.
 
     Args:
         job: Persons, poses and what synthesises.
-        out: Folder to write into, new or empty, outside the source images.
-        num: Number of new images.
+        output: Where to, and in which form.
+        request: How many images, and of what.
+        seed: Of all draws; 0 or more.
         generator: Name of the generator, for the provenance of each person.
         info: The COCO file's ``info``; the counts are added.
-        batch_size: Persons synthesised at once; of no influence on the images but rounding.
-        max_attempts: When to give up; 20 for each image if None.
-        progress: Called after each attempt.
+        inputs: What else the result depends on: a run that is to be finished must agree.
+        workers: Threads that read and write.
+        ranks: The processes of this run; None for this one alone.
+        report: Called after each batch.
+
+    Returns:
+        What came of it; None where other processes are not done yet.
 
     Raises:
-        FileExistsError: If ``out`` is not empty.
+        FileExistsError: If the folder holds anything else.
         OSError: If a file cannot be written.
-        ValueError: If a number is out of range, or no attempt was accepted.
+        ValueError: If the folder holds an expansion with other settings, a number is out of range,
+            or no attempt was accepted.
     """
-    max_attempts = ATTEMPTS_PER_IMAGE * num if max_attempts is None else max_attempts
-    for name, value in (('num', num), ('batch_size', batch_size), ('max_attempts', max_attempts)):
-        if value < 1:
-            raise ValueError(f'{name} must be at least 1, got {value}')
-    out = Path(out)
-    prepare_folder(out, job.sources.image_root)
-    writer = _Writer(job, out, generator)
-    summary = Summary(num)
-    for outcome in run_attempts(job, range(max_attempts), batch_size):
-        if isinstance(outcome, Refused):
-            summary.refused[outcome.reason] += 1
-            writer.add_refused(outcome)
-        else:
-            summary.accepted += 1
-            writer.add(outcome)
-        if progress is not None:
-            progress(summary)
-        if summary.accepted == num:
-            break
-    writer.finish(info, summary)
-    return summary
-
-
-class _Writer:
-    """Images at once, the rest at the end."""
-
-    def __init__(self, job: Job, out: Path, generator: str) -> None:
-        self.job = job
-        self.out = out
-        self.skeleton = job.synthesizer.skeleton
-        self.entries = CocoEntries(job.sources, self.skeleton, job.seed, generator)
-        self.refused: list[dict[str, Any]] = []
-        self.deciles = rarity_deciles(job.bank)
-        self.counts = AcceptanceCounts(self.skeleton.keypoint_names, self.deciles)
-        self.rows: list[list[Image]] = []
-        self.captions: list[str] = []
-
-    def add(self, made: Synthesised) -> None:
-        file_name = f'{made.attempt.number:08d}.jpg'
-        write_jpeg(self.out / 'images' / file_name, made.image)
-        self.entries.add(made, file_name)
-        self._count(made.attempt.pose, made.plan.target_visible > 0, made.joints_ok, True)
-        if len(self.rows) < SHEET_ROWS:
-            self.rows.append(sheet_row(made, self.skeleton))
-            self.captions.append(
-                sheet_caption(made, file_name, int(self.deciles[made.attempt.pose]))
-            )
-
-    def add_refused(self, refused: Refused) -> None:
-        attempt = refused.attempt
-        person = self.job.sources.persons[attempt.person]
-        entry: dict[str, Any] = {
-            'attempt': attempt.number,
-            'source_annotation_id': person['id'],
-            'target_pose': attempt.pose,
-            'reason': refused.reason,
-            'detail': refused.detail,
-        }
-        if refused.labelled is not None and refused.joints_ok is not None:
-            self._count(attempt.pose, refused.labelled, refused.joints_ok, False)
-            failed = refused.labelled & ~refused.joints_ok
-            names = zip(self.skeleton.keypoint_names, failed, strict=True)
-            entry['failed_joints'] = [name for name, wrong in names if wrong]
-        self.refused.append(entry)
-
-    def _count(
-        self, pose: int, labelled: NDArray[np.bool_], passed: NDArray[np.bool_], accepted: bool
-    ) -> None:
-        self.counts.add(
-            torch.tensor([pose]),
-            torch.from_numpy(labelled)[None],
-            torch.from_numpy(passed)[None],
-            torch.tensor([accepted]),
+    ranks = ranks or Ranks()
+    if workers < 1:
+        raise ValueError(f'workers must be at least 1, got {workers}')
+    folder = OutputFolder(output.root, ranks.rank)
+    settings = {
+        'format': FORMAT,
+        'request': vars(request),
+        'seed': seed,
+        'output': {name: value for name, value in vars(output).items() if name != 'root'},
+        'generator': generator,
+        'info': dict(info),
+        'inputs': dict(inputs or {}),
+    }
+    with ranks.agreed():
+        folder.check_place(job.sources.folder)
+        draws, before = make_draws(job.sources, job.bank, request, seed)
+        if ranks.rank == 0:
+            _write_plan(folder, lambda: make_plan(draws, before, request), settings)
+    with folder.locked(), warnings.catch_warnings():
+        # The limit is ours to tell.
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+        items = np.load(folder.root / ITEMS_FILE, mmap_mode='r', allow_pickle=False)
+        recipe = Recipe(
+            job=job,
+            plan=Plan(items, draws),
+            folder=folder,
+            provenance={'seed': seed, 'generator': generator},
+            batch_size=output.batch_size,
+            max_attempts=output.max_attempts,
+            crops=output.crops,
+            shard_size=output.shard_size,
         )
+        return _run(recipe, info, workers, ranks, report or (lambda progress: None))
 
-    def finish(self, info: Mapping[str, Any], summary: Summary) -> None:
-        left_out = dict(self.job.sources.left_out)
-        summary.acceptance = acceptance_report(self.counts.take())
-        write_json(
-            self.out / REFUSED_FILE,
-            {
-                'sources_left_out': left_out,
-                'label_check': summary.acceptance,
-                'refused': self.refused,
-            },
-        )
-        if not summary.accepted:
+
+def _run(
+    recipe: Recipe,
+    info: Mapping[str, Any],
+    workers: int,
+    ranks: Ranks,
+    report: Callable[[Progress], None],
+) -> Summary | None:
+    groups = group_items(len(recipe.plan.items), GROUP_BATCHES * recipe.batch_size)
+    parts = [
+        Part(recipe.folder, number, items, recipe.max_attempts)
+        for number, items in enumerate(groups)
+    ]
+    own = parts[ranks.rank :: ranks.size]
+    while True:
+        missing = [part for part in own if not part.is_finished]
+        progress = Progress(sum(len(part.items) for part in own))
+        progress.done = progress.items - sum(len(part.items) for part in missing)
+        report(progress)
+        make_parts(recipe, missing, progress, workers, report)
+        if not all(part.is_finished for part in parts):
+            return None
+        try:
+            return _merge_once(recipe, parts, info)
+        except MissingImagesError:
+            # Other processes have gone.
+            if ranks.size > 1:
+                raise
+
+
+def _merge_once(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Summary | None:
+    """Merge, unless another process does it while this one waits."""
+    path = recipe.folder.root / ANNOTATION_FILE
+    before = _inode(path)
+    with recipe.folder.merging():
+        return merge(recipe, parts, info) if _inode(path) == before else None
+
+
+def _inode(path: Path) -> int | None:
+    return path.stat().st_ino if path.exists() else None
+
+
+def _write_plan(
+    folder: OutputFolder, make: Callable[[], Plan], settings: Mapping[str, Any]
+) -> None:
+    """Write the plan, or make sure that the one that is there is of the same settings."""
+    plan_file, items_file = folder.root / PLAN_FILE, folder.root / ITEMS_FILE
+    # As they will be read: tuples become lists.
+    settings = json.loads(json.dumps(settings))
+    if not folder.is_new():
+        before = _read_settings(plan_file)
+        differences = _differences({name: before.get(name) for name in settings}, settings)
+        if differences:
             raise ValueError(
-                f'none of {summary.attempts} attempts gave an image: {dict(summary.refused)}; '
-                f'each is listed in {self.out / REFUSED_FILE}'
+                f'{folder.root} holds an expansion with other settings: {differences}; give the '
+                'same ones to finish it, or name a new folder'
             )
-        counts = {'attempts': summary.attempts, 'refused': dict(summary.refused)}
-        write_png(self.out / SHEET_FILE, make_sheet(self.rows, self.captions))
-        # Last: where there is an annotation file, everything is there.
-        write_json(self.out / ANNOTATION_FILE, self.entries.content({**info, **counts}))
+    folder.check_alone()
+    if not items_file.exists():
+        plan = make()
+        folder.make()
+        # First, for it is what a folder of ours is told by.
+        folder.write_json(plan_file, {**settings, 'items': len(plan.items), **plan.summary})
+        folder.write(items_file, _npy_bytes(plan.items))
+    folder.make()
+    folder.clear_partial()
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+        if content['format'] == FORMAT:
+            return dict(content)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise FileExistsError(
+        f'{path.parent} is not empty and holds no expansion ({path.name}): name a new folder, or '
+        'empty this one'
+    )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], name: str = '') -> str:
+    """The settings that differ, in words."""
+    found = []
+    for key in dict.fromkeys([*before, *now]):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += [text] if (text := _differences(old, new, f'{name}{key}.')) else []
+        elif old != new:
+            found.append(f'{name}{key} was {old!r}, now is {new!r}')
+    return ', '.join(found)
+
+
+def _npy_bytes(items: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, items, allow_pickle=False)
+    return buffer.getvalue()

@@ -3,17 +3,20 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import mmengine
 import numpy as np
+from mmengine import fileio
 from numpy.typing import NDArray
 
 from pg2aug.augment.suitable import UnsuitableError, check_source
+from pg2aug.expansion.images import ImageFolder
+from pg2aug.expansion.source_filter import Annotation as Annotation
+from pg2aug.expansion.source_filter import SourceFilter
 from pg2aug.poses import Skeleton, check_same_joints
-
-Annotation = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Sources:
     Attributes:
         content: The file, as it was read.
         path: Where it was read from.
-        image_root: Folder of its images.
+        folder: Of its images.
         images: Image entries by id.
         neighbours: All annotations of an image, by the image's id.
         persons: Annotations of the persons that can be put into a new pose, in the file's order.
@@ -31,54 +34,63 @@ class Sources:
     """
 
     content: Mapping[str, Any]
-    path: Path
-    image_root: Path
+    path: str
+    folder: ImageFolder
     images: Mapping[int, Mapping[str, Any]]
     neighbours: Mapping[int, list[Annotation]]
     persons: list[Annotation]
     left_out: Mapping[str, int] = field(default_factory=dict)
 
+    @cached_property
+    def person_images(self) -> list[Any]:
+        """The id of each person's image."""
+        return [person['image_id'] for person in self.persons]
+
 
 def load_sources(
     path: str | Path,
-    image_root: str | Path,
+    folder: ImageFolder,
     skeleton: Skeleton,
     min_visible: int = 8,
     ignore_joint_names: bool = False,
+    source_filter: SourceFilter | None = None,
 ) -> Sources:
     """Read a COCO keypoint file and choose the persons to synthesise from.
 
     Args:
-        path: The json file.
-        image_root: Folder that its file names start from.
+        path: The json file, on any file backend of MMEngine.
+        folder: That its file names start from.
         skeleton: Skeleton of the generator.
         min_visible: Least number of labelled joints of a person.
         ignore_joint_names: Take the file's joints to be the generator's, whatever their names.
+        source_filter: Which persons not to use besides; none if None.
 
     Raises:
-        FileNotFoundError: If the file or the folder does not exist.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it is no COCO keypoint file, its joints are not the generator's, or none of
             its persons can be used.
     """
-    path, image_root = Path(path), Path(image_root)
-    if not image_root.is_dir():
-        raise FileNotFoundError(f'image folder {str(image_root)!r} does not exist')
+    path = str(path)
     content = _load(path)
     posed = _posed_categories(content, path, skeleton, ignore_joint_names)
     images = {image['id']: image for image in content['images']}
     neighbours = defaultdict(list)
-    persons, left_out = [], Counter[str]()
     for annotation in content['annotations']:
         neighbours[annotation['image_id']].append(annotation)
+    persons, left_out = [], Counter[str]()
+    for annotation in content['annotations']:
         try:
             _check_person(annotation, posed, images, skeleton, min_visible)
+            if source_filter is not None:
+                image_id = annotation['image_id']
+                source_filter.check(annotation, neighbours[image_id], images[image_id])
         except UnsuitableError as error:
             left_out[str(error)] += 1
         else:
             persons.append(annotation)
     if not persons:
         raise ValueError(f'no person of {path} can be put into a new pose: {dict(left_out)}')
-    return Sources(content, path, image_root, images, dict(neighbours), persons, dict(left_out))
+    return Sources(content, path, folder, images, dict(neighbours), persons, dict(left_out))
 
 
 def person_keypoints(annotation: Annotation) -> NDArray[np.float32]:
@@ -93,9 +105,9 @@ def person_bbox(annotation: Annotation, image_size: tuple[int, int]) -> NDArray[
     return np.clip([x, y, x + width, y + height], 0, limit).astype(np.float32)
 
 
-def _load(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f'annotation file {str(path)!r} does not exist')
+def _load(path: str) -> Mapping[str, Any]:
+    if not fileio.isfile(path):
+        raise FileNotFoundError(f'annotation file {path!r} does not exist')
     try:
         content = mmengine.load(path, file_format='json')
     except ValueError as error:
@@ -121,7 +133,7 @@ def _check_entries(entries: Sequence[Mapping[str, Any]], keys: set[str], context
 
 
 def _posed_categories(
-    content: Mapping[str, Any], path: Path, skeleton: Skeleton, ignore_joint_names: bool
+    content: Mapping[str, Any], path: str, skeleton: Skeleton, ignore_joint_names: bool
 ) -> set[Any]:
     """Ids of the categories whose persons have the generator's joints."""
     categories = content['categories']

@@ -14,7 +14,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from pg2aug.augment import GeneratorFile, Synthesizer
 from pg2aug.augment.suitable import restrict_bank
 from pg2aug.datasets.figures import make_figures
-from pg2aug.expansion import Job, load_sources
+from pg2aug.expansion import ImageFolder, Job, load_sources
 from pg2aug.poses import PoseBank
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'synthesize.py'
@@ -87,7 +87,7 @@ def make_job(generator, pose_bank, couples):
         file = GeneratorFile.load(*map(str, generator))
         bank = restrict_bank(PoseBank.load(pose_bank), file.skeleton, 8, 'bank')
         return Job(
-            sources=load_sources(*couples, file.skeleton),
+            sources=load_sources(couples[0], ImageFolder(str(couples[1])), file.skeleton),
             bank=bank,
             synthesizer=Synthesizer(file.build(), check=None),
             size=file.size,
@@ -122,7 +122,8 @@ def synthesize(tool, generator, pose_bank, couples, tmp_path):
         trained = ['--config', generator[0], '--checkpoint', generator[1]]
         command = trained if chosen is None else [*chosen]
         command += ['--ann-file', couples[0], '--img-root', couples[1], '--pose-bank', pose_bank]
-        command += ['--num', num, '--out', tmp_path / out, '--device', 'cpu', '--batch-size', 4]
+        command += ['--out', tmp_path / out, '--device', 'cpu', '--batch-size', 4]
+        command += [] if num is None else ['--num', num]
         command += [] if check else ['--no-check']
         return tool.main([str(item) for item in [*command, *arguments]]), tmp_path / out
 

@@ -3,12 +3,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from attempt_helpers import outcomes
 
 from pg2aug.augment.neighbours import NEIGHBOUR_RADIUS
 from pg2aug.augment.synthesizer import HOLE_RADIUS, PERSON_RADIUS
-from pg2aug.expansion import Synthesised, run_attempts
-from pg2aug.expansion.coco import CocoEntries
+from pg2aug.expansion import Synthesised
+from pg2aug.expansion.coco import new_entries
 from pg2aug.expansion.neighbours import CoveredError, remaining_annotations
+from pg2aug.models.preprocessor import SUPPORT_RADIUS
 from pg2aug.models.rasterize import body_alpha
 
 
@@ -44,16 +46,15 @@ def test_no_label_of_a_neighbour_outlives_its_pixels(make_job, couples):
         right['keypoints'] = np.minimum(values, [np.inf, np.inf, 1]).ravel().tolist()
     couples[0].write_text(json.dumps(content))
     job = make_job()
-    made = [o for o in run_attempts(job, range(24), 8) if isinstance(o, Synthesised)]
+    made = [o for o in outcomes(job, 24, 8) if isinstance(o, Synthesised)]
     skeleton, lost, kept = job.synthesizer.skeleton, 0, 0
     for outcome in made:
-        entries = CocoEntries(job.sources, skeleton, 0, 'tiny.pth')
-        entries.add(outcome, 'new.jpg')
+        _, annotations = new_entries(job.sources, outcome, skeleton, {})
         changed = whole_image_mask(outcome.plan, skeleton, 'source', HOLE_RADIUS)
         changed |= whole_image_mask(outcome.plan, skeleton, 'target', PERSON_RADIUS)
         changed &= ~neighbours_mask(outcome.plan, skeleton)
         person = job.sources.persons[outcome.attempt.person]
-        (neighbour,) = [a for a in entries.annotations if 'pg2aug' not in a]
+        (neighbour,) = [a for a in annotations if 'pg2aug' not in a]
         (before,) = [a for a in job.sources.neighbours[person['image_id']] if a is not person]
         old, new = (np.reshape(a['keypoints'], (-1, 3)) for a in (before, neighbour))
         for joint, label in zip(old, new, strict=True):
@@ -69,10 +70,11 @@ def scene(make_job):
     """A plan, its skeleton, and points: in the hole alone, in the new person, in neither."""
     job = make_job()
     skeleton = job.synthesizer.skeleton
-    plan = next(o.plan for o in run_attempts(job, range(16), 1) if isinstance(o, Synthesised))
+    plan = next(o.plan for o in outcomes(job, 16, 1) if isinstance(o, Synthesised))
     hole = whole_image_mask(plan, skeleton, 'source', HOLE_RADIUS)
     pasted = whole_image_mask(plan, skeleton, 'target', PERSON_RADIUS)
-    points = [np.argwhere(mask)[0][::-1] for mask in (hole & ~pasted, pasted, ~hole & ~pasted)]
+    near = whole_image_mask(plan, skeleton, 'target', SUPPORT_RADIUS)
+    points = [np.argwhere(mask)[0][::-1] for mask in (hole & ~near, pasted, ~hole & ~near)]
     return plan, skeleton, [[float(x), float(y), 2] for x, y in points]
 
 
@@ -120,7 +122,7 @@ def test_nobody_is_painted_over(synthesize, couples):
     for left, right in zip(content['annotations'][:6], content['annotations'][6:], strict=True):
         right['keypoints'], right['bbox'] = left['keypoints'], left['bbox']
     couples[0].write_text(json.dumps(content))
-    status, out = synthesize('--max-attempts', 5)
+    status, out = synthesize('--max-attempts', 2)
     assert status == 1
     refused = json.loads((out / 'refused.json').read_text())['refused']
     assert {r['reason'] for r in refused} == {'the new person covers somebody else'}

@@ -4,8 +4,9 @@ import re
 import cv2
 import numpy as np
 import pytest
+from attempt_helpers import outcomes
 
-from pg2aug.expansion import Synthesised, run_attempts
+from pg2aug.expansion import Synthesised
 from pg2aug.expansion.coco import failed_joints, person_label
 from pg2aug.expansion.report_coverage import MadePoses, pose_coverage
 from pg2aug.expansion.report_sample import REFUSED_SHOWN, sample_made, sample_refused
@@ -65,7 +66,7 @@ def test_the_label_and_the_failed_joints_are_the_whole_pose(make_job):
     job = make_job()
     job.synthesizer.check = Check()
     skeleton = job.synthesizer.skeleton
-    made = [o for o in run_attempts(job, range(8), 4) if isinstance(o, Synthesised)]
+    made = [o for o in outcomes(job, 8, 4) if isinstance(o, Synthesised)]
     for outcome in made:
         failed = failed_joints(outcome, skeleton)
         assert set(failed) <= {'nose', 'left_wrist'}

@@ -1,0 +1,132 @@
+"""What an expansion to very many images costs in time, memory and disk, besides synthesis.
+
+Tiny procedural people are expanded as tools/synthesize.py does it: planned, read, poses fitted,
+labelled, encoded, written, recorded and merged. Only the synthesis itself is left out, unless
+--synthesize is given: an image stays as it is. Prints a json with the rate, the memory in use at
+each tenth and at the end of the merge, and what lies in the output folder.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pg2aug.augment import GeneratorFile, Plan, Synthesizer
+from pg2aug.augment.suitable import restrict_bank
+from pg2aug.augment.synthesizer import Persons
+from pg2aug.datasets.figures import make_figures
+from pg2aug.expansion import (
+    ImageFolder,
+    Job,
+    Output,
+    PlanRequest,
+    Progress,
+    expand,
+    load_sources,
+)
+from pg2aug.poses import PoseBank
+
+METAINFO = dict(from_file='configs/_base_/datasets/coco.py')
+SIZE = (24, 32)
+PAGE = resource.getpagesize()
+
+
+class LeftOut(Synthesizer):
+    """A synthesizer that accepts everybody and changes nothing."""
+
+    def generate(self, plans: Sequence[Plan]) -> Persons:
+        """Nobody, accepted."""
+        people, joints = len(plans), self.skeleton.num_keypoints
+        shown = torch.ones(people, joints, dtype=torch.bool)
+        made = torch.zeros(people, 4, 1, 1)
+        return Persons(made, made[:, :3], shown, torch.ones(people, dtype=torch.bool))
+
+    def composite(
+        self, images: Tensor, plans: Sequence[Plan], persons: Tensor, matrices: Tensor
+    ) -> Tensor:
+        """The images as they are."""
+        return images.float()
+
+
+def make_job(folder: Path, synthesize: bool) -> Job:
+    """People to expand, made once; their own poses are the bank."""
+    if not folder.exists():
+        make_figures(folder, 20, 10, size=(32, 48), rare_fraction=0.2, seed=1)
+    ann_file = folder / 'person_keypoints_train.json'
+    generator = GeneratorFile.from_config(
+        dict(type='LimbWarpGenerator', metainfo=METAINFO, size=SIZE)
+    )
+    kind = Synthesizer if synthesize else LeftOut
+    images = ImageFolder(str(folder / 'images' / 'train'))
+    return Job(
+        sources=load_sources(ann_file, images, generator.skeleton),
+        bank=restrict_bank(PoseBank.load(ann_file), generator.skeleton, 8, 'bank'),
+        synthesizer=kind(generator.build(), check=None),
+        size=SIZE,
+        padding=1.25,
+    )
+
+
+def memory_mb() -> float:
+    """Memory that this process has in use."""
+    return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE / 1e6
+
+
+def folder_megabytes(path: Path) -> float:
+    """Size of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [file for file in path.rglob('*') if file.is_file()]
+    return round(sum(file.stat().st_size for file in files) / 1e6, 1)
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Expand, and take the time, the memory and the space."""
+    job = make_job(args.work_dir / 'people', args.synthesize)
+    out = args.work_dir / 'out'
+    shutil.rmtree(out, ignore_errors=True)
+    marks: list[dict[str, float]] = []
+    started = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        if progress.done >= len(marks) * args.num // 10:
+            seconds = round(time.monotonic() - started, 1)
+            mark = {'images': progress.done, 'seconds': seconds, 'memory_mb': round(memory_mb())}
+            marks.append(mark)
+            print(json.dumps(mark), flush=True)
+
+    output = Output(out, shard_size=args.shard_size, batch_size=64)
+    expand(job, output, PlanRequest(args.num), 0, 'none', {}, report=report)
+    total = time.monotonic() - started
+    sizes = {path.name: folder_megabytes(path) for path in sorted(out.iterdir())}
+    return {
+        'synthesized': args.synthesize,
+        'marks': marks,
+        'merge_seconds': round(total - marks[-1]['seconds'], 1),
+        'memory_after_merge_mb': round(memory_mb()),
+        'peak_memory_mb': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+        'folders': len([path for path in (out / 'images').iterdir() if path.is_dir()]),
+        'parts': len(list((out / 'parts').iterdir())),
+        'megabytes': sizes,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--num', type=int, default=100_000, help='images')
+    parser.add_argument('--shard-size', type=int, default=10_000, help='images in a folder')
+    parser.add_argument('--synthesize', action='store_true', help='make the persons, too')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/scale_offline'))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print(json.dumps(measure(args), indent=1))
+
+
+if __name__ == '__main__':
+    main()

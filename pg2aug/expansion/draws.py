@@ -1,0 +1,140 @@
+"""Poses drawn for persons: by weight, each at most once for a person, and by number.
+
+Nothing is drawn in sequence. The k-th pose of a person is a function of the seed, the person and k,
+so that no draw depends on what came of another, or on who makes it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+_CELLS = 1 << 20
+_DRAWS = 4096
+"""Draws by weight; what a person has not been given by then follows in random order."""
+
+
+@dataclass(frozen=True)
+class PoseRegions:
+    """The drawable poses of a bank, by the region of pose space that they belong to.
+
+    Attributes:
+        poses: (S,) indices into the bank, sorted by region.
+        starts: (R + 1,) where each region begins among them, and S.
+        cumulative: (S + 1,) weights of the poses before each.
+    """
+
+    poses: Ints
+    starts: Ints
+    cumulative: NDArray[np.float64]
+
+    @classmethod
+    def group(cls, weights: NDArray[np.float64], labels: Ints | None = None) -> 'PoseRegions':
+        """Group poses.
+
+        Args:
+            weights: (N,) of the bank; poses of weight 0 are left out.
+            labels: (N,) region of each pose, from 0; None for a single region.
+        """
+        drawable = np.flatnonzero(weights > 0)
+        found = np.zeros(len(drawable), np.int64) if labels is None else labels[drawable]
+        order = np.argsort(found, kind='stable')
+        poses = drawable[order]
+        starts = np.searchsorted(found[order], np.arange(found.max() + 2))
+        return cls(poses, starts, np.concatenate([[0.0], np.cumsum(weights[poses])]))
+
+    @property
+    def sizes(self) -> Ints:
+        """(R,) number of poses in each region."""
+        return np.diff(self.starts)
+
+
+def draw_poses(regions: PoseRegions, seed: int, persons: Ints, region: Ints, turns: Ints) -> Ints:
+    """Draw poses from regions; all arrays are (M,).
+
+    The poses that a person gets from a region in turns 0, 1, 2, ... all differ.
+
+    Args:
+        regions: What to draw from.
+        seed: Of all draws.
+        persons: Numbers of the persons, 0 or more.
+        region: Region for each.
+        turns: Which of the person's poses from that region, from 0 to less than its size.
+
+    Returns:
+        Indices into the bank.
+    """
+    found = np.full(len(persons), -1, np.int64)
+    todo = np.argsort(turns, kind='stable')
+    while len(todo):
+        # As many draws as the last of the part is likely to need.
+        count = min(2 * int(turns[todo[0]]) + 16, _DRAWS)
+        part = todo[: max(_CELLS // (2 * count), 1)]
+        part = part[: np.searchsorted(turns[part], count // 2, side='right')]
+        part = todo[:1] if not len(part) else part
+        found[part] = _first_draws(regions, seed, persons[part], region[part], turns[part], count)
+        for index in part[found[part] < 0].tolist():
+            arguments = int(persons[index]), int(region[index]), int(turns[index])
+            found[index] = _late_draw(regions, seed, *arguments)
+        todo = todo[len(part) :]
+    return found
+
+
+def _first_draws(
+    regions: PoseRegions, seed: int, persons: Ints, region: Ints, turns: Ints, count: int
+) -> Ints:
+    """The poses of turns (M,), where a few draws are enough to find them; -1 elsewhere."""
+    drawn = _draws(regions, seed, persons, region, count)
+    order = np.argsort(drawn, axis=1, kind='stable')
+    ordered = np.take_along_axis(drawn, order, axis=1)
+    first = np.ones(drawn.shape, bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    new = np.empty_like(first)
+    np.put_along_axis(new, order, first, axis=1)
+    hit = new & (np.cumsum(new, axis=1) - 1 == turns[:, None])
+    column = hit.argmax(axis=1)
+    rows = np.arange(len(drawn))
+    return np.where(hit[rows, column], drawn[rows, column], -1)
+
+
+def _late_draw(regions: PoseRegions, seed: int, person: int, region: int, turn: int) -> int:
+    drawn = _draws(regions, seed, np.array([person]), np.array([region]), _DRAWS)[0]
+    _, where = np.unique(drawn, return_index=True)
+    drawn = drawn[np.sort(where)]
+    if turn < len(drawn):
+        return int(drawn[turn])
+    members = regions.poses[regions.starts[region] : regions.starts[region + 1]]
+    rest = np.setdiff1d(members, drawn)
+    ranks = random_numbers(seed, np.array([person]), np.array([-1 - region]), rest)
+    return int(rest[np.argsort(ranks, kind='stable')][turn - len(drawn)])
+
+
+def _draws(regions: PoseRegions, seed: int, persons: Ints, region: Ints, count: int) -> Ints:
+    """First draws by weight for persons (M,) from regions (M,), repeats and all: (M, count)."""
+    uniform = random_numbers(seed, persons[:, None], region[:, None], np.arange(count)[None])
+    low, high = regions.starts[region][:, None], regions.starts[region + 1][:, None]
+    bounds = regions.cumulative[low], regions.cumulative[high]
+    targets = bounds[0] + uniform * (bounds[1] - bounds[0])
+    places = np.searchsorted(regions.cumulative, targets, side='right') - 1
+    return regions.poses[np.clip(places, low, high - 1)]
+
+
+def random_numbers(seed: int, *keys: Ints) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1) for keys that broadcast: the same for the same keys, anywhere.
+
+    A chain of SplitMix64's mixing function (Steele, Lea & Flood, Fast Splittable Pseudorandom
+    Number Generators, OOPSLA 2014).
+    """
+    state = _mix(np.array([seed], np.int64).astype(np.uint64))
+    for key in keys:
+        state = _mix(state ^ np.asarray(key, np.int64).astype(np.uint64))
+    return np.asarray((state >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+
+
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

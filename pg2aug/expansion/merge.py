@@ -1,0 +1,227 @@
+"""From the parts of an expansion to its files, in one pass and flat memory; safe to repeat."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from pg2aug.augment.acceptance import AcceptanceCounts, acceptance_report, rarity_deciles
+from pg2aug.expansion.parts import Line, Part
+from pg2aug.expansion.pipeline import Recipe
+from pg2aug.expansion.sheet import SheetRows
+
+ANNOTATION_FILE = 'person_keypoints.json'
+REFUSED_FILE = 'refused.json'
+SHEET_FILE = 'sheet.png'
+
+
+@dataclass
+class Summary:
+    """What came of an expansion.
+
+    Attributes:
+        wanted: Number of images asked for.
+        accepted: Number of images made.
+        refused: Number of attempts refused, by reason.
+        acceptance: What the label check accepted, by rarity of the pose and by joint; see
+            :func:`pg2aug.augment.acceptance.acceptance_report`.
+    """
+
+    wanted: int
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    acceptance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def attempts(self) -> int:
+        """Number of attempts made."""
+        return self.accepted + self.refused.total()
+
+
+class MissingImagesError(OSError):
+    """Images are gone that have been made; their parts have been reopened, to make them anew."""
+
+
+def merge(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Summary:
+    """Write the COCO file, the refused attempts and the sheet from finished parts.
+
+    The bytes depend on the parts alone. The COCO file comes last: where it is, everything is.
+
+    Args:
+        recipe: How the parts were made.
+        parts: All of the plan, finished.
+        info: The COCO file's ``info``; the counts are added.
+
+    Raises:
+        MissingImagesError: If images are gone.
+        OSError: If a file cannot be written.
+        ValueError: If there is no image at all, or a part is damaged.
+    """
+    folder = recipe.folder
+    summary = Summary(len(recipe.plan.items))
+    with _Lists(recipe, summary) as lists:
+        for part in parts:
+            part.remove_rest()
+            found = part.read()
+            _check_images(recipe, part, found)
+            for lines in found.values():
+                lists.add(lines)
+        summary.acceptance = lists.acceptance()
+        content = recipe.job.sources.content
+        head = {
+            'sources_left_out': dict(recipe.job.sources.left_out),
+            'label_check': summary.acceptance,
+        }
+        lists.write(folder.root / REFUSED_FILE, head, ('refused',), {})
+        if not summary.accepted:
+            raise ValueError(
+                f'none of {summary.attempts} attempts gave an image: {dict(summary.refused)}; '
+                f'each is listed in {folder.root / REFUSED_FILE}'
+            )
+        lists.sheet.write(folder, folder.root / SHEET_FILE)
+        counts = {'attempts': summary.attempts, 'refused': dict(summary.refused)}
+        head = {'info': {**info, **counts}, 'licenses': content.get('licenses', [])}
+        tail = {'categories': content['categories']}
+        lists.write(folder.root / ANNOTATION_FILE, head, ('images', 'annotations'), tail)
+    return summary
+
+
+def _check_images(recipe: Recipe, part: Part, lines: Mapping[int, list[Line]]) -> None:
+    """Make sure that the images of a part are there; reopen it if they are not."""
+    gone = {item for item, found in lines.items() if found and not _is_there(recipe, found[-1])}
+    if gone:
+        kept = (found[:-1] if item in gone else found for item, found in lines.items())
+        part.reopen(line for found in kept for line in found)
+        raise MissingImagesError(
+            f'{len(gone)} images of {part.path} are gone, such as '
+            f'{recipe.image_path(min(gone))}: run the same command again'
+        )
+
+
+def _is_there(recipe: Recipe, line: Line) -> bool:
+    if line['made'] is None:
+        return True
+    try:
+        return recipe.image_path(line['item']).stat().st_size == line['made']['bytes']
+    except FileNotFoundError:
+        return False
+
+
+class _Lists:
+    """The lists of the json files, each in a file of its own until all are complete."""
+
+    NAMES = ('images', 'annotations', 'refused')
+
+    def __init__(self, recipe: Recipe, summary: Summary) -> None:
+        self.recipe = recipe
+        self.summary = summary
+        self.sheet = SheetRows(recipe.job, recipe.folder.images)
+        self._paths = {name: recipe.folder.temporary(f'merge-{name}') for name in self.NAMES}
+        self._files: dict[str, BinaryIO] = {}
+        self._deciles = rarity_deciles(recipe.job.bank)
+        joints = recipe.job.synthesizer.skeleton.keypoint_names
+        self._counts = AcceptanceCounts(joints, self._deciles)
+        self._taken: Counter[tuple[str, int]] = Counter()
+        self._num_annotations = 0
+
+    def __enter__(self) -> '_Lists':
+        self._stack = ExitStack()
+        for name, path in self._paths.items():
+            self._stack.callback(path.unlink, missing_ok=True)
+            self._files[name] = self._stack.enter_context(open(path, 'wb'))
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._stack.close()
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Add an item."""
+        judged: list[tuple[int, str, bool]] = []
+        for line in lines:
+            for entry in line['refused']:
+                self.summary.refused[entry['reason']] += 1
+                marks = entry.pop('joints', None)
+                if marks is not None:
+                    judged.append((entry['target_pose'], marks, False))
+                self._append('refused', entry)
+            made = line['made']
+            if made is not None:
+                judged.append((made['pose'], made['joints'], True))
+                self._add_image(line['item'], made)
+        self._count(judged)
+
+    def _add_image(self, item: int, made: Mapping[str, Any]) -> None:
+        self.summary.accepted += 1
+        number, name = self.summary.accepted, self.recipe.file_name(item)
+        self._append('images', {**made['image'], 'id': number, 'file_name': name})
+        for annotation in made['annotations']:
+            self._num_annotations += 1
+            ids = {'id': self._num_annotations, 'image_id': number}
+            self._append('annotations', {**annotation, **ids})
+        self.sheet.add(item, made, name, int(self._deciles[made['pose']]))
+
+    def _append(self, name: str, entry: Any) -> None:
+        file = self._files[name]
+        file.write((', ' if file.tell() else '').encode() + json.dumps(entry).encode())
+
+    def _count(self, judged: Sequence[tuple[int, str, bool]]) -> None:
+        if not judged:
+            return
+        poses, marks, accepted = zip(*judged, strict=True)
+        joints = np.array([list(map(int, text)) for text in marks])
+        self._counts.add(
+            torch.tensor(poses),
+            torch.from_numpy(joints > 0),
+            torch.from_numpy(joints > 1),
+            torch.tensor(accepted),
+        )
+        # They are counted in 32-bit floats, which are exact up to 16 million.
+        if sum(self._taken.values()) % 4096 == 0:
+            self._take()
+
+    def _take(self) -> None:
+        for name, counts in self._counts.take().items():
+            for which, count in enumerate(counts):
+                self._taken[name, which] += count
+
+    def acceptance(self) -> dict[str, Any]:
+        """The report of the label check."""
+        self._take()
+        names = dict.fromkeys(name for name, _ in self._taken)
+        return acceptance_report({n: (self._taken[n, 0], self._taken[n, 1]) for n in names})
+
+    def write(
+        self, path: Path, head: Mapping[str, Any], names: Sequence[str], tail: Mapping[str, Any]
+    ) -> None:
+        """Write a json object of some members, some of the lists, and more members."""
+        partial = self.recipe.folder.temporary(path.name)
+        try:
+            with open(partial, 'wb') as file:
+                file.write(b'{')
+                separator = ''
+                for name, value in head.items():
+                    file.write(f'{separator}{json.dumps(name)}: {json.dumps(value)}'.encode())
+                    separator = ', '
+                for name in names:
+                    file.write(f'{separator}{json.dumps(name)}: ['.encode())
+                    self._files[name].flush()
+                    with open(self._paths[name], 'rb') as entries:
+                        shutil.copyfileobj(entries, file, 1 << 20)
+                    file.write(b']')
+                    separator = ', '
+                for name, value in tail.items():
+                    file.write(f'{separator}{json.dumps(name)}: {json.dumps(value)}'.encode())
+                file.write(b'}')
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""The attempts that an expansion begins with."""
+
+import os
+import sys
+import traceback
+
+from pg2aug.expansion import Attempt, PlanRequest, make_draws, make_plan, run_attempts
+
+
+def first_attempts(job, count, seed=0):
+    request = PlanRequest(count)
+    items = make_plan(*make_draws(job.sources, job.bank, request, seed), request).items
+    return [Attempt(n, 0, int(i['person']), int(i['pose'])) for n, i in enumerate(items)]
+
+
+def outcomes(job, count, batch_size, seed=0):
+    """What comes of the first attempts at so many items, in batches."""
+    attempts = first_attempts(job, count, seed)
+    batches = [attempts[i : i + batch_size] for i in range(0, count, batch_size)]
+    return [outcome for batch in batches for outcome in run_attempts(job, batch)]
+
+
+def fork(function, *arguments):
+    """Call a function in a process of its own, which has everything imported: its process id."""
+    child = os.fork()
+    if child:
+        return child
+    status = 99
+    try:
+        status = function(*arguments)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def wait_for(child):
+    """Exit status of a process; negative the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def tree(folder):
+    """Contents of all files in a folder, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }

@@ -1,0 +1,203 @@
+"""An expansion that is interrupted, however, is finished as if it had not been."""
+
+import json
+import os
+import random
+import resource
+import signal
+import time
+
+import pytest
+from attempt_helpers import fork, tree, wait_for
+
+from pg2aug.expansion import pipeline
+from pg2aug.expansion.files import OutputFolder
+from pg2aug.expansion.parts import Part
+
+LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
+KILLS = 20
+NUM = 40
+
+
+@pytest.fixture
+def expand(synthesize):
+    """Run the tool in groups of 32 items, some of which are tried again: its exit status."""
+
+    def run(out, *arguments, num=NUM):
+        arguments = ('--no-report', '--min-joints-ok', 0.9, *arguments)
+        return synthesize(*arguments, out=out, num=num, check=True, chosen=LIMB_WARP)[0]
+
+    return run
+
+
+@pytest.fixture
+def whole(expand, tmp_path):
+    """The files of an expansion that nothing interrupts."""
+    assert expand('whole') == 0
+    files = tree(tmp_path / 'whole')
+    lines = [line for name, data in files.items() if name.startswith('parts/')
+             for line in map(json.loads, data.splitlines())]  # fmt: skip
+    # Otherwise it would be no test of rounds and of groups.
+    assert sum(len(line['refused']) > 0 for line in lines) > 3
+    assert len([name for name in files if name.startswith('parts/')]) == 2
+    return files
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment(expand, whole, tmp_path):
+    started = time.monotonic()
+    assert wait_for(fork(expand, 'timed')) == 0
+    duration = time.monotonic() - started
+    moments, kills, finished = random.Random(0), 0, 0
+    while kills < KILLS or not finished:
+        name = f'out{finished}'
+        child = fork(expand, name)
+        time.sleep(moments.uniform(0, 1.1 * duration if kills % 4 == 0 else 0.5 * duration))
+        if kills < KILLS:
+            os.kill(child, signal.SIGKILL)
+        status = wait_for(child)
+        kills += status == -signal.SIGKILL
+        if (tmp_path / name).exists():
+            # A killed one leaves no part of a file under its name.
+            images = {
+                f'images/{p.name}': p.read_bytes() for p in (tmp_path / name).glob('images/*')
+            }
+            assert images.items() <= whole.items()
+        if status != -signal.SIGKILL:
+            assert status == 0
+            assert tree(tmp_path / name) == whole
+            finished += 1
+    assert kills == KILLS
+
+
+def test_only_what_is_missing_is_made(expand, whole, tmp_path, monkeypatch):
+    written, write = [], OutputFolder.write
+
+    def stop_after(self, path, data):
+        written.append(path.name)
+        if len(written) == 12:
+            raise KeyboardInterrupt
+        write(self, path, data)
+
+    monkeypatch.setattr(OutputFolder, 'write', stop_after)
+    assert expand('out') == 130
+    (part,) = (tmp_path / 'out' / 'parts').iterdir()
+    recorded = [json.loads(line) for line in part.read_text().splitlines()]
+    done = {f'{line["item"]:08d}.jpg' for line in recorded if line['made']}
+    assert 0 < len(done) < NUM
+    monkeypatch.setattr(OutputFolder, 'write', lambda *a: (written.append(a[1].name), write(*a)))
+    written.clear()
+    assert expand('out') == 0
+    assert not done & set(written)
+    assert tree(tmp_path / 'out') == whole
+
+
+def test_a_torn_last_line_is_made_anew(expand, whole, tmp_path):
+    assert expand('out') == 0
+    part = tmp_path / 'out' / 'parts' / '00000001.jsonl'
+    torn = part.read_bytes()[:-100]
+    part.unlink()
+    part.with_suffix('.open').write_bytes(torn)
+    assert expand('out') == 0
+    assert tree(tmp_path / 'out') == whole
+
+
+def test_images_that_are_gone_are_made_anew(expand, whole, tmp_path):
+    assert expand('out') == 0
+    images = sorted((tmp_path / 'out' / 'images').iterdir())
+    images[3].unlink()
+    images[-1].write_bytes(b'')
+    (tmp_path / 'out' / 'person_keypoints.json').unlink()
+    assert expand('out') == 0
+    assert tree(tmp_path / 'out') == whole
+
+
+def test_a_damaged_part_is_named(expand, whole, tmp_path, capsys):
+    assert expand('out') == 0
+    part = tmp_path / 'out' / 'parts' / '00000001.jsonl'
+    text = part.read_bytes()
+    part.write_bytes(text.replace(b'"item"', b'"it', 1))
+    assert expand('out') == 1
+    assert '00000001.jsonl is damaged at line 1' in capsys.readouterr().err
+    part.unlink()
+    assert expand('out') == 0
+    assert tree(tmp_path / 'out') == whole
+
+
+def with_file_limit(run, size):
+    # Python ignores the signal that comes with it: writing fails, as on a full disk, midway.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return run('out')
+
+
+@pytest.mark.parametrize('size', [1000, 25_000])
+def test_a_disk_that_is_full_stops_it(expand, whole, tmp_path, capfd, size):
+    # Of the larger size no image is, but the lines of a group are.
+    assert wait_for(fork(with_file_limit, expand, size)) == 1
+    assert 'error: [Errno 27] File too large' in capfd.readouterr().err
+    assert not (tmp_path / 'out' / 'person_keypoints.json').exists()
+    left = tree(tmp_path / 'out')
+    assert not any(name.startswith('partial') for name in left)
+    images = {name: data for name, data in left.items() if name.startswith('images/')}
+    assert images.items() <= whole.items()
+    assert bool(images) == (size > 1000)
+    assert expand('out') == 0
+    assert tree(tmp_path / 'out') == whole
+
+
+def test_a_worker_that_fails_stops_it(expand, whole, tmp_path, monkeypatch):
+    calls, encode = [], pipeline.encode_jpeg
+
+    def fail(image):
+        calls.append(image)
+        if len(calls) == 6:
+            raise RuntimeError('a worker died')
+        return encode(image)
+
+    monkeypatch.setattr(pipeline, 'encode_jpeg', fail)
+    with pytest.raises(RuntimeError, match='a worker died'):
+        expand('out')
+    assert not (tmp_path / 'out' / 'person_keypoints.json').exists()
+    monkeypatch.undo()
+    assert expand('out') == 0
+    assert tree(tmp_path / 'out') == whole
+
+
+def test_other_settings_are_refused(expand, tmp_path, capsys, couples):
+    assert expand('out', num=3) == 0
+    before = tree(tmp_path / 'out')
+    for arguments, message in (
+        (('--seed', 1), 'seed was 0, now is 1'),
+        (('--min-size', 5), 'info.source_filter.min_size was 0, now is 5.0'),
+        (('--crops',), 'output.crops was False, now is True'),
+    ):
+        assert expand('out', *arguments, num=3) == 1
+        message = f'holds an expansion with other settings: {message}'
+        assert message in capsys.readouterr().err.replace('info.seed', 'seed')
+    assert expand('out', num=4) == 1
+    assert 'request.num was 3, now is 4' in capsys.readouterr().err
+    couples[0].write_text(couples[0].read_text() + ' ')
+    assert expand('out', num=3) == 1
+    assert 'inputs.ann_file was' in capsys.readouterr().err
+    assert tree(tmp_path / 'out') == before
+
+
+def test_a_second_run_at_the_same_time_is_refused(expand, tmp_path, monkeypatch, capsys):
+    append = Part.append
+
+    def append_while_another_runs(part, lines):
+        assert wait_for(fork(expand, 'out')) == 1
+        append(part, lines)
+
+    monkeypatch.setattr(Part, 'append', append_while_another_runs)
+    assert expand('out', num=3) == 0
+
+
+@pytest.mark.parametrize('name', ['plan.json', 'plan.npy', 'partial/mine.txt', 'images/1.jpg'])
+def test_a_folder_of_something_else_is_left_alone(expand, tmp_path, capsys, name):
+    path = tmp_path / 'out' / name
+    path.parent.mkdir(parents=True)
+    path.write_text('mine')
+    assert expand('out', num=3) == 1
+    assert 'is not empty and holds no expansion' in capsys.readouterr().err
+    assert tree(tmp_path / 'out') == {name: b'mine'}
