@@ -38,7 +38,8 @@ def arguments(generator: str, people: Path, size: OfflineSize, work_dir: Path) -
         made = ['--config', named['config'], '--checkpoint', named['checkpoint']]
     annotations = str(people / ANN_FILE)
     data = ['--ann-file', annotations, '--img-root', str(people / IMAGES)]
-    return [*made, *data, '--pose-bank', annotations, '--num', str(size.images), '--no-check']
+    plain = ['--no-check', '--no-report']
+    return [*made, *data, '--pose-bank', annotations, '--num', str(size.images), *plain]
 
 
 def measure_offline(
