@@ -58,7 +58,7 @@ class LeftOut(Synthesizer):
 def make_job(folder: Path, synthesize: bool) -> Job:
     """People to expand, made once; their own poses are the bank."""
     if not folder.exists():
-        make_figures(folder, 20, 10, size=(32, 48), rare_fraction=0.2, seed=1)
+        make_figures(folder, 60, 10, size=(32, 48), rare_fraction=0.2, seed=1)
     ann_file = folder / 'person_keypoints_train.json'
     generator = GeneratorFile.from_config(
         dict(type='LimbWarpGenerator', metainfo=METAINFO, size=SIZE)
@@ -111,6 +111,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         'memory_after_merge_mb': round(memory_mb()),
         'peak_memory_mb': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
         'folders': len([path for path in (out / 'images').iterdir() if path.is_dir()]),
+        'images': sum(1 for _ in (out / 'images').rglob('*.jpg')),
         'parts': len(list((out / 'parts').iterdir())),
         'megabytes': sizes,
     }

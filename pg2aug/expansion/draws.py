@@ -66,37 +66,47 @@ def draw_poses(regions: PoseRegions, seed: int, persons: Ints, region: Ints, tur
     Returns:
         Indices into the bank.
     """
-    found = np.full(len(persons), -1, np.int64)
-    todo = np.argsort(turns, kind='stable')
-    while len(todo):
-        # As many draws as the last of the part is likely to need.
-        count = min(2 * int(turns[todo[0]]) + 16, _DRAWS)
-        part = todo[: max(_CELLS // (2 * count), 1)]
-        part = part[: np.searchsorted(turns[part], count // 2, side='right')]
-        part = todo[:1] if not len(part) else part
-        found[part] = _first_draws(regions, seed, persons[part], region[part], turns[part], count)
-        for index in part[found[part] < 0].tolist():
+    keys, row = np.unique(persons * len(regions.sizes) + region, return_inverse=True)
+    needed = np.zeros(len(keys), np.int64)
+    np.maximum.at(needed, row, turns)
+    # People who need as many draws are drawn for together, all turns of each at once.
+    by_need = np.argsort(needed, kind='stable')
+    place = np.empty_like(by_need)
+    place[by_need] = np.arange(len(by_need))
+    requests = np.argsort(place[row], kind='stable')
+    where = place[row[requests]]
+    found = np.empty(len(persons), np.int64)
+    start = 0
+    while start < len(keys):
+        # More than needed, for some are repeats.
+        count = min(2 * int(needed[by_need[start]]) + 16, _DRAWS)
+        fitting = np.searchsorted(needed[by_need[start:]], count // 2, side='right')
+        stop = start + int(np.clip(fitting, 1, max(_CELLS // count, 1)))
+        person, area = np.divmod(keys[by_need[start:stop]], len(regions.sizes))
+        table = _distinct(_draws(regions, seed, person, area, count))
+        part = slice(*np.searchsorted(where, [start, stop]))
+        which, turn = requests[part], turns[requests[part]]
+        found[which] = table[where[part] - start, np.minimum(turn, count - 1)]
+        late = which[(turn >= count) | (found[which] < 0)]
+        for index in late.tolist():
             arguments = int(persons[index]), int(region[index]), int(turns[index])
             found[index] = _late_draw(regions, seed, *arguments)
-        todo = todo[len(part) :]
+        start = stop
     return found
 
 
-def _first_draws(
-    regions: PoseRegions, seed: int, persons: Ints, region: Ints, turns: Ints, count: int
-) -> Ints:
-    """The poses of turns (M,), where a few draws are enough to find them; -1 elsewhere."""
-    drawn = _draws(regions, seed, persons, region, count)
+def _distinct(drawn: Ints) -> Ints:
+    """The numbers in each row (M, count) in the order in which they are first met, then -1."""
     order = np.argsort(drawn, axis=1, kind='stable')
     ordered = np.take_along_axis(drawn, order, axis=1)
     first = np.ones(drawn.shape, bool)
     first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     new = np.empty_like(first)
     np.put_along_axis(new, order, first, axis=1)
-    hit = new & (np.cumsum(new, axis=1) - 1 == turns[:, None])
-    column = hit.argmax(axis=1)
-    rows = np.arange(len(drawn))
-    return np.where(hit[rows, column], drawn[rows, column], -1)
+    rows, columns = np.nonzero(new)
+    table = np.full_like(drawn, -1)
+    table[rows, np.cumsum(new, axis=1)[rows, columns] - 1] = drawn[rows, columns]
+    return table
 
 
 def _late_draw(regions: PoseRegions, seed: int, person: int, region: int, turn: int) -> int:
