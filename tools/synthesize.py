@@ -21,6 +21,7 @@ from mmengine import fileio
 from rich.console import Console
 
 from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
+from pg2aug.augment.inference import network_dtype
 from pg2aug.augment.suitable import restrict_bank
 from pg2aug.expansion import (
     ImageFolder,
@@ -132,6 +133,7 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile, device: torch.
             min_joints_ok=args.min_joints_ok,
             refine=not args.coarse,
             device=device,
+            precision=args.precision,
         ),
         size=generator.size,
         padding=generator.padding,
@@ -171,6 +173,7 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
         'max_pixels': args.max_pixels,
         'follow_links': args.follow_links,
         'device': device.type,
+        'precision': str(network_dtype(args.precision, device)),
         'torch': torch.__version__,
         'numpy': np.__version__,
     }

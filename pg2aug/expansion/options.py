@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from pg2aug.augment.inference import PRECISIONS
 from pg2aug.expansion.images import MAX_PIXELS
 from pg2aug.expansion.report import ITEMS
 from pg2aug.expansion.review import REVIEWED_FILE
@@ -177,6 +178,13 @@ def _add_checks(group: argparse._ArgumentGroup) -> None:
 def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--batch-size', type=int, default=16, metavar='B')
     group.add_argument('--device', metavar='D', help='a GPU if there is one, else cpu')
+    group.add_argument(
+        '--precision',
+        choices=PRECISIONS,
+        default='auto',
+        help="number format of the generator's networks (default: 16 bits where the device "
+        'multiplies them natively)',
+    )
     group.add_argument(
         '--workers',
         type=int,
