@@ -177,7 +177,7 @@ def test_other_settings_are_refused(expand, tmp_path, capsys, couples):
     assert expand('out', num=4) == 1
     assert 'request.num was 3, now is 4' in capsys.readouterr().err
     assert expand('out', '--precision', 'float16', num=3) == 1
-    assert 'now is torch.float16' in capsys.readouterr().err
+    assert "now is 'torch.float16'" in capsys.readouterr().err
     couples[0].write_text(couples[0].read_text() + ' ')
     assert expand('out', num=3) == 1
     assert 'inputs.ann_file was' in capsys.readouterr().err
