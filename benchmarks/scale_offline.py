@@ -3,7 +3,8 @@
 Tiny procedural people are expanded as tools/synthesize.py does it: planned, read, poses fitted,
 labelled, encoded, written, recorded and merged. Only the synthesis itself is left out, unless
 --synthesize is given: an image stays as it is. Prints a json with the rate, the memory in use at
-each tenth and at the end of the merge, and what lies in the output folder.
+each tenth and at the end of the merge, and what lies in the output folder. --plan-only plans for as
+many persons and poses as COCO has, and makes nothing.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,11 +32,15 @@ from pg2aug.expansion import (
     Progress,
     expand,
     load_sources,
+    make_plan,
 )
+from pg2aug.expansion.draws import PoseRegions
+from pg2aug.expansion.plan import Draws
 from pg2aug.poses import PoseBank
 
 METAINFO = dict(from_file='configs/_base_/datasets/coco.py')
 SIZE = (24, 32)
+PEOPLE, IMAGES = 150_000, 64_000
 PAGE = resource.getpagesize()
 
 
@@ -117,16 +123,33 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def measure_plan(num: int) -> dict[str, Any]:
+    """Plan alone."""
+    rng = np.random.default_rng(0)
+    starts = np.linspace(0, PEOPLE, IMAGES + 1).astype(np.int64)
+    draws = Draws(PoseRegions.group(rng.random(PEOPLE)), rng.permutation(PEOPLE), starts, 0)
+    started = time.monotonic()
+    plan = make_plan(draws, np.zeros(1, np.int64), PlanRequest(num))
+    return {
+        'images': num,
+        'seconds': round(time.monotonic() - started, 1),
+        'peak_memory_mb': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+        'plan_mb': round(plan.items.nbytes / 1e6),
+    }
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--num', type=int, default=100_000, help='images')
     parser.add_argument('--shard-size', type=int, default=10_000, help='images in a folder')
     parser.add_argument('--synthesize', action='store_true', help='make the persons, too')
+    parser.add_argument('--plan-only', action='store_true', help='make no images')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/scale_offline'))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(json.dumps(measure(args), indent=1))
+    found = measure_plan(args.num) if args.plan_only else measure(args)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == '__main__':
