@@ -3,6 +3,8 @@
 import contextlib
 import io
 import runpy
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from speed_setup import ANN_FILE, IMAGES, LIMB_WARP, METAINFO, ROOT, crop_size, 
 from speed_timing import alternate, ratio, remember, spread, timed
 
 BATCH_SIZES = (1, 16)
+RANKS = (1, 2)
+BATCH_OF_RANKS = 4
+"""Small, for processes share out groups of eight batches."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,34 @@ def measure_offline(
     calls = {str(n): (lambda n=n: timed(lambda: synthesize(n))) for n in BATCH_SIZES}
     seconds = alternate(calls, size.rounds)
     single, batched = seconds
+    ranks = alternate(
+        {str(n): (lambda n=n: timed(lambda: by_processes(common, n))) for n in RANKS}, size.rounds
+    )
     rates = {batch: spread([size.images / s for s in taken]) for batch, taken in seconds.items()}
-    return {'images_per_second': rates, 'batch_speedup': ratio(seconds, single, batched)}
+    return {
+        'images_per_second': rates,
+        'batch_speedup': ratio(seconds, single, batched),
+        'seconds_by_ranks': {count: spread(taken) for count, taken in ranks.items()},
+        'ranks_speedup': ratio(ranks, *ranks),
+    }
+
+
+def by_processes(common: list[str], count: int) -> None:
+    """Make the images in new processes that share them."""
+    with tempfile.TemporaryDirectory() as out:
+        torchrun = ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={count}']
+        tool = [str(ROOT / 'tools' / 'synthesize.py'), '--launcher', 'pytorch', *common]
+        options = ['--batch-size', str(BATCH_OF_RANKS), '--out', out]
+        command = [sys.executable, *torchrun, '--', *tool, *options]
+        subprocess.run(command, check=True, capture_output=True)
 
 
 def run_offline(size: OfflineSize, people: Path, work_dir: Path) -> dict[str, Any]:
-    """The part ``offline`` of speed.py: one process, in which everything is imported already."""
+    """The part ``offline`` of speed.py.
+
+    By batch size in one process, in which everything is imported already; by ranks with all that
+    starting them takes.
+    """
     measured = {
         name: remember(
             work_dir / 'offline' / f'{name}.json',
@@ -71,4 +98,4 @@ def run_offline(size: OfflineSize, people: Path, work_dir: Path) -> dict[str, An
         )
         for name in size.generators
     }
-    return {'offline': measured, 'offline_images': size.images, 'offline_ranks': 1}
+    return {'offline': measured, 'offline_images': size.images}

@@ -55,7 +55,7 @@ SIZES = {
             (RECOMMENDED, DEMO), 16, (96, 128), rounds=5, matmul=2048, modes=FLOAT32
         ),
         training=TrainingSize((RECOMMENDED, DEMO), rounds=5, workers=0),
-        offline=OfflineSize((RECOMMENDED,), images=32, rounds=3),
+        offline=OfflineSize((RECOMMENDED,), images=64, rounds=2),
         growth=GrowthSize(batch_size=4, rounds=3),
         # Not w64_64x48 and w16_128x96: three quarters of an hour and more beside other work.
         quality=QualitySize(

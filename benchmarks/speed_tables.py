@@ -137,19 +137,23 @@ def _offline(entry: dict[str, Any]) -> Lines:
             name,
             *(cell(rate) for rate in measured['images_per_second'].values()),
             cell(measured['batch_speedup']),
+            *(cell(taken) for taken in measured['seconds_by_ranks'].values()),
+            cell(measured['ranks_speedup']),
         ]
         for name, measured in entry['offline'].items()
     ]
     batches = next(iter(entry['offline'].values()))['images_per_second']
     titles = [f'images/s, batch {batch}' for batch in batches]
+    ranks = ['seconds, 1 process', 'seconds, 2']
     return [
         '',
         '### Offline expansion',
         '',
-        f'`tools/synthesize.py`, {entry["offline_images"]} images with reading and writing, one '
-        'process (the tool has no ranks), without the time that imports take.',
+        f'`tools/synthesize.py`, {entry["offline_images"]} images with reading and writing. '
+        'Images a second: one process, without the time that imports take. Seconds: of one and of '
+        'two processes that share the images, from start to end, imports included.',
         '',
-        *table(['Generator', *titles, 'batch over single'], rows),
+        *table(['Generator', *titles, 'batch over single', *ranks, 'two over one'], rows),
     ]
 
 
