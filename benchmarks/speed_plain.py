@@ -8,18 +8,9 @@ from speed_setup import Batch
 from torch import Tensor, nn
 
 from pg2aug.augment import LabelCheck, Synthesis
-from pg2aug.augment.compositing import inside_mask
-from pg2aug.augment.neighbours import neighbours_alpha
-from pg2aug.augment.synthesizer import HOLE_RADIUS, PERSON_RADIUS
-from pg2aug.models.affine import (
-    affine_scale,
-    compose_affines,
-    invert_affine,
-    transform_points,
-    warp,
-)
+from pg2aug.augment.compositing import HOLE_RADIUS, composite_persons
+from pg2aug.models.affine import affine_scale, transform_points
 from pg2aug.models.assembly import coarse_image, refined_image
-from pg2aug.models.hole_filling import fill_holes
 from pg2aug.models.preprocessor import smooth_background, to_image_range
 from pg2aug.models.rasterize import body_alpha
 
@@ -61,7 +52,8 @@ class PlainSynthesizer:
         labelled = on_device['target_visible'] > 0
         joints_ok = self.check(self._synthesis(made, data, on_device))
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
-        replaced = self._composite(images, made, on_device, matrices)
+        _drop_nobody(on_device)
+        replaced = composite_persons(images, made, on_device, matrices, self.model.skeleton)
         return torch.where((share >= self.min_joints_ok)[:, None, None, None], replaced, images)
 
     def _generate(self, data: Arrays) -> Tensor:
@@ -91,46 +83,9 @@ class PlainSynthesizer:
         target = data['target_keypoints'], arrays['target_visible']
         return Synthesis(persons, *target, images, *pose, skeleton)
 
-    def _composite(self, images: Tensor, made: Tensor, arrays: Arrays, matrices: Tensor) -> Tensor:
-        shape = images.shape[-2], images.shape[-1]
-        inside = inside_mask(shape, matrices, arrays['image_size'])
-        free = inside * (1 - self._in_front(arrays, matrices, shape))
-        hole = self._body(arrays, 'source', matrices, shape, HOLE_RADIUS)
-        known = ((hole <= 0) & (free >= 1)).float()
-        images = torch.lerp(images, fill_holes(images, known), hole * free)
-        coverage = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
-        placement = compose_affines(matrices, invert_affine(arrays['target_matrix']))
-        pasted = warp(torch.cat([made[:, :3] * coverage, coverage], dim=1), placement, shape)
-        if made.shape[1] == 3:
-            pasted = pasted * self._body(arrays, 'target', matrices, shape, PERSON_RADIUS, False)
-        pasted = pasted * free
-        return images * (1 - pasted[:, 3:]) + pasted[:, :3]
 
-    def _body(
-        self,
-        arrays: Arrays,
-        person: str,
-        matrices: Tensor,
-        shape: tuple[int, int],
-        radius: float,
-        hands_and_feet: bool = True,
-    ) -> Tensor:
-        return body_alpha(
-            transform_points(arrays[f'{person}_keypoints'], matrices),
-            arrays['target_drawn' if person == 'target' else 'source_visible'],
-            shape,
-            self.model.skeleton,
-            radius * arrays['limb_radius'][:, 0] * affine_scale(matrices),
-            hands_and_feet=hands_and_feet,
-        )
-
-    def _in_front(self, arrays: Arrays, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
-        most = max(int((radius > 0).sum()) for radius in arrays['neighbour_radius'])
-        keypoints = arrays['neighbour_keypoints'][:, :most]
-        return neighbours_alpha(
-            transform_points(keypoints.flatten(1, 2), matrices).reshape(keypoints.shape),
-            arrays['neighbour_visible'][:, :most],
-            arrays['neighbour_radius'][:, :most] * affine_scale(matrices)[:, None],
-            shape,
-            self.model.skeleton,
-        )
+def _drop_nobody(arrays: Arrays) -> None:
+    """Leave out the places of neighbours at which no person has one."""
+    most = max(int((radius > 0).sum()) for radius in arrays['neighbour_radius'])
+    for name in ('neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'):
+        arrays[name] = arrays[name][:, :most]

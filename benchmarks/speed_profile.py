@@ -30,7 +30,7 @@ SECTIONS = {
     'G2': f'{_MODELS}:RefinementGenerator.forward',
     'limb warp alone': f'{_MODELS}.limb_warp_generator:LimbWarpGenerator.synthesize',
     'label check': f'{_AUGMENT}:AppearanceCheck.__call__',
-    'hole filling': f'{_AUGMENT}.synthesizer:fill_holes',
+    'hole filling': f'{_AUGMENT}.compositing:fill_holes',
 }
 """What is timed, each without what is timed inside it: module and name, as it is looked up."""
 

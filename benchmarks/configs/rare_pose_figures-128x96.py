@@ -30,15 +30,8 @@ train_dataloader = dict(
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
-test_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
-    dict(type='PackPoseInputs')
-]
 test_dataloader = dict(
-    num_workers=0,
-    dataset=dict(data_prefix=dict(img='images/test/'), pipeline=test_pipeline))
+    num_workers=0, dataset=dict(data_prefix=dict(img='images/test/')))
 test_evaluator = dict(_delete_=True, type='DumpResults', out_file_path='')
 
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=800)

@@ -8,34 +8,19 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from pg2aug.augment.compositing import inside_mask
+from pg2aug.augment.compositing import HOLE_RADIUS, composite_persons
 from pg2aug.augment.graphs import GraphedCall, Tensors, bucket, pad
 from pg2aug.augment.inference import Precision, inference_model, network_dtype
 from pg2aug.augment.label_check import LabelCheck, Synthesis
-from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
 from pg2aug.augment.pool import Kept, PersonPool
 from pg2aug.augment.transfer import send
-from pg2aug.models.affine import (
-    affine_scale,
-    compose_affines,
-    invert_affine,
-    transform_points,
-    warp,
-)
-from pg2aug.models.hole_filling import fill_holes
+from pg2aug.models.affine import affine_scale, transform_points
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.models.preprocessor import smooth_background
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses.skeleton import Skeleton
-
-HOLE_RADIUS = 2.4
-"""Radius of what is removed of the source person, over that of its limbs: clothes and hair too."""
-
-PERSON_RADIUS = 1.3
-"""Radius of what is pasted of a person without a coverage of its own, over that of its limbs."""
-
 
 _R = TypeVar('_R')
 _ROLES = ('condition', 'source', 'source_visible'), ('target', 'target', 'target_drawn')
@@ -229,7 +214,7 @@ class Synthesizer:
         """
         images = images.to(self.device, torch.float32)
         matrices = matrices.to(self.device, torch.float32)
-        return self._composite(images, persons, self._to_device(plans), matrices)
+        return self._composited(images, persons, self._to_device(plans), matrices)
 
     def _synthesize(self, images: Tensor, plans: Sequence[Plan], matrices: Tensor) -> Result:
         count, size = len(plans), self._padded_size(len(plans))
@@ -291,7 +276,12 @@ class Synthesizer:
 
     def _pasted(self, batch: Tensors) -> Tensors:
         images, made, matrices = (batch[name] for name in ('images', 'made', 'matrices'))
-        return {'images': self._composite(images, made, batch, matrices)}
+        return {'images': self._composited(images, made, batch, matrices)}
+
+    def _composited(self, images: Tensor, made: Tensor, batch: Tensors, matrices: Tensor) -> Tensor:
+        return composite_persons(
+            images, made, batch, matrices, self.skeleton, remove_source=self.remove_source
+        )
 
     def _generator_data(self, batch: Tensors) -> Tensors:
         radius = batch['limb_radius'][:, 0]
@@ -326,54 +316,4 @@ class Synthesizer:
             condition_keypoints=data['condition_keypoints'],
             condition_visible=data['condition_visible'],
             skeleton=self.skeleton,
-        )
-
-    def _composite(self, images: Tensor, made: Tensor, batch: Tensors, matrices: Tensor) -> Tensor:
-        """Remove the source persons and paste the synthesised ones, all in the final frame."""
-        shape = (images.shape[-2], images.shape[-1])
-        inside = inside_mask(shape, matrices, batch['image_size'])
-        free = inside * (1 - self._in_front(batch, matrices, shape))
-        if self.remove_source:
-            hole = self._body(batch, 'source', matrices, shape, HOLE_RADIUS)
-            # Nothing of a soft edge is known: it is blended once, here.
-            known = ((hole <= 0) & (free >= 1)).float()
-            images = torch.lerp(images, fill_holes(images, known), hole * free)
-        coverage = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
-        placement = compose_affines(matrices, invert_affine(batch['target_matrix']))
-        # Colours times coverage: beyond the person they mean nothing and must not bleed in.
-        pasted = warp(torch.cat([made[:, :3] * coverage, coverage], dim=1), placement, shape)
-        if made.shape[1] == 3:
-            pasted = pasted * self._body(
-                batch, 'target', matrices, shape, PERSON_RADIUS, hands_and_feet=False
-            )
-        pasted = pasted * free
-        return images * (1 - pasted[:, 3:]) + pasted[:, :3]
-
-    def _body(
-        self,
-        batch: Tensors,
-        person: str,
-        matrices: Tensor,
-        shape: tuple[int, int],
-        radius: float,
-        hands_and_feet: bool = True,
-    ) -> Tensor:
-        return body_alpha(
-            transform_points(batch[f'{person}_keypoints'], matrices),
-            batch['target_drawn' if person == 'target' else 'source_visible'],
-            shape,
-            self.skeleton,
-            radius * batch['limb_radius'][:, 0] * affine_scale(matrices),
-            hands_and_feet=hands_and_feet,
-        )
-
-    def _in_front(self, batch: Tensors, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Where other people stay in front: (N, 1, H, W) in [0, 1]."""
-        keypoints = batch['neighbour_keypoints']
-        return neighbours_alpha(
-            transform_points(keypoints.flatten(1, 2), matrices).reshape(keypoints.shape),
-            batch['neighbour_visible'],
-            batch['neighbour_radius'] * affine_scale(matrices)[:, None],
-            shape,
-            self.skeleton,
         )

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pg2aug.augment.compositing import HOLE_RADIUS
 from pg2aug.augment.plan import Plan
-from pg2aug.augment.synthesizer import HOLE_RADIUS, Synthesizer
+from pg2aug.augment.synthesizer import Synthesizer
 
 
 def synthesize_in_image(

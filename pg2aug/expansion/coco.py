@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pg2aug.augment.compositing import PERSON_RADIUS
 from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.plan import Plan
-from pg2aug.augment.synthesizer import PERSON_RADIUS
 from pg2aug.expansion.attempts import Synthesised
 from pg2aug.expansion.files import file_sha256
 from pg2aug.expansion.neighbours import hidden_joints

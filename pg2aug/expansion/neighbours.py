@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pg2aug.augment.compositing import HOLE_RADIUS
 from pg2aug.augment.neighbours import neighbours_alpha
 from pg2aug.augment.plan import Plan
-from pg2aug.augment.synthesizer import HOLE_RADIUS
 from pg2aug.augment.whole_image import affected_window
 from pg2aug.expansion.sources import Annotation, person_keypoints
 from pg2aug.models.preprocessor import SUPPORT_RADIUS

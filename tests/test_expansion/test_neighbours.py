@@ -5,8 +5,8 @@ import pytest
 import torch
 from attempt_helpers import outcomes
 
+from pg2aug.augment.compositing import HOLE_RADIUS, PERSON_RADIUS
 from pg2aug.augment.neighbours import NEIGHBOUR_RADIUS
-from pg2aug.augment.synthesizer import HOLE_RADIUS, PERSON_RADIUS
 from pg2aug.expansion import Synthesised
 from pg2aug.expansion.coco import new_entries
 from pg2aug.expansion.neighbours import CoveredError, remaining_annotations
