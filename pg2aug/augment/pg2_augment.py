@@ -1,6 +1,5 @@
 """The transform that users add to an MMPose pipeline."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +10,9 @@ from mmcv.transforms.utils import cache_randomness
 from mmengine.dist import get_rank
 from torch.utils.data import get_worker_info
 
-from pg2aug.arguments import check_megabytes, check_switch
+from pg2aug.augment.augment_arguments import check_files, check_numbers, check_synthesis
 from pg2aug.augment.generator_file import GeneratorFile
-from pg2aug.augment.inference import PRECISIONS, Precision
+from pg2aug.augment.inference import Precision
 from pg2aug.augment.people import PeopleFile
 from pg2aug.augment.plan import Plan, make_plan
 from pg2aug.augment.pool import pool_slots
@@ -128,37 +127,9 @@ class PG2Augment(BaseTransform):
         reuse: int = 1,
         pool_mb: float = 1024,
     ) -> None:
-        if not 0 <= prob <= 1:
-            raise ValueError(f'PG2Augment: prob must be in [0, 1], got {prob}')
-        if not 0 <= min_joints_ok <= 1:
-            raise ValueError(f'PG2Augment: min_joints_ok must be in [0, 1], got {min_joints_ok}')
-        if max_draws < 1 or min_visible < 3:
-            raise ValueError(
-                'PG2Augment: max_draws must be at least 1 and min_visible at least 3, got '
-                f'{max_draws} and {min_visible}'
-            )
-        if not isinstance(reuse, int) or isinstance(reuse, bool) or reuse < 1:
-            raise ValueError(
-                f'PG2Augment: reuse must be a whole number from 1 on, got {reuse!r}: set reuse=1 '
-                'for a new pose each time'
-            )
-        check_megabytes('PG2Augment: pool_mb', pool_mb, 'leave it out for 1024')
-        check_switch('PG2Augment: compile', compile)
-        check_switch('PG2Augment: cuda_graphs', cuda_graphs)
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f'PG2Augment: precision must be one of {", ".join(PRECISIONS)}, got {precision!r}'
-            )
-        if not os.path.isfile(pose_bank):
-            raise FileNotFoundError(
-                f'PG2Augment: pose_bank {pose_bank!r} does not exist: build one with '
-                'tools/build_pose_bank.py, or give a COCO keypoint json'
-            )
-        if neighbours is not None and not os.path.isfile(neighbours):
-            raise FileNotFoundError(
-                f'PG2Augment: neighbours {neighbours!r} does not exist: give the annotation file '
-                'of the dataset'
-            )
+        check_numbers(prob, min_joints_ok, max_draws, min_visible, reuse)
+        check_synthesis(precision, compile, cuda_graphs, pool_mb)
+        check_files(pose_bank, neighbours)
         self.generator = dict(generator)
         self.pose_bank = pose_bank
         self.prob = prob

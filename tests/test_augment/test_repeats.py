@@ -91,7 +91,7 @@ def train(people, augment, work_dir, num_workers=0, by_epoch=True, rounds=4):
     return runner, spy, plans
 
 
-@pytest.mark.parametrize(('by_epoch', 'workers'), [(True, 0), (True, 2), (False, 2)])
+@pytest.mark.parametrize(('by_epoch', 'workers'), [(True, 0), (True, 2), (False, 1)])
 def test_persons_are_synthesised_once_and_seen_again(
     augment, people, tmp_path, monkeypatch, by_epoch, workers
 ):
@@ -108,6 +108,8 @@ def test_persons_are_synthesised_once_and_seen_again(
 
     monkeypatch.setattr(PG2Augment, 'build_synthesizer', counting)
     settings = dict(augment, reuse=2)
+    # By iterations one round runs into the next, where of two workers one may overtake the other
+    # with the same person: only one worker's order is certain.
     _, _, plans = train(people, settings, tmp_path, workers, by_epoch, 4 if by_epoch else 16)
     poses = defaultdict(list)
     for plan in chain(*plans):
@@ -121,8 +123,7 @@ def test_persons_are_synthesised_once_and_seen_again(
         changed += drawn[1] != drawn[2]
     assert changed > 0.6 * len(poses)
     half = sum(map(len, poses.values())) / 2
-    # Where one round runs into the next, a worker may overtake another with the same person.
-    assert half <= sum(made) <= (half if by_epoch else 1.25 * half)
+    assert sum(made) == half
 
 
 def test_the_pool_changes_no_label_and_pixels_by_rounding_alone(
