@@ -56,6 +56,13 @@ ARMS = {
     'limb_warp_rotation': Arm(
         'limb warp, rotation', rotation=True, generator='warp', check=APPEARANCE
     ),
+    'limb_warp_rotation_oversampling': Arm(
+        'limb warp, rotation, oversampling',
+        rotation=True,
+        extra='oversampled',
+        generator='warp',
+        check=APPEARANCE,
+    ),
     'pg2_unchecked': Arm('PG2Augment, no check', generator='self'),
     'pg2_own_check': Arm(
         'PG2Augment, checked by the estimator', generator='self', check=dict(type='EstimatorCheck')

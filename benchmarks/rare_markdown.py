@@ -17,24 +17,31 @@ def rare_markdown(report: dict[str, Any]) -> str:
     """The whole report."""
     lines = ['# Rare poses', '']
     for regime, found in report['regimes'].items():
-        lines += [f'## {regime}', '', *_arms(found['arms']), '', *_paired(found['paired']), '']
-        lines += [*_families(found['families']), '']
+        lines += [f'## {regime}', '', *regime_tables(found), '']
     for key, of_key in report['sweeps'].items():
         for regime, values in of_key.items():
             lines += [f'## {key}, {regime}', '', *_sweep(key, values), '']
     return '\n'.join(lines)
 
 
+def regime_tables(found: dict[str, Any]) -> list[str]:
+    """Lines of the tables of a regime: arms, differences, families."""
+    tables = _arms(found), _paired(found['paired']), _families(found['families'])
+    return [*tables[0], '', *tables[1], '', *tables[2]]
+
+
 def _head(first: str, columns: list[str]) -> list[str]:
     return [f'| {first} | {" | ".join(columns)} |', '|---' * (len(columns) + 1) + '|']
 
 
-def _arms(arms: dict[str, Any]) -> list[str]:
+def _arms(regime: dict[str, Any]) -> list[str]:
     columns = [f'{subset} {metric.upper()}' for subset, metric in HEADINGS]
-    lines = _head('Arm', ['seeds', *columns, 'accepted', 'minutes'])
-    for arm, scores in arms.items():
+    lines = _head('Arm', ['seeds', *columns, 'of the way to the render', 'accepted', 'minutes'])
+    for arm, scores in regime['arms'].items():
         cells = [str(len(scores['rare']['pck']['seeds']))]
         cells += [_cell(scores[subset][metric]) for subset, metric in HEADINGS]
+        closed = regime['closed'].get(arm, {}).get('pck')
+        cells.append('' if closed is None else f'{100 * closed:.0f}%')
         accepted = scores['accepted']
         cells += ['' if accepted is None else f'{100 * accepted:.0f}%', f'{scores["minutes"]:.1f}']
         lines.append(f'| {ARMS[arm].title} | {" | ".join(cells)} |')

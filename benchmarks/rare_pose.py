@@ -1,6 +1,6 @@
 """Does PG2Augment make a pose estimator better at rare poses?
 
-Usage: python benchmarks/rare_pose.py [--size cpu|gpu] [--regimes ...] [--arms ...] [--seeds ...]
+Usage: python benchmarks/rare_pose.py [--size cpu] [--parts ...] [--regimes ...] [--arms ...]
 
 Trains and tests MMPose estimators on procedural people. Every run's result is appended to a file as
 it comes; runs that are in it are not run again, so that an interrupted experiment is simply started
@@ -10,13 +10,13 @@ again.
 import argparse
 import json
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from rare_arms import ARMS
-from rare_runs import SIZES, Setting, run
+from rare_runs import SHARE, SIZES, Setting, Size, run
 from rare_worlds import ROOT
 
 REGIMES = {'external_bank': 0.0, 'few_rare': 0.025}
@@ -24,20 +24,30 @@ DECIDING = {
     'external_bank': ('rotation', 'oversampling', 'rotation_oversampling', 'pg2', 'pg2_rotation',
                       'limb_warp', 'limb_warp_rotation', 'render', 'render_rotation'),
     'few_rare': ('rotation', 'rotation_oversampling', 'pg2', 'pg2_rotation_oversampling',
-                 'limb_warp', 'render'),
+                 'limb_warp', 'limb_warp_rotation_oversampling', 'render_rotation'),
 }  # fmt: skip
+OTHERS = ('baseline', 'pg2_uniform', 'pg2_rare', 'pg2_unchecked', 'pg2_own_check', 'pg2_offline')
+SWEEPS = {
+    'share': ('external_bank', (0.05, 0.15, 0.6)),
+    'images': ('external_bank', (200, 2000, 6000)),
+    'iterations': ('external_bank', (500, 2000, 4000)),
+    'rare_share': ('few_rare', (0.0, 0.005, 0.02, 0.08)),
+}
+SWEPT_ARMS = {
+    'external_bank': ('rotation_oversampling', 'pg2_rotation', 'limb_warp_rotation'),
+    'few_rare': ('rotation_oversampling', 'pg2_rotation_oversampling'),
+}
+SEEDS = {'deciding': 5, 'others': 3, 'sweeps': 2}
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', choices=SIZES, default='cpu')
+    parser.add_argument('--parts', nargs='+', choices=SEEDS, default=list(SEEDS))
     parser.add_argument('--regimes', nargs='+', choices=REGIMES, default=list(REGIMES))
-    parser.add_argument('--arms', nargs='+', choices=ARMS)
-    parser.add_argument('--seeds', type=int, nargs='+')
-    parser.add_argument('--iterations', type=int)
-    parser.add_argument('--images', type=int)
-    parser.add_argument('--share', type=float, default=0.3)
+    parser.add_argument('--arms', nargs='+', choices=ARMS, default=list(ARMS))
+    parser.add_argument('--seeds', type=int, nargs='+', default=list(range(max(SEEDS.values()))))
     parser.add_argument('--jobs', type=int, default=2, help='runs at a time')
     parser.add_argument('--work-dir', type=Path)
     parser.add_argument('--runs', type=Path, help='file of results, one line each')
@@ -47,23 +57,29 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def settings(args: argparse.Namespace) -> list[Setting]:
-    """The runs that are asked for, in the order in which they are wanted."""
-    size = SIZES[args.size]
-    return [
-        Setting(
-            regime,
-            arm,
-            seed,
-            args.images or size.images,
-            REGIMES[regime],
-            args.share,
-            args.iterations or size.iterations,
-        )
-        for regime in args.regimes
-        for seed in args.seeds or range(5)
-        for arm in args.arms or DECIDING[regime]
-    ]
+def settings(size: Size) -> dict[str, list[Setting]]:
+    """The runs of each part, in the order in which they are wanted."""
+
+    def usual(part: str, arms: dict[str, tuple[str, ...]]) -> list[Setting]:
+        return [
+            Setting(regime, arm, seed, size.images, rare_share, SHARE, size.iterations)
+            for regime, rare_share in REGIMES.items()
+            for seed in range(SEEDS[part])
+            for arm in arms[regime]
+        ]
+
+    swept = usual('sweeps', SWEPT_ARMS)
+    return {
+        'deciding': usual('deciding', DECIDING),
+        'others': usual('others', dict.fromkeys(REGIMES, OTHERS)),
+        'sweeps': [
+            replace(setting, **{key: value})
+            for key, (regime, values) in SWEEPS.items()
+            for value in values
+            for setting in swept
+            if setting.regime == regime
+        ],
+    }
 
 
 def done(path: Path) -> set[Setting]:
@@ -80,7 +96,16 @@ def main() -> None:
     args = parse_args()
     args.work_dir.mkdir(parents=True, exist_ok=True)
     there = done(args.runs)
-    missing = [setting for setting in settings(args) if setting not in there]
+    of_parts = settings(SIZES[args.size])
+    missing = [
+        setting
+        for part in args.parts
+        for setting in of_parts[part]
+        if setting.regime in args.regimes
+        and setting.arm in args.arms
+        and setting.seed in args.seeds
+        and setting not in there
+    ]
     print(f'{len(missing)} runs to do')
     pool = ProcessPoolExecutor(args.jobs, get_context('spawn'), max_tasks_per_child=1)
     with pool:

@@ -13,6 +13,9 @@ from rare_arms import ARMS, MAX_VIEW_CHANGE, METAINFO, arm_config, extra_source
 from rare_worlds import ROOT, TestSet, World, locked, run_tool
 
 PCK_THRESHOLD = 0.1
+SHARE = 0.3
+"""Of synthesised, rendered or oversampled samples, where it is not what is varied."""
+
 PRETRAINING_SEED, PRETRAINING_LR, CHECKPOINT_INTERVAL = 700, 2e-3, 1000
 
 
@@ -91,12 +94,6 @@ class Setting:
 
 def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
     """Train and test an arm; what came out, ready to be written as json."""
-    from mmengine.runner import Runner
-
-    import pg2aug  # noqa: F401  (what lets MMPose's models import with mmcv-lite)
-
-    started = time.monotonic()
-    folder = work_dir / 'runs' / setting.name
     world = World(
         work_dir
         / 'worlds'
@@ -107,8 +104,20 @@ def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
         setting.regime == 'external_bank',
         size.image,
     )
+    return run_in(world, setting, size, work_dir, pretrained(size, work_dir))
+
+
+def run_in(
+    world: World, setting: Setting, size: Size, work_dir: Path, start: Path
+) -> dict[str, Any]:
+    """Train and test an arm in a given world, from a given checkpoint of the estimator."""
+    from mmengine.runner import Runner
+
+    import pg2aug  # noqa: F401  (what lets MMPose's models import with mmcv-lite)
+
+    started = time.monotonic()
+    folder = work_dir / 'runs' / setting.name
     arm = ARMS[setting.arm]
-    start = _pretrained(size, work_dir)
     with locked(world.folder):
         test = world.test()
         base = _config(size, world, folder, setting.iterations, setting.seed)
@@ -134,7 +143,7 @@ def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
     }
 
 
-def _pretrained(size: Size, work_dir: Path) -> Path:
+def pretrained(size: Size, work_dir: Path) -> Path:
     """The estimator that all runs start from."""
     from mmengine.runner import Runner
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
 from rare_arms import ARMS, arm_config, extra_source
 from rare_markdown import rare_markdown
-from rare_pose import done
+from rare_pose import REGIMES, done, settings
 from rare_report import report
 from rare_runs import SIZES, Setting
 from rare_runs import run as run_setting
@@ -135,6 +135,34 @@ def test_arms_are_compared_seed_by_seed():
     np.testing.assert_allclose(gain['ci95'], expected.confidence_interval(0.95), atol=0.01)
     assert found['arms']['pg2']['rare']['ap']['seeds'] == [28.5, 32.5, 31.5, 31.5, 45.0]
     assert '+6.0' in rare_markdown(report(runs, 'cpu', {'few_rare': 0.025}))
+
+
+def test_how_much_of_the_possible_gain_an_arm_makes():
+    scores = {'rotation_oversampling': (0.4, 0.5), 'render_rotation': (0.7, 0.8), 'pg2': (0.6, 0.6)}
+    runs = [run(arm, seed, v) for arm, found in scores.items() for seed, v in enumerate(found)]
+    found = report(runs, 'cpu', {'few_rare': 0.025})
+    assert found['regimes']['few_rare']['closed'] == {
+        'pg2': {'ap': pytest.approx(0.5), 'pck': pytest.approx(0.5)}
+    }
+    assert '| 50% |' in rare_markdown(found)
+
+
+def test_every_run_is_planned_once_and_the_deciding_ones_with_five_seeds():
+    parts = settings(SIZES['cpu'])
+    every = [setting for part in parts.values() for setting in part]
+    assert len(every) == len(set(every))
+    for arm in ('rotation', 'rotation_oversampling', 'pg2', 'limb_warp', 'render_rotation'):
+        seeds = {s.seed for s in parts['deciding'] if s.arm == arm and s.rare_share == 0}
+        assert len(seeds) == 5
+    found = report([asdict(s) | run(s.arm, s.seed, 0.5) | asdict(s) for s in every], 'cpu', REGIMES)
+    assert set(found['sweeps']) == {'share', 'images', 'rare_share', 'iterations'}
+    assert list(found['sweeps']['rare_share']['few_rare']) == [
+        '0',
+        '0.005',
+        '0.02',
+        '0.025',
+        '0.08',
+    ]
 
 
 def test_sweeps_are_apart_from_the_main_table():
