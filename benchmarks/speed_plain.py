@@ -7,12 +7,11 @@ import torch
 from speed_setup import Batch
 from torch import Tensor, nn
 
-from pg2aug.augment import LabelCheck, Synthesis
-from pg2aug.augment.compositing import HOLE_RADIUS, composite_persons
-from pg2aug.models.affine import affine_scale, transform_points
+from pg2aug.augment import LabelCheck
+from pg2aug.augment.compositing import composite_persons
+from pg2aug.augment.drawing import generator_data, in_scene, synthesis
 from pg2aug.models.assembly import coarse_image, refined_image
-from pg2aug.models.preprocessor import smooth_background, to_image_range
-from pg2aug.models.rasterize import body_alpha
+from pg2aug.models.preprocessor import to_image_range
 
 Arrays = dict[str, Tensor]
 
@@ -47,10 +46,13 @@ class PlainSynthesizer:
             for name in arrays[0]
         }
         images, matrices = batch.images.to(self.device), batch.matrices.to(self.device)
-        data = self._data(on_device)
+        data = generator_data(on_device)
+        data['condition_image'] = data['condition_image'].contiguous()
         made = self._generate(data)
-        labelled = on_device['target_visible'] > 0
-        joints_ok = self.check(self._synthesis(made, data, on_device))
+        drawn = {**data, 'persons': in_scene(made, data, self.model.skeleton)}
+        visible = on_device['target_visible']
+        labelled = visible > 0
+        joints_ok = self.check(synthesis(drawn, visible, self.model.skeleton))
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
         _drop_nobody(on_device)
         replaced = composite_persons(images, made, on_device, matrices, self.model.skeleton)
@@ -61,27 +63,6 @@ class PlainSynthesizer:
         coarse = coarse_image(self.model.generator1, batch)
         made = refined_image(self.model.generator2, coarse, batch['condition'])
         return torch.cat([to_image_range(made[:, :3]), made[:, 3:]], dim=1)
-
-    def _data(self, arrays: Arrays) -> Arrays:
-        data = {'condition_image': arrays['condition'].permute(0, 3, 1, 2).contiguous()}
-        roles = ('condition', 'source', 'source_visible'), ('target', 'target', 'target_drawn')
-        for role, person, shown in roles:
-            matrix = arrays[f'{role}_matrix']
-            data[f'{role}_keypoints'] = transform_points(arrays[f'{person}_keypoints'], matrix)
-            data[f'{role}_visible'] = arrays[shown]
-            data[f'{role}_radius'] = arrays['limb_radius'][:, 0] * affine_scale(matrix)
-        return data
-
-    def _synthesis(self, made: Tensor, data: Arrays, arrays: Arrays) -> Synthesis:
-        images, skeleton = data['condition_image'].float(), self.model.skeleton
-        pose = data['condition_keypoints'], data['condition_visible']
-        persons = made
-        if made.shape[1] == 4:
-            shape = images.shape[-2], images.shape[-1]
-            hole = body_alpha(*pose, shape, skeleton, data['condition_radius'] * HOLE_RADIUS)
-            persons = torch.lerp(smooth_background(images, hole), made[:, :3], made[:, 3:])
-        target = data['target_keypoints'], arrays['target_visible']
-        return Synthesis(persons, *target, images, *pose, skeleton)
 
 
 def _drop_nobody(arrays: Arrays) -> None:

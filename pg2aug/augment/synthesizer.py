@@ -8,22 +8,19 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from pg2aug.augment.compositing import HOLE_RADIUS, composite_persons
+from pg2aug.augment.compositing import composite_persons
+from pg2aug.augment.drawing import generator_data, in_scene, synthesis
 from pg2aug.augment.graphs import GraphedCall, Tensors, bucket, pad
 from pg2aug.augment.inference import Precision, inference_model, network_dtype
-from pg2aug.augment.label_check import LabelCheck, Synthesis
+from pg2aug.augment.label_check import LabelCheck
 from pg2aug.augment.plan import Plan
 from pg2aug.augment.pool import Kept, PersonPool
 from pg2aug.augment.transfer import send
-from pg2aug.models.affine import affine_scale, transform_points
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
-from pg2aug.models.preprocessor import smooth_background
-from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses.skeleton import Skeleton
 
 _R = TypeVar('_R')
-_ROLES = ('condition', 'source', 'source_visible'), ('target', 'target', 'target_drawn')
 _OF_NEIGHBOURS = 'neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'
 # All that a step reads of plans, and no more: what is recorded depends on the shapes of all of it.
 _DRAWN_FROM = (
@@ -259,9 +256,9 @@ class Synthesizer:
 
     def _drawn(self, batch: Tensors) -> Tensors:
         """What the generator takes, what it ``made`` of it, and that in its scene (``persons``)."""
-        data = self._generator_data(batch)
+        data = generator_data(batch)
         made = self.model.synthesize(data, self.refine)
-        return {**data, 'made': made, 'persons': self._in_scene(made, data)}
+        return {**data, 'made': made, 'persons': in_scene(made, data, self.skeleton)}
 
     def _checked(self, drawn: Tensors, batch: Tensors, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """The first persons, their joints that passed the check (N, K), and the accepted (N,)."""
@@ -270,7 +267,7 @@ class Synthesizer:
         labelled = visible > 0
         joints_ok = labelled
         if self.check is not None:
-            joints_ok = self.check(self._synthesis(drawn['persons'], drawn, visible))
+            joints_ok = self.check(synthesis(drawn, visible, self.skeleton))
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
         return drawn['persons'], joints_ok, share >= self.min_joints_ok
 
@@ -281,39 +278,4 @@ class Synthesizer:
     def _composited(self, images: Tensor, made: Tensor, batch: Tensors, matrices: Tensor) -> Tensor:
         return composite_persons(
             images, made, batch, matrices, self.skeleton, remove_source=self.remove_source
-        )
-
-    def _generator_data(self, batch: Tensors) -> Tensors:
-        radius = batch['limb_radius'][:, 0]
-        data = {'condition_image': batch['condition'].permute(0, 3, 1, 2)}
-        for role, person, shown in _ROLES:
-            matrix = batch[f'{role}_matrix']
-            data[f'{role}_keypoints'] = transform_points(batch[f'{person}_keypoints'], matrix)
-            data[f'{role}_visible'] = batch[shown]
-            data[f'{role}_radius'] = radius * affine_scale(matrix)
-        return data
-
-    def _in_scene(self, made: Tensor, data: Tensors) -> Tensor:
-        """Persons (N, 3, h, w) in front of the source's surroundings, without the source."""
-        if made.shape[1] == 3:
-            return made
-        conditions = data['condition_image'].float()
-        hole = body_alpha(
-            data['condition_keypoints'],
-            data['condition_visible'],
-            (conditions.shape[-2], conditions.shape[-1]),
-            self.skeleton,
-            data['condition_radius'] * HOLE_RADIUS,
-        )
-        return torch.lerp(smooth_background(conditions, hole), made[:, :3], made[:, 3:])
-
-    def _synthesis(self, persons: Tensor, data: Tensors, target_visible: Tensor) -> Synthesis:
-        return Synthesis(
-            persons=persons,
-            keypoints=data['target_keypoints'],
-            visible=target_visible,
-            conditions=data['condition_image'].float(),
-            condition_keypoints=data['condition_keypoints'],
-            condition_visible=data['condition_visible'],
-            skeleton=self.skeleton,
         )

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 from augment_world import GENERATOR, SIZE, SKELETON, compose, make_figure, make_sample, plan_for
-from helpers import COCO_METAINFO
 from mmengine.dataset import pseudo_collate
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from torch.overrides import TorchFunctionMode
 
 from pg2aug.augment import AppearanceCheck, Synthesizer
 from pg2aug.augment.acceptance import AcceptanceCounts
+from pg2aug.augment.drawing import generator_data
 from pg2aug.augment.graphs import bucket
 from pg2aug.augment.inference import network_dtype
 from pg2aug.augment.pg2_hook import PG2Hook
 from pg2aug.augment.transfer import send
-from pg2aug.models import PG2, LimbWarpGenerator
+from pg2aug.models import PG2
 from pg2aug.models.constants import constant
 
 CPU, CUDA = torch.device('cpu'), torch.device('cuda', 0)
@@ -141,7 +141,7 @@ def test_precisions_agree_within_grey_levels(batch, precision, mean, worst):
 
 def _data(plan):
     arrays = send([plan.to_dict()], 'cpu')
-    return Synthesizer(LimbWarpGenerator(COCO_METAINFO), None)._generator_data(arrays)
+    return generator_data(arrays)
 
 
 def test_the_model_that_was_given_is_left_as_it_is(batch):
