@@ -1,6 +1,6 @@
 """Tables and curves of rare_pose.py, from its file of runs.
 
-Usage: python benchmarks/rare_report.py [--runs FILE] [--out FOLDER]
+Usage: python benchmarks/rare_report.py [--runs FILE] [--out FOLDER] [--work-dir FOLDER]
 """
 
 import argparse
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from rare_arms import ARMS
-from rare_figures import bars, curves
+from rare_figures import bars, curves, predictions
 from rare_markdown import rare_markdown
-from rare_runs import SHARE, SIZES
+from rare_runs import SHARE, SIZES, Setting, world_of
 from rare_worlds import ROOT
 from scipy import stats
 
@@ -26,6 +26,9 @@ BAR = 'rotation_oversampling'
 
 BOUND = 'render_rotation'
 """What no synthesis can beat."""
+
+SHOWN = ('rotation_oversampling', 'limb_warp_rotation', 'pg2_rotation', 'render_rotation')
+"""Arms whose predictions are shown."""
 
 PAIRS = (
     ('pg2', 'limb_warp'),
@@ -181,6 +184,9 @@ def main() -> None:
     parser.add_argument('--size', choices=SIZES, default='cpu')
     parser.add_argument('--runs', type=Path, default=RESULTS / 'rare_pose_runs.jsonl')
     parser.add_argument('--out', type=Path, default=RESULTS)
+    parser.add_argument(
+        '--work-dir', type=Path, help="rare_pose.py's, to show predictions on rare test images, too"
+    )
     args = parser.parse_args()
     found = report(read_runs(args.runs), args.size, REGIMES)
     text = json.dumps(found, indent=1, allow_nan=False) + '\n'
@@ -189,6 +195,15 @@ def main() -> None:
     bars(found, args.out / 'rare_pose.png')
     if found['sweeps']:
         curves(found, args.out / 'rare_pose_sweeps.png')
+    if args.work_dir is not None:
+        size = SIZES[args.size]
+        shown = [
+            Setting('external_bank', arm, 0, size.images, 0.0, SHARE, size.iterations)
+            for arm in SHOWN
+        ]
+        folders = {s.arm: args.work_dir / 'runs' / s.name for s in shown}
+        test = world_of(shown[0], size, args.work_dir).test()
+        predictions(folders, test, args.out / 'rare_pose_predictions.png')
 
 
 if __name__ == '__main__':

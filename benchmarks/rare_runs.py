@@ -94,16 +94,7 @@ class Setting:
 
 def run(setting: Setting, size: Size, work_dir: Path) -> dict[str, Any]:
     """Train and test an arm; what came out, ready to be written as json."""
-    world = World(
-        work_dir
-        / 'worlds'
-        / f'{setting.regime}_{setting.images}_{setting.rare_share:g}_{setting.seed}',
-        setting.seed,
-        setting.images,
-        setting.rare_share,
-        setting.regime == 'external_bank',
-        size.image,
-    )
+    world = world_of(setting, size, work_dir)
     return run_in(world, setting, size, work_dir, pretrained(size, work_dir))
 
 
@@ -141,6 +132,19 @@ def run_in(
         'seconds': {'training': round(seconds), 'all': round(time.monotonic() - started)},
         'commit': _commit(),
     }
+
+
+def world_of(setting: Setting, size: Size, work_dir: Path) -> World:
+    """What a run trains and tests on."""
+    name = f'{setting.regime}_{setting.images}_{setting.rare_share:g}_{setting.seed}'
+    return World(
+        work_dir / 'worlds' / name,
+        setting.seed,
+        setting.images,
+        setting.rare_share,
+        setting.regime == 'external_bank',
+        size.image,
+    )
 
 
 def pretrained(size: Size, work_dir: Path) -> Path:
