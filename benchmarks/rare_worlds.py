@@ -81,7 +81,7 @@ class World:
             first = FIRST_OF_BANK + self.first_person
             people = self._figures('bank', BANK_PEOPLE, BANK_IMAGES, first, BANK_RARE_SHARE)
             content = json.loads(people.read_text()) | {'images': []}
-            _write(path, json.dumps(content))
+            write(path, json.dumps(content))
         return path
 
     def bank(self, alpha: float = 2.0) -> Path:
@@ -138,7 +138,7 @@ class World:
             images.append(content['images'][0] | {'id': identifier, 'file_name': name})
             annotations.append(figure_annotation(identifier, figure))
         content |= {'images': images, 'annotations': annotations}
-        _write(path, json.dumps(content))
+        write(path, json.dumps(content))
 
     def test(self) -> 'TestSet':
         """The test set, the same for all worlds, with what is rare seen from this one."""
@@ -227,7 +227,8 @@ def _figures(
     return path
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
     partial = path.with_suffix('.partial')
     partial.write_text(text)
     partial.rename(path)

@@ -24,9 +24,13 @@ train_pipeline = [
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs')
 ]
-# No worker: two trainings at a time keep two cores busy.
+# No worker: two trainings at a time keep two cores busy. Infinite: MMEngine sleeps for two seconds at
+# the end of every pass.
 train_dataloader = dict(
-    num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline))
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=True),
+    dataset=dict(pipeline=train_pipeline))
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
