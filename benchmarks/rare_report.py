@@ -130,7 +130,7 @@ def _arms(runs: Runs) -> dict[str, Any]:
     return {
         arm: {
             subset: {
-                metric: _spread(100 * run[subset][metric] for run in of_arm) for metric in METRICS
+                metric: spread(100 * run[subset][metric] for run in of_arm) for metric in METRICS
             }
             for subset in SUBSETS
         }
@@ -147,7 +147,8 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(there)) if there else None
 
 
-def _spread(values: Iterable[float]) -> dict[str, Any]:
+def spread(values: Iterable[float]) -> dict[str, Any]:
+    """Mean, its 95% interval (None of a single value), and the values of seeds."""
     seeds = [round(value, 3) for value in values]
     return {'mean': float(np.mean(seeds)), 'ci95': _interval(seeds), 'seeds': seeds}
 
@@ -173,7 +174,7 @@ def _paired(first: Runs, second: Runs) -> dict[str, Any]:
 def _difference(both: list[tuple[Any, Any]], subset: str, metric: str) -> dict[str, Any]:
     gains = [100 * (a[subset][metric] - b[subset][metric]) for a, b in both]
     p_value = float(stats.ttest_1samp(gains, 0).pvalue) if len(gains) > 1 else None
-    return _spread(gains) | {'p': p_value}
+    return spread(gains) | {'p': p_value}
 
 
 def main() -> None:
