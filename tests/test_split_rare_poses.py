@@ -1,0 +1,97 @@
+"""tools/split_rare_poses.py: rare people on one side, all others on the other."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
+
+from pose_samples import COCO_CATEGORY, people
+
+TOOL = Path(__file__).resolve().parents[1] / 'tools' / 'split_rare_poses.py'
+
+
+@pytest.fixture
+def main():
+    run = runpy.run_path(str(TOOL))['main']
+    return lambda *arguments: run([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A file of people, one an image; the last are upside down. Returns its path."""
+
+    def write_file(name, upright, turned, seed=0):
+        poses = np.concatenate([people(upright, seed=seed), people(turned, up=-1, seed=seed + 1)])
+        flags = np.full((*poses.shape[:2], 1), 2)
+        annotations = [
+            {'id': 10 + i, 'image_id': i, 'category_id': 1, 'keypoints': pose.ravel().tolist()}
+            for i, pose in enumerate(np.concatenate([poses, flags], axis=-1))
+        ]
+        images = [{'id': i, 'file_name': f'{i}.jpg'} for i in range(len(poses))]
+        content = {'images': images, 'annotations': annotations, 'categories': [COCO_CATEGORY]}
+        path = tmp_path / name
+        path.write_text(json.dumps(content))
+        return path
+
+    return write_file
+
+
+def ids(path):
+    content = json.loads(path.read_text())
+    assert {i['id'] for i in content['images']} == {a['image_id'] for a in content['annotations']}
+    assert content['categories'] == [COCO_CATEGORY]
+    return {a['id'] for a in content['annotations']}
+
+
+def test_people_in_rare_poses_are_apart_from_all_others(main, write, tmp_path, capsys):
+    path = write('all.json', 95, 5)
+    rarest, others = tmp_path / 'rarest.json', tmp_path / 'others.json'
+    assert main(path, '--share', 0.05, '--rarest', rarest, '--others', others) == 0
+    assert ids(rarest) == set(range(105, 110))
+    assert ids(others) == set(range(10, 105))
+    assert '5 rare of 100 judged poses' in capsys.readouterr().out
+
+
+def test_who_shows_too_little_and_crowds_are_never_rare(main, write, tmp_path):
+    path = write('all.json', 94, 6)
+    content = json.loads(path.read_text())
+    few, crowd = content['annotations'][-2:]
+    few['keypoints'] = few['keypoints'][: 3 * 8] + [0] * (3 * 9)
+    crowd['iscrowd'] = 1
+    path.write_text(json.dumps(content))
+    rarest, others = tmp_path / 'rarest.json', tmp_path / 'others.json'
+    assert main(path, '--share', 0.04, '--rarest', rarest, '--others', others) == 0
+    assert ids(rarest) == set(range(104, 108))
+    assert {few['id'], crowd['id']} <= ids(others)
+
+
+def test_rare_is_what_the_reference_lacks(main, write, tmp_path):
+    path = write('half.json', 50, 50)
+    reference = write('upright.json', 100, 0, seed=5)
+    rarest = tmp_path / 'rarest.json'
+    assert main(path, '--share', 0.5, '--reference', reference, '--rarest', rarest) == 0
+    assert ids(rarest) == set(range(60, 110))
+
+
+def test_existing_files_and_bad_input_are_refused(main, write, tmp_path, capsys):
+    path = write('all.json', 20, 2)
+    out = tmp_path / 'rarest.json'
+    out.write_text('mine')
+    assert main(path, '--rarest', out) == 1
+    assert out.read_text() == 'mine'
+    assert '--overwrite' in capsys.readouterr().err
+    assert main(path, '--rarest', out, '--overwrite') == 0
+    assert len(ids(out)) == 2
+    assert main(tmp_path / 'none.json', '--rarest', tmp_path / 'other.json') == 1
+    assert 'none.json' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(path)
+    assert '--others' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(path, '--rarest', out, '--share', '10')
+    assert 'between 0 and 1' in capsys.readouterr().err

@@ -1,0 +1,136 @@
+"""Split a COCO keypoint file into the people in the rarest poses and all others.
+
+To test an estimator on rare poses, to leave them out of a training set, or to see them more often.
+Rarity is that of the pose bank (docs/pose_bank.md).
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pg2aug.poses import PoseBank, Skeleton
+from pg2aug.poses.annotations import least_visible, read_coco_poses
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('ann_file', type=Path, metavar='ANN', help='COCO keypoint json')
+    parser.add_argument(
+        '--share', type=_share, default=0.1, help='of the judged poses that is rare (default: 0.1)'
+    )
+    parser.add_argument('--rarest', type=Path, metavar='JSON', help='the people in these poses')
+    parser.add_argument(
+        '--others',
+        type=Path,
+        metavar='JSON',
+        help='everybody else, also those who show too little to be judged',
+    )
+    parser.add_argument(
+        '--reference',
+        type=Path,
+        metavar='ANN',
+        help='the data set in which poses are rare, e.g. that of the training (default: ANN)',
+    )
+    parser.add_argument(
+        '--min-keypoints', type=int, help='fewest labelled joints (default: half of them)'
+    )
+    parser.add_argument(
+        '--rotation-invariant', action='store_true', help='a handstand is no rarer than standing'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace existing files')
+    args = parser.parse_args(argv)
+    if args.rarest is None and args.others is None:
+        parser.error('nothing to write: pass --rarest JSON, --others JSON, or both')
+    return args
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f'expected a share between 0 and 1, got {text}')
+    return value
+
+
+def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tuple[set[int], int]:
+    """Ids of the annotations in the rarest poses, and how many were judged.
+
+    Args:
+        args: The command line.
+        content: Of ``args.ann_file``.
+
+    Raises:
+        ValueError: If a file is no COCO keypoint file, or none of its poses can be judged.
+    """
+    # Also what says what is wrong with a file.
+    skeleton: Skeleton = read_coco_poses([args.ann_file], min_visible=args.min_keypoints)[2]
+    reference = None
+    if args.reference is not None:
+        reference = read_coco_poses(
+            [args.reference], min_visible=args.min_keypoints, skeleton=skeleton
+        )[:2]
+    least = least_visible(skeleton.num_keypoints, args.min_keypoints)
+    judged = [
+        annotation
+        for annotation in content['annotations']
+        if not annotation.get('iscrowd')
+        and np.count_nonzero(annotation.get('keypoints', [])[2::3]) >= least
+    ]
+    triplets = np.array([a['keypoints'] for a in judged], np.float64)
+    triplets = triplets.reshape(len(judged), skeleton.num_keypoints, 3)
+    rarity = PoseBank.from_poses(
+        triplets[..., :2].astype(np.float32),
+        triplets[..., 2],
+        skeleton,
+        reference=reference,
+        rotation_invariant=args.rotation_invariant,
+    ).rarity
+    # Implausible poses, which are mostly errors of annotation, have no rarity.
+    plausible = np.flatnonzero(np.isfinite(rarity))
+    number = max(1, round(args.share * len(plausible)))
+    rarest = plausible[np.argsort(-rarity[plausible], kind='stable')[:number]]
+    return {judged[index]['id'] for index in rarest}, len(plausible)
+
+
+def write_part(path: Path, content: dict[str, Any], annotations: list[dict[str, Any]]) -> None:
+    """Write some annotations of a file, with the images that they are in."""
+    images = {annotation['image_id'] for annotation in annotations}
+    part = content | {
+        'images': [image for image in content['images'] if image['id'] in images],
+        'annotations': annotations,
+    }
+    partial = path.with_name(f'.{path.name}.partial')
+    partial.write_text(json.dumps(part))
+    partial.rename(path)
+    print(f'{path}: {len(annotations)} annotations, {len(part["images"])} images')
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Split and report; the exit status."""
+    args = parse_args(argv)
+    for path in (args.rarest, args.others):
+        if path is not None and path.exists() and not args.overwrite:
+            print(f'{path} exists: pass --overwrite to replace it', file=sys.stderr)
+            return 1
+    try:
+        content = json.loads(args.ann_file.read_text())
+        ids, judged = rarest_annotations(args, content)
+    except (ValueError, FileNotFoundError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(f'{len(ids)} rare of {judged} judged poses')
+    for path, rare in ((args.rarest, True), (args.others, False)):
+        if path is not None:
+            chosen = [a for a in content['annotations'] if (a['id'] in ids) == rare]
+            write_part(path, content, chosen)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
