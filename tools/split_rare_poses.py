@@ -124,7 +124,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(f'{len(ids)} rare of {judged} judged poses')
+    number = len(content['annotations'])
+    print(f'{len(ids)} rare of {judged} judged poses, of {number} annotations')
     for path, rare in ((args.rarest, True), (args.others, False)):
         if path is not None:
             chosen = [a for a in content['annotations'] if (a['id'] in ids) == rare]
