@@ -70,7 +70,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     for rule, count in counts.items():
         print(f'{rule}: {count}')
-        print(*(f'  {line}' for line in examples[rule]), sep='\n')
+        for line in examples[rule]:
+            print(f'  {line}')
         if count > len(examples[rule]):
             print(f'  ... and {count - len(examples[rule])} more')
     total = sum(counts.values())

@@ -18,6 +18,9 @@ from pg2aug.expansion.neighbours import CoveredError, remaining_annotations
 from pg2aug.expansion.sources import Annotation, Sources, person_bbox, person_keypoints
 from pg2aug.poses import PoseBank
 
+UNUSABLE_IMAGE = 'the source image cannot be used'
+"""Why an attempt is refused, and every other at the same image would be."""
+
 
 class Attempt(NamedTuple):
     """An attempt at an item of a plan: a person and the pose to put it into.
@@ -141,7 +144,7 @@ def prepare(job: Job, attempt: Attempt) -> Prepared | Refused:
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and not is_of_the_file(error):
             raise
-        return Refused(attempt, 'the source image cannot be used', _describe(error))
+        return Refused(attempt, UNUSABLE_IMAGE, _describe(error))
     try:
         plan = _plan(job, attempt, person, image)
         return Prepared(attempt, image, plan, _remaining(job, person, plan))
@@ -161,10 +164,7 @@ def synthesize(job: Job, prepared: Sequence[Prepared]) -> list[Outcome]:
 def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
     entry = sources.images[person['image_id']]
     image = sources.folder.read(entry['file_name'])
-    height, width = image.shape[:2]
-    stated = entry.get('width', width), entry.get('height', height)
-    if stated != (width, height):
-        raise ValueError(f'{entry["file_name"]} has {width}x{height} pixels, its entry {stated}')
+    sources.check_size(person, (image.shape[1], image.shape[0]))
     return image
 
 

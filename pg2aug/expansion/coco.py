@@ -36,8 +36,9 @@ def new_entries(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The entries of a new image and of everybody who is still to be seen in it.
 
-    The image's entry is that of the source, its licence and attribution with it. Ids and the file
-    name are the merge's to give.
+    The image's entry is that of the source, its licence and attribution with it; a licence that the
+    source does not list is ``source_license`` under ``pg2aug``. Ids and the file name are the
+    merge's to give.
 
     Args:
         sources: What is expanded.
@@ -59,7 +60,11 @@ def new_entries(
         width, height = right - left, bottom - top
         annotations = [_moved(new_person, left, top)]
         origin['window'] = [left, top, width, height]
-    return {**source, 'width': width, 'height': height, 'pg2aug': origin}, annotations
+    entry = {**source, 'width': width, 'height': height, 'pg2aug': origin}
+    if 'license' in source and not sources.lists_license(source['license']):
+        # Of no meaning to a reader of the file, but perhaps to whoever made the source.
+        origin['source_license'] = entry.pop('license')
+    return entry, annotations
 
 
 def crop_window(plan: Plan, padding: float) -> Window:

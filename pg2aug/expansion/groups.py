@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pg2aug.expansion.attempts import Attempt, Job, Prepared, Refused, prepare
+from pg2aug.expansion.attempts import UNUSABLE_IMAGE, Attempt, Job, Prepared, Refused, prepare
 from pg2aug.expansion.parts import Line, Part
 from pg2aug.expansion.plan import Plan
 
@@ -97,6 +97,8 @@ def prepare_item(
 ) -> tuple[list[Refused], Prepared | None]:
     """Attempt an item, from an attempt on, until something can be synthesised.
 
+    An item that is bound to a source image is given up where that image cannot be used.
+
     Returns:
         The attempts that nothing can be made of, and the one that something can, if there is one.
     """
@@ -108,4 +110,6 @@ def prepare_item(
         if isinstance(outcome, Prepared):
             return refused, outcome
         refused.append(outcome)
+        if outcome.reason == UNUSABLE_IMAGE and plan.items['image'][item] >= 0:
+            break
     return refused, None

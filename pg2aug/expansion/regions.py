@@ -1,6 +1,6 @@
 """Regions of pose space, and how many new images each needs until all are covered alike."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,21 @@ _SAMPLE = 5000
 _COST_SAMPLE = 256
 
 
-def pose_regions(
-    bank: PoseBank, data: PosesAndMask, count: int, seed: int = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+class Regions(NamedTuple):
+    """R regions of pose space.
+
+    Attributes:
+        labels: (N,) region of each pose of the bank, from 0; -1 for those that are never drawn.
+        counts: (R,) how many of the data set's plausible poses are in each.
+        centres: (R,) pose of the bank in the middle of each.
+    """
+
+    labels: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    centres: NDArray[np.int64]
+
+
+def pose_regions(bank: PoseBank, data: PosesAndMask, count: int, seed: int = 0) -> Regions:
     """Divide pose space among some poses of a bank: every pose belongs to the one most like it.
 
     They are chosen far from each other, by the seeding of k-means++ (Arthur & Vassilvitskii, 2007)
@@ -28,10 +40,6 @@ def pose_regions(
         data: Keypoints (M, K, 2) and visibility (M, K) of the data set's persons.
         count: Regions, at most: there are no more than poses.
         seed: Of the choice.
-
-    Returns:
-        (N,) region of each pose of the bank, from 0, -1 for those that are never drawn; and (R,)
-        how many of the data set's plausible poses are in each region.
 
     Raises:
         ValueError: If ``count`` is less than 2.
@@ -61,7 +69,8 @@ def pose_regions(
     renumbered[used] = np.arange(len(used))
     labels[labels >= 0] = renumbered[labels[labels >= 0]]
     found = renumbered[nearest((others, others_visible))]
-    return labels, np.bincount(found[found >= 0], minlength=len(used))
+    counts = np.bincount(found[found >= 0], minlength=len(used))
+    return Regions(labels, counts, np.flatnonzero(bank.weights > 0)[chosen[centres[used]]])
 
 
 def _spread(

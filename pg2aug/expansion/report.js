@@ -10,7 +10,7 @@ const data = JSON.parse(document.getElementById('data').textContent);
 const items = data.items.map((row) => Object.fromEntries(data.columns.map((name, k) => [name, row[k]])));
 const $ = (id) => document.getElementById(id);
 const share = (item) => (item.labelled ? item.passed / item.labelled : 0);
-const percent = (value) => `${Math.round(100 * value)} %`;
+const percent = (value) => (value > 0 && value < 0.005 ? 'under 1 %' : `${Math.round(100 * value)} %`);
 const number = (value) => value.toLocaleString('en');
 
 function element(tag, attributes = {}, ...children) {
@@ -310,7 +310,8 @@ function showOverview() {
     annotations: data.num_annotations,
     'new persons': data.num_made,
     'different poses': data.num_poses,
-    'source persons': data.num_sources,
+    'persons in your data': data.num_posed,
+    'used as sources': data.num_sources,
     'attempts refused': refusedCount,
   };
   for (const [name, value] of Object.entries(tiles)) {
@@ -319,19 +320,23 @@ function showOverview() {
   showRarity();
   const byJoint = Object.entries(data.label_check.by_joint ?? {});
   $('joint-table').tBodies[0].append(...byJoint.map(([name, pair]) => row(name.replaceAll('_', ' '), counted(pair))));
-  fillCounts('reason-table', data.reasons);
-  fillCounts('left-out-table', Object.entries(data.left_out));
-  const ranked = [...items].sort(ORDERS.rarest);
+  fillRows('reason-table', data.reasons.map(([name, count]) => [name, number(count)]));
+  fillRows('left-out-table', Object.entries(data.left_out).map(([name, { count, first }]) => [name, number(count), first]));
+  showRegions();
+  // Each pose once: of those who were put into it, the first that was made.
+  const ranked = [...new Map(items.toReversed().map((item) => [item.pose, item])).values()].sort(ORDERS.rarest);
   const describe = (item) => figure(strip(item), element('b', {}, `rarity ${decileName(item.decile)}`), `, pose ${item.pose}, ${item.source}`);
   $('rarest').append(...ranked.slice(0, EXTREMES).map(describe));
   $('commonest').append(...ranked.slice(-EXTREMES).reverse().map(describe));
 }
 
 function showRarity() {
-  const { overall, judged, by_rarity: covered, radius } = data.coverage;
+  const { overall, judged, before, made: added, by_rarity: covered, radius } = data.coverage;
   $('coverage-text').textContent =
-    `Of ${number(judged)} poses of the bank, the data set has ${percent(overall[0])} before and ${percent(overall[1])} after, ` +
-    `or poses much like them (joints ${radius} of the body's size apart, root mean square). A pose that was itself a target counts only where another person shows it.`;
+    `Covered: of ${number(judged)} poses of the bank, your data set has ${percent(overall[0])} before and ${percent(overall[1])} after. ` +
+    `A pose counts if some person's label is at most ${radius} of the body's size away from it or its mirror image, root mean square over the joints. ` +
+    `Before, the labels are those of ${number(before)} persons of yours; after, those of ${number(added)} new persons too, without the joints that failed the label check. ` +
+    'Poses that the bank took from your own data are covered from the start.';
   const most = Math.max(1, ...data.made_by_rarity);
   for (let decile = 0; decile < 10; decile += 1) {
     const made = data.made_by_rarity[decile];
@@ -342,8 +347,27 @@ function showRarity() {
   }
 }
 
-function fillCounts(table, pairs) {
-  const rows = pairs.map(([name, count]) => row(name, [number(count)]));
+function showRegions() {
+  const { regions } = data;
+  $('regions').hidden = !regions.length;
+  if (!regions.length) return;
+  const sum = (name) => number(regions.reduce((total, region) => total + region[name], 0));
+  $('regions-text').textContent =
+    `Pose space in ${regions.length} regions, each drawn as the pose in its middle, the emptiest first. Before: the ${sum('before')} persons of your data ` +
+    `set whose pose is plausible. Planned: ${sum('planned')} new ones. After: what there is with the ${sum('made')} that were made, counted by the pose they were put into.`;
+  const most = Math.max(1, ...regions.map(({ before, planned, made }) => before + Math.max(planned, made)));
+  const cards = regions.map(({ pose, before, planned, made }) => {
+    const line = (name, value, text, kind) => row(name, [bar(value / most, kind)], [text]);
+    const body = element('tbody', {}, line('before', before, number(before)), line('planned', before + planned, `${number(before)} + ${number(planned)}`));
+    body.append(line('after', before + made, `${number(before)} + ${number(made)}`, 'after'));
+    const picture = element('img', { src: `regions/${pose}.jpg`, alt: `pose ${pose} of the bank`, loading: 'lazy' });
+    return element('figure', { class: 'region' }, picture, element('table', {}, body));
+  });
+  $('region-list').append(...cards);
+}
+
+function fillRows(table, lines) {
+  const rows = lines.map(([name, ...cells]) => row(name, ...cells.map((cell) => [cell])));
   $(table).tBodies[0].append(...(rows.length ? rows : [row('none', ['0'])]));
 }
 

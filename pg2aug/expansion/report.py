@@ -1,16 +1,17 @@
 """A page to look at an expansion and to review it: counts, coverage, and a gallery."""
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pg2aug.expansion.files import file_sha256, write_jpeg
 from pg2aug.expansion.images import ImageFolder
 from pg2aug.expansion.report_data import report_data
+from pg2aug.expansion.report_regions import region_rows
 from pg2aug.expansion.report_sample import MadeSample, RefusedSample, sample_made, sample_refused
-from pg2aug.expansion.report_strips import made_strip, refused_strip
+from pg2aug.expansion.report_strips import made_strip, pose_picture, refused_strip
 from pg2aug.expansion.sources import Annotation, Sources
 from pg2aug.poses import PoseBank
 from pg2aug.visualization import Image
@@ -23,7 +24,6 @@ ITEMS = 10_000
 _AT_ONCE = 256
 _QUALITY = 80
 _PARTIAL = f'.{REPORT_FOLDER}.partial'
-Item = TypeVar('Item')
 
 
 def write_report(
@@ -33,6 +33,7 @@ def write_report(
     *,
     annotation_file: str,
     refused_file: str,
+    plan_file: str,
     image_folder: str = 'images',
     items: int = ITEMS,
     workers: int = 4,
@@ -49,6 +50,7 @@ def write_report(
         bank: Target poses, as they were drawn.
         annotation_file: Name of the COCO file in ``out``.
         refused_file: Name of the list of refused attempts in ``out``.
+        plan_file: Name of the plan in ``out``.
         image_folder: Name of the folder in ``out`` that the COCO file's names start from.
         items: Largest number of persons to show.
         workers: Pictures drawn at once.
@@ -66,27 +68,37 @@ def write_report(
     made, refused = sample_made(out / annotation_file, items), sample_refused(out / refused_file)
     if not made.shown:
         raise ValueError(f'{out / annotation_file} has no synthesised person to report on')
-    partial = out / _PARTIAL
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / 'made').mkdir(parents=True)
-    (partial / 'refused').mkdir()
-    draw = _Drawer(partial, out / image_folder, sources, bank, made, refused)
-    for _ in _in_parallel(draw.made, made.shown, workers):
-        pass
-    for _ in _in_parallel(draw.refused, list(enumerate(refused.shown)), workers):
-        pass
+    regions = region_rows(out / plan_file, sources, bank, made.poses)
     data = {
         'data_set': data_set_id(out / annotation_file),
         'annotation_file': annotation_file,
         'image_folder': image_folder,
-        **report_data(made, refused, sources, bank),
+        **report_data(made, refused, sources, bank, regions),
     }
     page = web_page('pg2aug.expansion', 'report', data, data_set=data['data_set'])
-    (partial / PAGE_FILE).write_text(page, encoding='utf-8')
-    folder = out / REPORT_FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    remove_partial_report(out)
+    partial, folder = out / _PARTIAL, out / REPORT_FOLDER
+    try:
+        for name in ('made', 'refused', 'regions'):
+            (partial / name).mkdir(parents=True)
+        draw = _Drawer(partial, out / image_folder, sources, bank, made, refused)
+        for function, shown in (
+            (draw.made, made.shown),
+            (draw.refused, list(enumerate(refused.shown))),
+            (draw.region, [row.pose for row in regions]),
+        ):
+            _in_parallel(function, shown, workers)
+        (partial / PAGE_FILE).write_text(page, encoding='utf-8')
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        remove_partial_report(out)
     return folder / PAGE_FILE
+
+
+def remove_partial_report(out: str | Path) -> None:
+    """Remove what a report that was not finished has left in the folder of an expansion."""
+    shutil.rmtree(Path(out) / _PARTIAL, ignore_errors=True)
 
 
 def data_set_id(path: str | Path) -> str:
@@ -134,15 +146,17 @@ class _Drawer:
         strip = refused_strip(source, person, entry['target_pose'], self._bank, failed)
         write_jpeg(self._folder / 'refused' / f'{number}.jpg', strip, _QUALITY)
 
+    def region(self, pose: int) -> None:
+        picture = pose_picture(pose, self._bank)
+        write_jpeg(self._folder / 'regions' / f'{pose}.jpg', picture, _QUALITY)
+
     def _source(self, person: Annotation) -> Image:
         entry = self._sources.images[person['image_id']]
         return self._sources.folder.read(entry['file_name'])
 
 
-def _in_parallel(
-    function: Callable[[Item], None], items: list[Item], workers: int
-) -> Iterable[None]:
+def _in_parallel(function: Callable[[Any], None], items: Sequence[Any], workers: int) -> None:
     with ThreadPoolExecutor(workers) as pool:
         # In parts, so that the first error ends it soon.
         for start in range(0, len(items), _AT_ONCE):
-            yield from pool.map(function, items[start : start + _AT_ONCE])
+            list(pool.map(function, items[start : start + _AT_ONCE]))

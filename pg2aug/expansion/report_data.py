@@ -1,12 +1,13 @@
 """What the page of a report is filled with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pg2aug.augment.acceptance import NUM_DECILES, rarity_deciles
-from pg2aug.expansion.report_coverage import MadePoses, pose_coverage
+from pg2aug.expansion.report_coverage import pose_coverage
+from pg2aug.expansion.report_regions import RegionRow
 from pg2aug.expansion.report_sample import MadeSample, RefusedSample
 from pg2aug.expansion.sources import Annotation, Sources, person_keypoints
 from pg2aug.poses import PoseBank
@@ -15,7 +16,11 @@ COLUMNS = ('id', 'file', 'source', 'person', 'pose', 'decile', 'rarity', 'passed
 
 
 def report_data(
-    made: MadeSample, refused: RefusedSample, sources: Sources, bank: PoseBank
+    made: MadeSample,
+    refused: RefusedSample,
+    sources: Sources,
+    bank: PoseBank,
+    regions: Sequence[RegionRow] = (),
 ) -> dict[str, Any]:
     """Numbers, coverage of pose space, and a row of ``COLUMNS`` for each person that is shown.
 
@@ -24,6 +29,7 @@ def report_data(
         refused: Attempts that gave no image.
         sources: What was expanded.
         bank: Target poses, as they were drawn.
+        regions: Of pose space, where they were levelled.
     """
     deciles = rarity_deciles(bank)
     by_rarity = [0] * NUM_DECILES
@@ -34,12 +40,14 @@ def report_data(
         'num_annotations': made.num_annotations,
         'num_made': made.poses.total(),
         'num_poses': len(made.poses),
+        'num_posed': len(sources.posed),
         'num_sources': len(sources.persons),
         'made_by_rarity': by_rarity,
         'label_check': dict(refused.label_check),
         'reasons': refused.reasons.most_common(),
         'left_out': dict(refused.left_out),
         'coverage': _coverage(made, sources, bank),
+        'regions': [row._asdict() for row in regions],
         'columns': COLUMNS,
         'items': [_row(annotation, made, bank, deciles) for annotation in made.shown],
         'refused': [_refused(entry, deciles) for entry in refused.shown],
@@ -47,12 +55,9 @@ def report_data(
 
 
 def _coverage(made: MadeSample, sources: Sources, bank: PoseBank) -> dict[str, Any]:
-    own = np.stack([person_keypoints(person) for person in sources.persons])
     # As labelled: joints that failed the check are no part of the data set.
     new = np.stack([person_keypoints(annotation) for annotation in made.shown])
-    targets = np.array([annotation['pg2aug']['target_pose'] for annotation in made.shown])
-    poses = MadePoses(new[..., :2], new[..., 2], targets)
-    return pose_coverage(bank, (own[..., :2], own[..., 2]), poses)._asdict()
+    return pose_coverage(bank, sources.poses, (new[..., :2], new[..., 2]))._asdict()
 
 
 def _row(annotation: Annotation, made: MadeSample, bank: PoseBank, deciles: Any) -> list[Any]:

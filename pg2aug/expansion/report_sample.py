@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pg2aug.expansion.source_entries import LeftOut
 from pg2aug.expansion.sources import Annotation
 from pg2aug.expansion.stream import iter_entries
 
@@ -43,13 +44,14 @@ class RefusedSample:
         reasons: How many, by reason.
         shown: Entries of the file, grouped by reason.
         label_check: What the label check accepted, as :mod:`pg2aug.augment.acceptance` reports it.
-        left_out: Annotations that could not be used, by reason.
+        left_out: Entries of the data set that could not be used, by reason; see
+            :class:`pg2aug.expansion.source_entries.LeftOut`.
     """
 
     reasons: Counter[str] = field(default_factory=Counter)
     shown: list[Mapping[str, Any]] = field(default_factory=list)
     label_check: Mapping[str, Any] = field(default_factory=dict)
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
 
 def sample_made(path: str | Path, limit: int) -> MadeSample:

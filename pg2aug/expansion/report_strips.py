@@ -97,6 +97,11 @@ def refused_strip(
     """
     empty = np.full((CELL_PX, CELL_PX, 3), CANVAS_COLOR, np.uint8)
     shown = empty if source is None else _Window.around([person['bbox']]).cut(source)
+    return np.hstack([shown, pose_picture(pose, bank, failed)])
+
+
+def pose_picture(pose: int, bank: PoseBank, failed: Collection[str] = ()) -> Image:
+    """A pose of a bank, by its index: (240, 240, 3) uint8 BGR; with a ring around failed joints."""
     keypoints, visible = bank.keypoints[pose].astype(float), bank.visible[pose]
     low, high = keypoints[visible].min(axis=0), keypoints[visible].max(axis=0)
     # The bank's poses have scales of their own: one at which whole pixels do not matter.
@@ -104,7 +109,7 @@ def refused_strip(
     size = keypoints[visible].max(axis=0).tolist()
     wrong = np.isin(bank.skeleton.keypoint_names, list(failed)) & visible
     placed = _Window.around([[0, 0, *size]]).place(keypoints)
-    return np.hstack([shown, _pose_cell(placed, visible, wrong, bank.skeleton)])
+    return _pose_cell(placed, visible, wrong, bank.skeleton)
 
 
 def target_pose(

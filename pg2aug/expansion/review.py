@@ -10,6 +10,7 @@ from typing import Any
 
 from pg2aug.expansion.report import data_set_id
 from pg2aug.expansion.stream import iter_entries
+from pg2aug.expansion.validate_entries import is_integer
 
 FORMAT = 'pg2aug review 1'
 REVIEWED_FILE = 'person_keypoints_reviewed.json'
@@ -69,7 +70,7 @@ def read_review(path: str | Path, data_set: str) -> dict[int, Answer]:
         OSError: If it cannot be read.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = _load(path)
         if not isinstance(content, dict) or content.get('format') != FORMAT:
             raise ValueError(f'no review that the report exports (no {FORMAT!r} in it)')
         if content['data_set'] != data_set:
@@ -78,6 +79,8 @@ def read_review(path: str | Path, data_set: str) -> dict[int, Answer]:
                 'made anew, or the folder is another one'
             )
         answers: dict[int, Answer] = {}
+        if not isinstance(content['reviews'], list):
+            raise ValueError(f"'reviews' is no list but a {type(content['reviews']).__name__}")
         for entry in content['reviews']:
             number, answer = _parse(entry)
             if number in answers:
@@ -85,14 +88,23 @@ def read_review(path: str | Path, data_set: str) -> dict[int, Answer]:
             answers[number] = answer
     except KeyError as error:
         raise ValueError(f'{path}: has no {error}') from error
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return answers
 
 
-def _parse(entry: Mapping[str, Any]) -> tuple[int, Answer]:
+def _load(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_bytes())
+    except RecursionError as error:
+        raise ValueError('it is nested too deeply') from error
+
+
+def _parse(entry: Any) -> tuple[int, Answer]:
+    if not isinstance(entry, dict):
+        raise ValueError(f'a review is no object but a {type(entry).__name__}')
     number, verdict, comment = (entry[key] for key in ('annotation_id', 'verdict', 'comment'))
-    if not isinstance(number, int) or verdict not in _VERDICTS or not isinstance(comment, str):
+    if not is_integer(number) or verdict not in _VERDICTS or not isinstance(comment, str):
         raise ValueError(
             "every review has an 'annotation_id', a 'verdict' (accept, reject or null) and a "
             f"'comment', got {entry}"

@@ -35,6 +35,7 @@ class SheetRows:
         self.images = images
         self._rows: list[list[Image]] = []
         self._captions: list[str] = []
+        self._is_whole = True
 
     def add(self, item: int, made: Mapping[str, Any], file_name: str, decile: int) -> None:
         """Add an image, if it is among the first.
@@ -52,6 +53,7 @@ class SheetRows:
         result = cv2.imread(str(self.images / file_name))
         if not isinstance(prepared, Prepared) or result is None:
             # A source that is gone since then leaves no row; validation speaks of new images.
+            self._is_whole = False
             return
         marks = made['joints']
         passed = np.array([mark == '2' for mark in marks])
@@ -64,7 +66,9 @@ class SheetRows:
         self._captions.append(f'{file_name}: {pose}, {counts}')
 
     def write(self, folder: OutputFolder, path: Path) -> None:
-        """Write the sheet as PNG."""
+        """Write the sheet as PNG; one that is there stays if sources have gone since then."""
+        if not self._rows or (path.exists() and not self._is_whole):
+            return
         sheet = contact_sheet(self._rows, TITLES, CELL, self._captions)
         done, encoded = cv2.imencode('.png', sheet)
         if not done:

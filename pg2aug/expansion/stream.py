@@ -28,6 +28,8 @@ def iter_entries(path: str | Path) -> Iterator[tuple[str, Any]]:
             yield from reader.members()
         except ValueError as error:
             raise ValueError(f'{path} is no json object that can be read: {error}') from error
+        except RecursionError as error:
+            raise ValueError(f'{path} is nested too deeply') from error
 
 
 class _Reader:

@@ -68,10 +68,10 @@ def _check(
 ) -> Iterator[Finding]:
     try:
         content = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         yield Finding('file', 'the file', f'is no json: {error}')
         return
-    wrong = list(_check_outline(content))
+    wrong = list(check_outline(content))
     yield from wrong
     if wrong:
         return
@@ -84,7 +84,8 @@ def _check(
         yield from check_files(content['images'], root, max_pixels, follow_links, workers)
 
 
-def _check_outline(content: Any) -> Iterator[Finding]:
+def check_outline(content: Any) -> Iterator[Finding]:
+    """The file is an object with the lists that a COCO keypoint file has, and names joints."""
     if not isinstance(content, Mapping):
         yield Finding('file', 'the file', f'holds a {type(content).__name__}, not an object')
         return

@@ -16,12 +16,14 @@ from pg2aug.expansion.validate_entries import (
 _EXAMPLES = 3
 
 
-class _Frame(NamedTuple):
+class Frame(NamedTuple):
+    """Size of an image, in pixels."""
+
     width: float
     height: float
 
 
-_NO_FRAME = _Frame(math.inf, math.inf)
+_NO_FRAME = Frame(math.inf, math.inf)
 
 
 def check_annotations(content: Mapping[str, Any], margin_px: float) -> Iterator[Finding]:
@@ -34,7 +36,7 @@ def check_annotations(content: Mapping[str, Any], margin_px: float) -> Iterator[
     images = {
         i['id']: i for i in content['images'] if isinstance(i, dict) and is_integer(i.get('id'))
     }
-    joints = _numbers_of_joints(content['categories'])
+    joints = numbers_of_joints(content['categories'])
     for annotation in content['annotations']:
         if not isinstance(annotation, dict):
             continue
@@ -44,20 +46,35 @@ def check_annotations(content: Mapping[str, Any], margin_px: float) -> Iterator[
             if not is_integer(value) or value not in known:
                 yield Finding('reference', where, f'{key} is {value!r}, which is not there')
         frame = _frame(annotation.get('image_id'), images)
-        checks = (
-            _check_crowd(annotation),
-            _check_box(annotation, frame, margin_px),
-            _check_area(annotation, margin_px),
-            _check_keypoints(annotation, joints, frame, margin_px),
-        )
-        for what in checks:
-            yield from (Finding(rule, where, text) for rule, text in what)
+        for rule, text in annotation_problems(annotation, joints, frame, margin_px):
+            yield Finding(rule, where, text)
 
 
 _Problems = Iterator[tuple[str, str]]
 
 
-def _numbers_of_joints(categories: Sequence[Any]) -> dict[int, int]:
+def annotation_problems(
+    annotation: Mapping[str, Any], joints: Mapping[int, int], frame: Frame | None, margin_px: float
+) -> _Problems:
+    """What is wrong with an annotation's crowd flag, box, area and keypoints.
+
+    Args:
+        annotation: The entry, of a category that is there.
+        joints: How many joints each category names, by its id.
+        frame: Size of its image; None where it is not known, and nothing stands out of it.
+        margin_px: Pixels by which boxes and labelled joints may stand out of the image.
+
+    Yields:
+        The rule that is broken, and how.
+    """
+    frame = _NO_FRAME if frame is None else frame
+    yield from _check_crowd(annotation)
+    yield from _check_box(annotation, frame, margin_px)
+    yield from _check_area(annotation, margin_px)
+    yield from _check_keypoints(annotation, joints, frame, margin_px)
+
+
+def numbers_of_joints(categories: Sequence[Any]) -> dict[int, int]:
     """How many joints each category names, by its id."""
     return {
         c['id']: len(c['keypoints']) if isinstance(c.get('keypoints'), list) else 0
@@ -66,11 +83,11 @@ def _numbers_of_joints(categories: Sequence[Any]) -> dict[int, int]:
     }
 
 
-def _frame(image_id: Any, images: Mapping[int, Mapping[str, Any]]) -> _Frame:
-    """Size of the image; without limits where that is unknown, which is a finding elsewhere."""
+def _frame(image_id: Any, images: Mapping[int, Mapping[str, Any]]) -> Frame | None:
+    """Size of the image; None where that is unknown, which is a finding elsewhere."""
     image = images.get(image_id, {}) if is_integer(image_id) else {}
     size = stated_size(image)
-    return _NO_FRAME if size is None else _Frame(*size)
+    return None if size is None else Frame(*size)
 
 
 def _check_crowd(annotation: Mapping[str, Any]) -> _Problems:
@@ -79,7 +96,7 @@ def _check_crowd(annotation: Mapping[str, Any]) -> _Problems:
         yield 'iscrowd', f'iscrowd is {annotation.get("iscrowd")!r}, not 0 or 1'
 
 
-def _check_box(annotation: Mapping[str, Any], frame: _Frame, margin_px: float) -> _Problems:
+def _check_box(annotation: Mapping[str, Any], frame: Frame, margin_px: float) -> _Problems:
     box = finite_numbers(annotation.get('bbox'))
     if box is None or len(box) != 4:
         yield 'bbox', f'bbox is {annotation.get("bbox")!r}, not x, y, width and height'
@@ -95,7 +112,7 @@ def _check_box(annotation: Mapping[str, Any], frame: _Frame, margin_px: float) -
 
 def _check_area(annotation: Mapping[str, Any], margin_px: float) -> _Problems:
     area = annotation.get('area')
-    if not is_number(area) or not math.isfinite(area) or area <= 0:
+    if not is_number(area) or finite_numbers([area]) is None or area <= 0:
         yield 'area', f'area is {area!r}, not a positive number'
         return
     box = finite_numbers(annotation.get('bbox'))
@@ -107,7 +124,7 @@ def _check_area(annotation: Mapping[str, Any], margin_px: float) -> _Problems:
 
 
 def _check_keypoints(
-    annotation: Mapping[str, Any], joints: Mapping[int, int], frame: _Frame, margin_px: float
+    annotation: Mapping[str, Any], joints: Mapping[int, int], frame: Frame, margin_px: float
 ) -> _Problems:
     category, values = annotation.get('category_id'), annotation.get('keypoints')
     if not is_integer(category) or category not in joints:
@@ -138,7 +155,7 @@ def _is_flag(value: Any) -> bool:
 
 
 def _check_places(
-    triples: Sequence[tuple[Any, Any, Any]], frame: _Frame, margin_px: float
+    triples: Sequence[tuple[Any, Any, Any]], frame: Frame, margin_px: float
 ) -> _Problems:
     wrong, outside = [], []
     for k, (x, y, flag) in enumerate(triples, 1):

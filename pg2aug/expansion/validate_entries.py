@@ -2,9 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple, TypeGuard
+
+_LONGEST = 1 << 31
 
 
 class Finding(NamedTuple):
@@ -38,13 +40,23 @@ def finite_numbers(value: Any) -> list[float] | None:
     """The numbers of a list; None if it is no list, or holds anything else."""
     if not isinstance(value, list) or not all(map(is_number, value)):
         return None
-    return [float(v) for v in value] if all(map(math.isfinite, value)) else None
+    try:
+        numbers = [float(v) for v in value]
+    except OverflowError:
+        # A whole number of more digits than any float has.
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def known_ids(entries: Sequence[Any]) -> set[int]:
     """The valid ids of a list of entries."""
     ids = (entry.get('id') for entry in entries if isinstance(entry, dict))
     return {value for value in ids if is_integer(value)}
+
+
+def is_listed(value: Any, known: Container[int]) -> bool:
+    """Whether a json value is one of the known ids."""
+    return is_integer(value) and value in known
 
 
 def entry_name(kind: str, entry: dict[str, Any]) -> str:
@@ -57,7 +69,8 @@ def stated_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     """Width and height of an image entry; None if they are no sizes."""
     width, height = image.get('width'), image.get('height')
     if is_integer(width) and is_integer(height) and min(width, height) > 0:
-        return width, height
+        # No image file has a larger one.
+        return (width, height) if max(width, height) < _LONGEST else None
     return None
 
 
@@ -122,7 +135,7 @@ def check_images(images: Sequence[Any], licenses: Sequence[Any]) -> Iterator[Fin
         problem = name_problem(image.get('file_name'))
         if problem is not None:
             yield Finding('file-name', where, problem)
-        if 'license' in image and image['license'] not in known:
+        if 'license' in image and not is_listed(image['license'], known):
             yield Finding('reference', where, f'the license {image["license"]!r} is not listed')
 
 

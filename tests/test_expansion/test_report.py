@@ -8,10 +8,12 @@ from attempt_helpers import outcomes
 
 from pg2aug.expansion import Synthesised
 from pg2aug.expansion.coco import failed_joints, person_label
-from pg2aug.expansion.report_coverage import MadePoses, pose_coverage
+from pg2aug.expansion.report_coverage import pose_coverage
 from pg2aug.expansion.report_sample import REFUSED_SHOWN, sample_made, sample_refused
 from pg2aug.expansion.report_strips import made_strip, refused_strip, target_pose
 from pg2aug.poses import PoseBank
+
+LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
 
 
 def page_data(out):
@@ -144,15 +146,12 @@ def bank(pose_bank):
     return PoseBank.load(pose_bank)
 
 
-def test_coverage_counts_what_is_alike(bank):
+def test_coverage_counts_what_is_labelled(bank):
     drawable = np.flatnonzero(bank.weights > 0)
     half, rest = drawable[::2], drawable[1::2]
     before = bank.keypoints[half] * 2 + 30, bank.visible[half]
-    # Every other pose is shown by somebody who was put into another one.
-    other = np.roll(rest, 1)
-    made = MadePoses(bank.keypoints[rest] * 0.5, bank.visible[rest], other)
-    found = pose_coverage(bank, before, made)
-    assert found.judged == len(drawable)
+    found = pose_coverage(bank, before, (bank.keypoints[rest] * 0.5, bank.visible[rest]))
+    assert (found.judged, found.before, found.made) == (len(drawable), len(half), len(rest))
     assert found.overall[1] == 1
     assert len(half) / len(drawable) <= found.overall[0] < 1
     assert len(found.by_rarity) == 10
@@ -160,13 +159,69 @@ def test_coverage_counts_what_is_alike(bank):
         assert tenth[0] <= tenth[1] == 1
 
 
-def test_a_target_does_not_cover_itself(bank):
+def test_one_more_pose_is_one_more_that_is_covered(bank):
     drawable = np.flatnonzero(bank.weights > 0)
     before = bank.keypoints[drawable[:2]], bank.visible[drawable[:2]]
-    own = MadePoses(bank.keypoints[drawable[5:6]], bank.visible[drawable[5:6]], drawable[5:6])
-    assert pose_coverage(bank, before, own).overall[0] < 1
+    rarest = drawable[[bank.rarity[drawable].argmax()]]
+    nothing = bank.keypoints[:0], bank.visible[:0]
     shares = [
-        pose_coverage(bank, before, own._replace(targets=target)).overall
-        for target in (drawable[5:6], drawable[6:7])
+        pose_coverage(bank, before, made)
+        for made in (nothing, (bank.keypoints[rarest], bank.visible[rarest]))
     ]
-    assert shares[1][1] == pytest.approx(shares[0][1] + 1 / len(drawable))
+    assert shares[0].overall[0] == shares[0].overall[1] == shares[1].overall[0] < 1
+    assert shares[1].overall[1] >= shares[0].overall[1] + 1 / len(drawable) - 1e-9
+    before, after = shares[1].by_rarity[9]
+    assert after > before
+    # Of a label without its joints nothing can be told.
+    empty = bank.keypoints[rarest], np.zeros_like(bank.visible[rarest])
+    assert pose_coverage(bank, nothing, empty).made == 0
+
+
+def test_the_report_tells_what_balancing_came_to(synthesize):
+    status, out = synthesize('--balance', 4, '--max-attempts', 1, num=8, chosen=LIMB_WARP)
+    assert status == 0
+    counts = json.loads((out / 'plan.json').read_text())['images_by_region']
+    regions = page_data(out)['regions']
+    told = [(row['before'], row['planned']) for row in regions]
+    assert sorted(told) == sorted(zip(counts['before'], counts['added'], strict=True))
+    assert [row['before'] for row in regions] == sorted(counts['before'])
+    content = json.loads((out / 'person_keypoints.json').read_text())
+    made = [a['pg2aug'] for a in content['annotations'] if 'pg2aug' in a]
+    assert sum(row['made'] for row in regions) == len(made) > 0
+    # One attempt each: what was made is what was planned, but for what was refused.
+    assert all(row['made'] <= row['planned'] for row in regions)
+    for row in regions:
+        assert cv2.imread(str(out / 'report' / 'regions' / f'{row["pose"]}.jpg')).shape[0] == 240
+
+
+def test_a_report_that_fails_hides_no_data_set(synthesize, couples, tmp_path, capsys):
+    images = couples[1].parent / 'images'
+    couples[1].rename(images)
+    arguments = '--img-root', images
+    assert synthesize(*arguments, '--no-report', chosen=LIMB_WARP)[0] == 0
+    capsys.readouterr()
+    sheet = (tmp_path / 'out' / 'sheet.png').read_bytes()
+    images.rename(couples[1])
+    images.mkdir()
+    status, out = synthesize(*arguments, chosen=LIMB_WARP)
+    said = capsys.readouterr()
+    assert status == 1
+    assert f'4 images of 4 attempts -> {out}' in said.out
+    assert f'the data set in {out} is complete, its report is not' in said.err
+    left = {path.name for path in out.iterdir()}
+    assert not left & {'report', '.report.partial'}
+    before = (out / 'person_keypoints.json').read_bytes()
+    images.rmdir()
+    couples[1].rename(images)
+    assert (out / 'sheet.png').read_bytes() == sheet
+    # The same command writes it, and nothing else anew.
+    assert synthesize(*arguments, chosen=LIMB_WARP)[0] == 0
+    assert len(page_data(out)['items']) == 4
+    assert (out / 'person_keypoints.json').read_bytes() == before
+
+
+def test_what_a_killed_report_left_is_removed(synthesize):
+    _, out = synthesize('--no-report', num=2, chosen=LIMB_WARP)
+    (out / '.report.partial' / 'made').mkdir(parents=True)
+    assert synthesize('--no-report', num=2, chosen=LIMB_WARP)[0] == 0
+    assert not (out / '.report.partial').exists()

@@ -112,6 +112,9 @@ BROKEN = [
     ('bbox-outside', 'stands out', annotation(bbox=[-2, 5, 35, 25])),
     ('area', 'not a positive number', annotation(area=0)),
     ('area', 'not a positive number', annotation(area=None)),
+    ('area', 'not a positive number', annotation(area=10**400)),
+    ('bbox', 'not x, y, width and height', annotation(bbox=[5, 5, 10**400, 25])),
+    ('image-size', 'width and height', image(width=10**400)),
     ('area', 'more than the 875 of the box', annotation(area=1000)),
     ('keypoints', '6 numbers, not 3 x 3', triples(10, 10, 2, 39, 29, 1)),
     ('keypoints', 'None numbers', annotation(keypoints=None)),
@@ -214,7 +217,9 @@ def test_all_is_found_and_the_list_is_bounded(good, tmp_path, main, capsys):
     assert shown.count('\n') < 12
     assert 'ann.json: 31 findings' in shown
     assert main([command[0], '--no-images', '--show', '0']) == 1
-    assert 'ann.json: 30 findings' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert 'ann.json: 30 findings' in shown
+    assert '\n\n' not in shown
 
 
 def test_nothing_to_check(good, tmp_path, main, capsys):

@@ -1,0 +1,103 @@
+"""A COCO keypoint file to expand: its outline and its categories, which all entries rest on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import mmengine
+from mmengine import fileio
+
+from pg2aug.expansion.validate import check_outline
+from pg2aug.expansion.validate_entries import check_categories, check_ids
+from pg2aug.poses import Skeleton, check_same_joints
+
+_EXAMPLES = 3
+
+
+def read_source_file(
+    path: str, skeleton: Skeleton, ignore_joint_names: bool
+) -> tuple[Mapping[str, Any], set[int]]:
+    """Read a COCO keypoint file as far as all of its entries rest on it.
+
+    Args:
+        path: The json file, on any file backend of MMEngine.
+        skeleton: Skeleton of the generator.
+        ignore_joint_names: Take the file's joints to be the generator's, whatever their names; they
+            get its names where they have none.
+
+    Returns:
+        The content, whose lists and categories are valid, and the ids of the categories whose
+        persons have the generator's joints.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is no COCO keypoint file, its categories are broken, or its joints are not
+            the generator's.
+    """
+    content = _load(path)
+    if content.get('licenses', ()) is None:
+        content = {**content, 'licenses': []}
+    if ignore_joint_names:
+        content = _with_joint_names(content, skeleton)
+    _check_outline(content, path)
+    return content, _posed_categories(content, path, skeleton, ignore_joint_names)
+
+
+def _load(path: str) -> Mapping[str, Any]:
+    if not fileio.isfile(path):
+        raise FileNotFoundError(f'annotation file {path!r} does not exist')
+    try:
+        content = mmengine.load(path, file_format='json')
+    except ValueError as error:
+        raise ValueError(f'{path} is no json file: {error}') from error
+    except RecursionError as error:
+        raise ValueError(f'{path} is no COCO keypoint file: it is nested too deeply') from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{path} is no COCO keypoint file: it holds a {type(content).__name__}')
+    return content
+
+
+def _check_outline(content: Mapping[str, Any], path: str) -> None:
+    """Raise ValueError where the lists or the categories are broken, which all entries rest on."""
+    wrong = list(check_outline(content))
+    if not wrong:
+        categories = content['categories']
+        wrong = [*check_ids(categories, 'categories'), *check_categories(categories)]
+    if wrong:
+        named = '; '.join(map(str, wrong[:_EXAMPLES]))
+        more = f' and {len(wrong) - _EXAMPLES} more' if len(wrong) > _EXAMPLES else ''
+        raise ValueError(f'{path} is no COCO keypoint file that can be used: {named}{more}')
+
+
+def _with_joint_names(content: Mapping[str, Any], skeleton: Skeleton) -> Mapping[str, Any]:
+    """The file with the joints of a skeleton in its categories, where none of them names any."""
+    categories = content.get('categories')
+    if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
+        return content
+    if any(category.get('keypoints') for category in categories):
+        return content
+    joints = {
+        'keypoints': list(skeleton.keypoint_names),
+        'skeleton': [[a + 1, b + 1] for a, b in skeleton.limbs],
+    }
+    return {**content, 'categories': [{**category, **joints} for category in categories]}
+
+
+def _posed_categories(
+    content: Mapping[str, Any], path: str, skeleton: Skeleton, ignore_joint_names: bool
+) -> set[int]:
+    """Ids of the categories whose persons have the generator's joints."""
+    categories = content['categories']
+    if ignore_joint_names:
+        return {category['id'] for category in categories}
+    advice = (
+        'if they are the same joints in the same order, only named otherwise, pass '
+        '--ignore-joint-names; else give a generator trained with these joints'
+    )
+    named = [category for category in categories if category.get('keypoints')]
+    try:
+        for category in named:
+            found = Skeleton.from_coco_category(category)
+            check_same_joints(skeleton, found, f'{path}, compared with the generator,')
+    except ValueError as error:
+        raise ValueError(f'{error}; {advice}') from error
+    return {category['id'] for category in named}
