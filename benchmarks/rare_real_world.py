@@ -1,4 +1,4 @@
-"""What rare_real.py trains and tests on: real frames of one man, one of four cameras held out."""
+"""What rare_real.py trains and tests on: real frames of one man before four cameras."""
 
 import json
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ import numpy as np
 from rare_worlds import TestSet, World, locked, write
 
 VIEWS = (1, 2, 3, 4)
-STANDING, LEANING, LATE = range(15), range(25, 70), range(80, 100)
-"""Frames in which he stands, leans over with a leg in the air, and balances with his arms out."""
+STANDING, STARTING, LEANING, LATE = range(15), range(15, 25), range(25, 70), range(80, 100)
+"""Frames: he stands, starts to move, leans over with a leg in the air, balances, arms out."""
 
 BANKS = {'motion_bank': LEANING, 'coco_bank': None}
 """Regimes: poses of the three cameras' leaning frames without images, or of COCO's people."""
@@ -24,11 +24,12 @@ SCALE = 0.5
 
 @dataclass(frozen=True)
 class RealWorld(World):
-    """The frames of three cameras in which the man stands, to train on.
+    """The frames in which the man stands, to train on.
 
     Attributes:
         data: Folder of balance4view and coco_ccby.
-        view: The camera of which nothing is trained on, neither images nor poses.
+        view: The camera that is held out: of its frames in which he moves, neither images nor poses
+            are used but to test.
         regime: One of :data:`BANKS`.
     """
 
@@ -64,8 +65,9 @@ class RealWorld(World):
         }
 
     def train(self) -> Path:
-        """The other cameras' frames in which he stands."""
-        return self._part('train', [a for a in self._others() if a['frame'] in STANDING])
+        """The frames in which he stands, of all cameras."""
+        chosen = [a for a in self.content['annotations'] if a['frame'] in STANDING]
+        return self._part('train', chosen)
 
     def poses(self) -> Path:
         """Poses without images: of other frames of the other cameras, or of COCO's people."""
@@ -81,7 +83,7 @@ class RealWorld(World):
         return path
 
     def render(self, number: int) -> Path:
-        """The true frames that the poses of the motion's bank are of: images of the same man.
+        """The other cameras' frames that the poses of the motion's bank are of.
 
         Args:
             number: Ignored; there are as many as there are.
@@ -89,12 +91,12 @@ class RealWorld(World):
         return self._part('render', [a for a in self._others() if a['frame'] in LEANING])
 
     def test(self) -> 'RealTestSet':
-        """All frames of the held-out camera, and of the others those that came last."""
+        """The frames of the held-out camera in which he moves, and of all those that came last."""
         chosen = []
         for annotation in self.content['annotations']:
             unseen = annotation['camera_id'] == self.view
-            frames = {'standing': STANDING, 'leaning': LEANING} if unseen else {}
-            late = 'late, unseen camera' if unseen else 'late, seen camera'
+            frames = {'starting': STARTING, 'leaning': LEANING} if unseen else {}
+            late = 'late, held-out camera' if unseen else 'late, other cameras'
             for family, of_family in {**frames, late: LATE}.items():
                 if annotation['frame'] in of_family:
                     chosen.append(annotation | {'pose_family': family})
@@ -151,10 +153,10 @@ class RealTestSet(TestSet):
     """Frames that nobody has trained on."""
 
     def subsets(self) -> dict[str, set[int]]:
-        """Annotation ids: 'common' is standing, 'rare' all else; 'rarest' tenth; each family."""
+        """Annotation ids: 'common' as he starts, 'rare' all else; 'rarest' tenth; each family."""
         families: dict[str, set[int]] = {}
         for annotation in self.content['annotations']:
             families.setdefault(annotation['pose_family'], set()).add(annotation['id'])
-        common = families['standing']
+        common = families['starting']
         rare = set().union(*families.values()) - common
         return families | {'rare': rare, 'common': common, 'rarest': self._rarest()}
