@@ -331,10 +331,11 @@ function showOverview() {
 }
 
 function showRarity() {
-  const { overall, judged, before, made: added, by_rarity: covered, radius } = data.coverage;
+  const { overall, judged, before, made: added, by_rarity: covered, radius, shared } = data.coverage;
   $('coverage-text').textContent =
     `Covered: of ${number(judged)} poses of the bank, your data set has ${percent(overall[0])} before and ${percent(overall[1])} after. ` +
-    `A pose counts if some person's label is at most ${radius} of the body's size away from it or its mirror image, root mean square over the joints. ` +
+    `A pose counts if some person's label has at least ${percent(shared)} of its joints and is, over these, at most ${radius} of the body's size ` +
+    'away from it or its mirror image, root mean square. ' +
     `Before, the labels are those of ${number(before)} persons of yours; after, those of ${number(added)} new persons too, without the joints that failed the label check. ` +
     'Poses that the bank took from your own data are covered from the start.';
   const most = Math.max(1, ...data.made_by_rarity);

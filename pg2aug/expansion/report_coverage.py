@@ -7,21 +7,26 @@ from numpy.typing import NDArray
 
 from pg2aug.augment.acceptance import NUM_DECILES, rarity_deciles
 from pg2aug.poses import PoseBank
-from pg2aug.poses.coverage import ALIKE, PosesAndMask, nearer_distances
-from pg2aug.poses.rarity import missing_joint_cost
+from pg2aug.poses.coverage import ALIKE, PosesAndMask
+from pg2aug.poses.rarity import reference_sets
 from pg2aug.poses.scale import body_scales, limb_lengths, normalize_poses, typical_limb_lengths
 
 JUDGED = 1000
 POSES = 20_000
 """At most this many poses of a data set are compared with: a random choice."""
-_COST_SAMPLE = 256
+SHARED = 0.7
+"""Least share of a pose's joints that a label must have to be compared with it."""
+
+_CHUNK = 256
 
 
 class PoseCoverage(NamedTuple):
     """Shares of a bank's poses that a data set shows, or shows one much like.
 
     Attributes:
-        radius: Root mean square joint distance, in body units, up to which poses are alike.
+        radius: Root mean square distance of the joints that both have, in body units, up to which
+            poses are alike.
+        shared: Least share of a pose's joints that a label must have to be compared with it.
         judged: How many poses of the bank were looked for.
         before: How many labelled poses of the data set they were compared with.
         made: How many labels of new persons they were compared with.
@@ -31,6 +36,7 @@ class PoseCoverage(NamedTuple):
     """
 
     radius: float
+    shared: float
     judged: int
     before: int
     made: int
@@ -48,7 +54,8 @@ def pose_coverage(
 
     What counts is what is labelled, whoever shows it: a pose that was taken from the data set is
     covered before, and one that a person was put into is covered after if the joints that passed
-    the label check are much like it.
+    the label check are enough, and much like it. Unlike in the measure of rarity, joints that a
+    label lacks cost nothing.
 
     Args:
         bank: Of N poses; those that are never drawn are not looked for.
@@ -67,20 +74,33 @@ def pose_coverage(
     poses = normalize_poses(bank.keypoints[judged], visible, scales), visible
     own = _in_body_units(bank, *before, typical, rng)
     new = _in_body_units(bank, *made, typical, rng)
-    cost = missing_joint_cost(poses[0][:_COST_SAMPLE], visible[:_COST_SAMPLE])
     flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
-    nearest = [
-        nearer_distances(poses, others, cost, flip).min(axis=1)
-        if len(others[0])
-        else np.full(len(judged), np.inf)
-        for others in (own, new)
-    ]
-    covered = np.minimum.accumulate(np.column_stack(nearest), axis=1) <= ALIKE
+    nearest = np.column_stack([_nearest(poses, others, flip) for others in (own, new)])
+    covered = np.minimum.accumulate(nearest, axis=1) <= ALIKE
     deciles = rarity_deciles(bank)[judged]
     tenths = [covered[deciles == tenth] for tenth in range(NUM_DECILES)]
     shares = [_shares(tenth) if len(tenth) else None for tenth in tenths]
     numbers = len(judged), len(own[0]), len(new[0])
-    return PoseCoverage(ALIKE, *numbers, _shares(covered), shares)
+    return PoseCoverage(ALIKE, SHARED, *numbers, _shares(covered), shares)
+
+
+def _nearest(
+    poses: PosesAndMask, others: PosesAndMask, flip: tuple[int, ...] | None
+) -> NDArray[np.float64]:
+    """Distance of each of A poses to the nearest of B others or its mirror: (A,), inf if none."""
+    nearest = np.full(len(poses[0]), np.inf)
+    if not len(others[0]):
+        return nearest
+    for reference in reference_sets(*others, np.zeros(poses[1].shape[1]), flip):
+        for start in range(0, len(nearest), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            part, visible = poses[0][rows], poses[1][rows]
+            common = visible.astype(np.float32) @ reference.mask
+            squares = reference.squared_distances(part, visible) / np.maximum(common, 1)
+            squares[common < SHARED * visible.sum(axis=1, keepdims=True)] = np.inf
+            found = np.sqrt(np.maximum(squares.min(axis=1), 0))
+            nearest[rows] = np.minimum(nearest[rows], found)
+    return nearest
 
 
 def _shares(covered: NDArray[np.bool_]) -> tuple[float, float]:

@@ -177,6 +177,18 @@ def test_one_more_pose_is_one_more_that_is_covered(bank):
     assert pose_coverage(bank, nothing, empty).made == 0
 
 
+@pytest.mark.parametrize(('lacking', 'covered'), [(0, True), (5, True), (6, False)])
+def test_a_label_without_many_joints_covers_nothing(bank, lacking, covered):
+    full = [n for n in np.flatnonzero(bank.weights > 0) if bank.visible[n].sum() == 17]
+    rarest = [max(full, key=lambda n: bank.rarity[n])]
+    nothing, visible = (bank.keypoints[:0], bank.visible[:0]), bank.visible[rarest].copy()
+    # Head first, then a wrist.
+    visible[:, [0, 1, 2, 3, 4, 9][:lacking]] = False
+    found = pose_coverage(bank, nothing, (bank.keypoints[rarest], visible))
+    assert found.overall[0] == 0
+    assert (found.overall[1] > 0) == covered
+
+
 def test_the_report_tells_what_balancing_came_to(synthesize):
     status, out = synthesize('--balance', 4, '--max-attempts', 1, num=8, chosen=LIMB_WARP)
     assert status == 0
