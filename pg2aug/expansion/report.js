@@ -324,7 +324,7 @@ function showOverview() {
   fillRows('left-out-table', Object.entries(data.left_out).map(([name, { count, first }]) => [name, number(count), first]));
   showRegions();
   // Each pose once: of those who were put into it, the first that was made.
-  const ranked = [...new Map(items.toReversed().map((item) => [item.pose, item])).values()].sort(ORDERS.rarest);
+  const ranked = [...new Map([...items].reverse().map((item) => [item.pose, item])).values()].sort(ORDERS.rarest);
   const describe = (item) => figure(strip(item), element('b', {}, `rarity ${decileName(item.decile)}`), `, pose ${item.pose}, ${item.source}`);
   $('rarest').append(...ranked.slice(0, EXTREMES).map(describe));
   $('commonest').append(...ranked.slice(-EXTREMES).reverse().map(describe));

@@ -45,3 +45,10 @@ def test_what_cannot_be_read(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r'a\.json is no json object'):
         list(iter_entries(path))
+
+
+def test_what_is_nested_too_deeply_cannot_be_read(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text('{"a": ' + '[' * 100_000)
+    with pytest.raises(ValueError, match=r'a\.json is nested too deeply'):
+        list(iter_entries(path))
