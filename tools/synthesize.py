@@ -9,6 +9,7 @@ gave fewer images than asked for, which is said on stderr. What the report expor
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ from pg2aug.expansion import (
 from pg2aug.expansion.coco import described_check
 from pg2aug.expansion.files import file_sha256
 from pg2aug.expansion.merge import ANNOTATION_FILE, REFUSED_FILE
-from pg2aug.expansion.options import make_parser
+from pg2aug.expansion.options import make_parser, parse_review
+from pg2aug.expansion.plan_file import ITEMS_FILE, PLAN_FILE
 from pg2aug.expansion.progress import progress_display
 from pg2aug.expansion.ranks import local_device_index
 from pg2aug.expansion.report import write_report
@@ -48,12 +50,12 @@ from pg2aug.registry import MODELS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    argv = sys.argv[1:] if argv is None else argv
     # A review needs nothing but the folder.
-    new = not any(argument.startswith('--apply-review') for argument in argv or sys.argv)
-    parser = make_parser(__doc__, new)
+    if (review := parse_review(argv)) is not None:
+        return review
+    parser = make_parser(__doc__)
     args = parser.parse_args(argv)
-    if args.apply_review is not None:
-        return args
     trained = args.config is not None and args.checkpoint is not None
     untrained = args.limb_warp is not None and args.size is not None
     given = (args.config, args.checkpoint, args.limb_warp, args.size)
@@ -61,6 +63,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('give --config and --checkpoint, or --limb-warp and --size')
     if untrained and args.coarse:
         parser.error('--coarse is for a trained generator: --limb-warp has one stage only')
+    if args.seed >= 1 << 63:
+        parser.error(f'--seed must be less than 2**63, got {args.seed}')
     if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
         parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
     if args.max_view_change is not None and not 0 < args.max_view_change <= 180:
@@ -190,12 +194,29 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
             workers=args.workers,
             ranks=ranks,
             report=report,
+            plan_only=args.plan_only,
         )
+    if args.plan_only and ranks.rank == 0:
+        console.print(describe_plan(args.out), soft_wrap=True)
     if summary is not None and not args.no_report:
         files = dict(annotation_file=ANNOTATION_FILE, refused_file=REFUSED_FILE)
         page = write_report(args.out, job.sources, job.bank, **files, items=args.report_items)
         print(f'report: {page}')
     return summary
+
+
+def describe_plan(folder: Path) -> str:
+    plan = json.loads((folder / PLAN_FILE).read_bytes())
+    items = np.load(folder / ITEMS_FILE, mmap_mode='r', allow_pickle=False)
+    names = 'source_annotation_id', 'target_pose'
+    persons, poses = (len(np.unique(items[name])) for name in names)
+    text = f'{len(items)} images planned, of {persons} persons in {poses} poses -> {folder}'
+    regions = plan.get('images_by_region')
+    if regions is not None:
+        pairs = zip(regions['before'], regions['added'], strict=True)
+        text += '\n  by region of pose space, what is there + what is added: '
+        text += ', '.join(f'{before} + {added}' for before, added in pairs)
+    return text
 
 
 def print_acceptance(report: dict[str, Any]) -> None:
@@ -245,12 +266,15 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f'error: the memory does not suffice ({error}): ask for less', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('interrupted: the same command goes on from here', file=sys.stderr)
         return 130
     if summary is not None:
         print_summary(args, summary)
-    elif ranks.size > 1:
+    elif ranks.size > 1 and not args.plan_only:
         print(f'rank {ranks.rank} of {ranks.size} is done; the last one merges', file=sys.stderr)
     return 0
 

@@ -55,7 +55,9 @@ class AcceptanceCounts:
         rows = np.append(np.where(known < 0, _UNKNOWN, known), _UNKNOWN)
         self._known = deciles is not None
         self._rows = torch.from_numpy(rows).to(device)
-        self._counts = torch.zeros(NUM_DECILES + 1 + len(joints), 2, device=device)
+        # Not floats: they would stop at 16 million.
+        shape = NUM_DECILES + 1 + len(joints), 2
+        self._counts = torch.zeros(shape, dtype=torch.int64, device=device)
 
     def add(self, pose_indices: Tensor, labelled: Tensor, passed: Tensor, accepted: Tensor) -> None:
         """Count some persons.
@@ -85,7 +87,7 @@ class AcceptanceCounts:
             ``decile_0`` to ``decile_9``.
         """
         all_reduce(self._counts)
-        counts = self._counts.round().long().tolist()
+        counts = self._counts.tolist()
         self._counts.zero_()
         deciles, joints = counts[: NUM_DECILES + 1], counts[NUM_DECILES + 1 :]
         named = {'persons': _total(deciles), 'joints': _total(joints)}

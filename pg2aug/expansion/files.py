@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pg2aug.expansion.images import ImageFolder, is_local
 
 JPEG_QUALITY = 95
+_NO_SPACE = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 _UNLOCKABLE = errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK
 
 
@@ -89,13 +90,25 @@ class OutputFolder:
         Raises:
             OSError: If it cannot be written.
         """
+        with self.replacing(path) as file:
+            file.write(data)
+
+    @contextmanager
+    def replacing(self, path: Path) -> Iterator[BinaryIO]:
+        """A file to write to, which takes the place of another as :meth:`write` does it.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
         partial = self.temporary(path.name)
         try:
             with open(partial, 'wb') as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)
+        except OSError as error:
+            raise write_error(error, path) from error
         finally:
             partial.unlink(missing_ok=True)
 
@@ -153,6 +166,15 @@ def _hold(path: Path, wait: bool = False) -> Iterator[None]:
             if error.errno not in _UNLOCKABLE:
                 raise
         yield
+
+
+def write_error(error: OSError, path: Path) -> OSError:
+    """An error of writing that names the file and says what to do."""
+    if error.errno is None:
+        return error
+    remedy = 'free space' if error.errno in _NO_SPACE else 'mend that'
+    text = f'{os.strerror(error.errno)} ({remedy}, then give the same command again)'
+    return OSError(error.errno, text, str(path))
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:

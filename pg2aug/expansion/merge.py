@@ -1,11 +1,10 @@
 """From the parts of an expansion to its files, in one pass and flat memory; safe to repeat."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from pg2aug.augment.acceptance import AcceptanceCounts, acceptance_report, rarity_deciles
+from pg2aug.expansion.files import write_error
 from pg2aug.expansion.parts import Line, Part
 from pg2aug.expansion.pipeline import Recipe
 from pg2aug.expansion.sheet import SheetRows
@@ -129,18 +129,20 @@ class _Lists:
         self._deciles = rarity_deciles(recipe.job.bank)
         joints = recipe.job.synthesizer.skeleton.keypoint_names
         self._counts = AcceptanceCounts(joints, self._deciles)
-        self._taken: Counter[tuple[str, int]] = Counter()
         self._num_annotations = 0
 
     def __enter__(self) -> '_Lists':
-        self._stack = ExitStack()
         for name, path in self._paths.items():
-            self._stack.callback(path.unlink, missing_ok=True)
-            self._files[name] = self._stack.enter_context(open(path, 'wb'))
+            self._files[name] = open(path, 'wb')
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._stack.close()
+        # What is not written by now is not needed: no second error of the same full disk.
+        for file in self._files.values():
+            with suppress(OSError):
+                file.close()
+        for path in self._paths.values():
+            path.unlink(missing_ok=True)
 
     def add(self, lines: Iterable[Line]) -> None:
         """Add an item."""
@@ -170,7 +172,10 @@ class _Lists:
 
     def _append(self, name: str, entry: Any) -> None:
         file = self._files[name]
-        file.write((', ' if file.tell() else '').encode() + json.dumps(entry).encode())
+        try:
+            file.write((', ' if file.tell() else '').encode() + json.dumps(entry).encode())
+        except OSError as error:
+            raise write_error(error, self._paths[name]) from error
 
     def _count(self, judged: Sequence[tuple[int, str, bool]]) -> None:
         if not judged:
@@ -183,45 +188,28 @@ class _Lists:
             torch.from_numpy(joints > 1),
             torch.tensor(accepted),
         )
-        # They are counted in 32-bit floats, which are exact up to 16 million.
-        if sum(self._taken.values()) % 4096 == 0:
-            self._take()
-
-    def _take(self) -> None:
-        for name, counts in self._counts.take().items():
-            for which, count in enumerate(counts):
-                self._taken[name, which] += count
 
     def acceptance(self) -> dict[str, Any]:
         """The report of the label check."""
-        self._take()
-        names = dict.fromkeys(name for name, _ in self._taken)
-        return acceptance_report({n: (self._taken[n, 0], self._taken[n, 1]) for n in names})
+        return acceptance_report(self._counts.take())
 
     def write(
         self, path: Path, head: Mapping[str, Any], names: Sequence[str], tail: Mapping[str, Any]
     ) -> None:
         """Write a json object of some members, some of the lists, and more members."""
-        partial = self.recipe.folder.temporary(path.name)
-        try:
-            with open(partial, 'wb') as file:
-                file.write(b'{')
-                separator = ''
-                for name, value in head.items():
-                    file.write(f'{separator}{json.dumps(name)}: {json.dumps(value)}'.encode())
-                    separator = ', '
-                for name in names:
-                    file.write(f'{separator}{json.dumps(name)}: ['.encode())
-                    self._files[name].flush()
-                    with open(self._paths[name], 'rb') as entries:
-                        shutil.copyfileobj(entries, file, 1 << 20)
-                    file.write(b']')
-                    separator = ', '
-                for name, value in tail.items():
-                    file.write(f'{separator}{json.dumps(name)}: {json.dumps(value)}'.encode())
-                file.write(b'}')
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with self.recipe.folder.replacing(path) as file:
+            file.write(b'{')
+            separator = ''
+            for name, value in head.items():
+                file.write(f'{separator}{json.dumps(name)}: {json.dumps(value)}'.encode())
+                separator = ', '
+            for name in names:
+                file.write(f'{separator}{json.dumps(name)}: ['.encode())
+                self._files[name].flush()
+                with open(self._paths[name], 'rb') as entries:
+                    shutil.copyfileobj(entries, file, 1 << 20)
+                file.write(b']')
+                separator = ', '
+            for name, value in tail.items():
+                file.write(f'{separator}{json.dumps(name)}: {json.dumps(value)}'.encode())
+            file.write(b'}')

@@ -14,19 +14,35 @@ from pg2aug.expansion.run import ATTEMPTS_PER_IMAGE
 REGIONS = 32
 
 
-def make_parser(description: str | None, new: bool = True) -> argparse.ArgumentParser:
-    """The parser; what makes a ``new`` data set is then required."""
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """The parser of what makes a data set."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     _add_generator(parser.add_argument_group('generator'))
-    _add_data(parser.add_argument_group('data'), new)
+    _add_data(parser.add_argument_group('data'))
     _add_plan(parser.add_argument_group('what to make'))
     _add_sources(parser.add_argument_group('persons to start from'))
     _add_checks(parser.add_argument_group('label check'))
     _add_running(parser.add_argument_group('running'))
     _add_report(parser.add_argument_group('report'))
     return parser
+
+
+def parse_review(arguments: list[str]) -> argparse.Namespace | None:
+    """What --apply-review asks for, which goes with --out alone; None where it is not given."""
+    given = {argument.partition('=')[0] for argument in arguments}
+    if '--apply-review' not in given or {'-h', '--help'} & given:
+        return None
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_review(parser)
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR')
+    args, others = parser.parse_known_args(arguments)
+    if others:
+        parser.error(f'--apply-review goes with --out alone, not with {" ".join(others)}')
+    return args
 
 
 def _add_generator(group: argparse._ArgumentGroup) -> None:
@@ -50,12 +66,12 @@ def _add_generator(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_data(group: argparse._ArgumentGroup, new: bool) -> None:
-    group.add_argument('--ann-file', required=new, metavar='JSON', help='COCO keypoint json')
-    group.add_argument('--img-root', required=new, metavar='DIR', help='folder of its images')
+def _add_data(group: argparse._ArgumentGroup) -> None:
+    group.add_argument('--ann-file', required=True, metavar='JSON', help='COCO keypoint json')
+    group.add_argument('--img-root', required=True, metavar='DIR', help='folder of its images')
     group.add_argument(
         '--pose-bank',
-        required=new,
+        required=True,
         metavar='BANK',
         help='.npz of build_pose_bank.py, or COCO json',
     )
@@ -101,6 +117,11 @@ def _add_plan(group: argparse._ArgumentGroup) -> None:
         type=int,
         metavar='N',
         help='new images of each source image: so many, or at most so many with --num or --balance',
+    )
+    group.add_argument(
+        '--plan-only',
+        action='store_true',
+        help='write the plan and stop; the same command without it goes on',
     )
     group.add_argument(
         '--crops', action='store_true', help='images of the new persons alone, not whole images'
@@ -216,6 +237,10 @@ def _add_report(group: argparse._ArgumentGroup) -> None:
         metavar='N',
         help=f'new persons that the report shows, at most (default: {ITEMS})',
     )
+    _add_review(group)
+
+
+def _add_review(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         '--apply-review',
         type=Path,

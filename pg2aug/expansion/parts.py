@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pg2aug.expansion.files import OutputFolder
+from pg2aug.expansion.files import OutputFolder, write_error
 
 GROUP_BATCHES = 8
 """Batches in a group: as many items are tried again together, so that their batches are full."""
@@ -45,23 +45,51 @@ class Part:
         return self.path.exists()
 
     def read(self) -> dict[int, list[Line]]:
-        """Lines of each item, the first round first.
+        """Lines of each item, the first round first; of a finished part, all there are.
 
         Raises:
-            ValueError: If the file is damaged elsewhere than at its end.
+            ValueError: If the file is damaged, but for a torn end of one that is not finished: of
+                each item every attempt must be there once, and nothing of items of other parts.
         """
-        path = self.path if self.is_finished else self.open_path
+        finished = self.is_finished
+        path = self.path if finished else self.open_path
         lines: dict[int, list[Line]] = {item: [] for item in self.items}
-        for line in _read_lines(path, cut=path == self.open_path):
+        for number, line in _read_lines(path, cut=not finished):
+            try:
+                wrong = self._what_is_wrong(lines, line)
+            except (KeyError, TypeError):
+                wrong = 'no line of a part'
+            if wrong:
+                raise _damaged(path, f' at line {number} ({wrong})')
             lines[line['item']].append(line)
+        missing = [item for item, found in lines.items() if not self.is_done(found)]
+        if finished and missing:
+            raise _damaged(path, f' (items missing: {len(missing)}, such as {missing[0]})')
         return lines
+
+    def _what_is_wrong(self, lines: Mapping[int, Sequence[Line]], line: Line) -> str:
+        """Why a line cannot follow those before it; nothing if it goes on from them."""
+        item, made, refused = line['item'], line['made'], line['refused']
+        if item not in lines:
+            return f'item {item} is not of this part'
+        before = lines[item]
+        if self.is_done(before):
+            return f'item {item} is there twice'
+        first = before[-1]['next'] if before else 0
+        attempts = [entry['attempt'] for entry in [*refused, *([] if made is None else [made])]]
+        if not attempts or attempts != list(range(first, line['next'])):
+            return f'attempts at item {item} are missing or there twice'
+        return ''
 
     def append(self, lines: Iterable[Line]) -> None:
         """Add lines, and wait until they are on the disk."""
-        with open(self.open_path, 'ab') as file:
-            file.write(_encode(lines))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(self.open_path, 'ab') as file:
+                file.write(_encode(lines))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise write_error(error, self.open_path) from error
 
     def finish(self) -> None:
         """Declare that every item is done: the lines are put in the order of the items."""
@@ -90,7 +118,12 @@ def _encode(lines: Iterable[Line]) -> bytes:
     return ''.join(json.dumps(line) + '\n' for line in lines).encode()
 
 
-def _read_lines(path: Path, cut: bool) -> Iterator[Line]:
+def _damaged(path: Path, how: str) -> ValueError:
+    return ValueError(f'{path} is damaged{how}: delete it, and its items are made anew')
+
+
+def _read_lines(path: Path, cut: bool) -> Iterator[tuple[int, Line]]:
+    """Lines and their numbers, from 1."""
     if not path.exists():
         return
     data = path.read_bytes()
@@ -99,12 +132,9 @@ def _read_lines(path: Path, cut: bool) -> Iterator[Line]:
         os.truncate(path, whole)
     for number, text in enumerate(data[:whole].splitlines(), 1):
         try:
-            yield json.loads(text)
-        except ValueError as error:
-            raise ValueError(
-                f'{path} is damaged at line {number} ({error}): delete it, and its items are made '
-                'anew'
-            ) from error
+            yield number, json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, f' at line {number} ({error})') from error
 
 
 def group_items(num_items: int, size: int) -> list[range]:

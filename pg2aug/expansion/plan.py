@@ -27,6 +27,9 @@ persons, -1 where any will do. What is tried after that follows from ``index`` a
 how many items with the same region and image it is.
 """
 
+MAX_ITEMS = 100_000_000
+"""Of a plan: images are named after their items, by eight digits."""
+
 Mask = NDArray[np.bool_]
 
 _STRIDE = 7919
@@ -73,7 +76,9 @@ class Draws:
     seed: int
 
     def attempt(self, items: NDArray[Any], attempts: Ints) -> tuple[Ints, Ints, Mask]:
-        """Persons and poses of attempts at items (M,) of dtype ITEM, and which are repeated.
+        """Persons and poses of attempts at items (M,), and which are repeated.
+
+        Of the fields of ITEM the items need ``region``, ``image``, ``index`` and ``of``.
 
         Persons of the same region and image take turns. Where a person has been given every pose of
         the region, they are given again: such attempts are to be refused.
@@ -102,7 +107,7 @@ class Plan:
     """Items and the draws that they are tried with.
 
     Attributes:
-        items: (num,) of dtype ITEM.
+        items: (num,) of dtype ITEM, or as they are read from the plan's file.
         draws: Of all attempts.
         summary: For the report: ``images_by_region`` with how many of the data set's poses are in
             each region ``before``, and how many are ``added``. Empty without ``balance``.
@@ -150,7 +155,8 @@ def make_plan(draws: Draws, before: Ints, request: PlanRequest) -> Plan:
         request: How many images, and of what.
 
     Raises:
-        ValueError: If more images are wanted than ``per_image`` allows, or pose space is level.
+        ValueError: If more images are wanted than ``per_image`` or ``MAX_ITEMS`` allows, or pose
+            space is level.
     """
     num_images = len(draws.starts) - 1
     capacity = None if request.per_image is None else request.per_image * num_images
@@ -178,14 +184,24 @@ def _regions(
             f'{capacity // (request.per_image or 1)} source images: ask for at most {capacity}'
         )
     if request.balance is None:
-        return np.zeros(num or capacity or 0, np.int64), None
-    added = level(before, num)
+        return np.zeros(_checked(num or capacity or 0), np.int64), None
+    added = level(before, None if num is None else _checked(num))
     if capacity is not None and added.sum() > capacity:
         added = level(before, capacity)
+    _checked(int(added.sum()))
     if not added.any():
         raise ValueError('pose space is covered evenly already: there is nothing to add')
     regions = np.repeat(np.arange(len(added)), added)
     return np.random.default_rng((seed, 2)).permutation(regions), added
+
+
+def _checked(num: int) -> int:
+    if num > MAX_ITEMS:
+        raise ValueError(
+            f'{num} images are more than an expansion can have, {MAX_ITEMS}: ask for fewer, or for '
+            'several expansions with seeds and folders of their own'
+        )
+    return num
 
 
 def _place_in_group(items: NDArray[Any]) -> tuple[Ints, Ints]:

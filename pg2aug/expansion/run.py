@@ -1,15 +1,11 @@
 """Expanding a data set: a plan, everything that is missing of it, and the files of it."""
 
-import io
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pg2aug.expansion.attempts import Job
@@ -18,11 +14,9 @@ from pg2aug.expansion.merge import ANNOTATION_FILE, MissingImagesError, Summary,
 from pg2aug.expansion.parts import GROUP_BATCHES, Part, group_items
 from pg2aug.expansion.pipeline import Progress, Recipe, make_parts
 from pg2aug.expansion.plan import Plan, PlanRequest, make_draws, make_plan
+from pg2aug.expansion.plan_file import FORMAT, read_items, write_plan
 from pg2aug.expansion.ranks import Ranks
 
-PLAN_FILE = 'plan.json'
-ITEMS_FILE = 'plan.npy'
-FORMAT = 'pg2aug expansion 1'
 ATTEMPTS_PER_IMAGE = 20
 
 
@@ -63,6 +57,7 @@ def expand(
     workers: int = 4,
     ranks: Ranks | None = None,
     report: Callable[[Progress], None] | None = None,
+    plan_only: bool = False,
 ) -> Summary | None:
     """Write new images and one COCO keypoint file, or what is missing of them.
 
@@ -81,9 +76,10 @@ def expand(
         workers: Threads that read and write.
         ranks: The processes of this run; None for this one alone.
         report: Called after each batch.
+        plan_only: Write the plan alone; the same call without it goes on from there.
 
     Returns:
-        What came of it; None where other processes are not done yet.
+        What came of it; None where other processes are not done yet, and of a plan alone.
 
     Raises:
         FileExistsError: If the folder holds anything else.
@@ -108,14 +104,15 @@ def expand(
         folder.check_place(job.sources.folder)
         draws, before = make_draws(job.sources, job.bank, request, seed)
         if ranks.rank == 0:
-            _write_plan(folder, lambda: make_plan(draws, before, request), settings)
+            write_plan(folder, lambda: make_plan(draws, before, request), job.sources, settings)
     with folder.locked(), warnings.catch_warnings():
         # The limit is ours to tell.
         warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-        items = np.load(folder.root / ITEMS_FILE, mmap_mode='r', allow_pickle=False)
+        if plan_only:
+            return None
         recipe = Recipe(
             job=job,
-            plan=Plan(items, draws),
+            plan=Plan(read_items(folder), draws),
             folder=folder,
             provenance={'seed': seed, 'generator': generator},
             batch_size=output.batch_size,
@@ -165,60 +162,3 @@ def _merge_once(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) 
 
 def _inode(path: Path) -> int | None:
     return path.stat().st_ino if path.exists() else None
-
-
-def _write_plan(
-    folder: OutputFolder, make: Callable[[], Plan], settings: Mapping[str, Any]
-) -> None:
-    """Write the plan, or make sure that the one that is there is of the same settings."""
-    plan_file, items_file = folder.root / PLAN_FILE, folder.root / ITEMS_FILE
-    # As they will be read: tuples become lists.
-    settings = json.loads(json.dumps(settings))
-    if not folder.is_new():
-        before = _read_settings(plan_file)
-        differences = _differences({name: before.get(name) for name in settings}, settings)
-        if differences:
-            raise ValueError(
-                f'{folder.root} holds an expansion with other settings: {differences}; give the '
-                'same ones to finish it, or name a new folder'
-            )
-    folder.check_alone()
-    if not items_file.exists():
-        plan = make()
-        folder.make()
-        # First, for it is what a folder of ours is told by.
-        folder.write_json(plan_file, {**settings, 'items': len(plan.items), **plan.summary})
-        folder.write(items_file, _npy_bytes(plan.items))
-    folder.make()
-    folder.clear_partial()
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-        if content['format'] == FORMAT:
-            return dict(content)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise FileExistsError(
-        f'{path.parent} is not empty and holds no expansion ({path.name}): name a new folder, or '
-        'empty this one'
-    )
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any], name: str = '') -> str:
-    """The settings that differ, in words."""
-    found = []
-    for key in dict.fromkeys([*before, *now]):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += [text] if (text := _differences(old, new, f'{name}{key}.')) else []
-        elif old != new:
-            found.append(f'{name}{key} was {old!r}, now is {new!r}')
-    return ', '.join(found)
-
-
-def _npy_bytes(items: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, items, allow_pickle=False)
-    return buffer.getvalue()

@@ -58,6 +58,19 @@ def test_counts_by_decile_and_by_joint():
     assert counts.take()['persons'] == (0, 0)
 
 
+def test_large_counts_go_on():
+    counts = AcceptanceCounts(('nose',), np.zeros(1, np.int64))
+    one = torch.ones(1, 1).bool()
+    counts._counts += 2**24
+    before = counts.take()
+    counts._counts += 2**24
+    for _ in range(3):
+        counts.add(torch.tensor([0]), one, one, one[0])
+    after = counts.take()
+    for name in ('persons', 'decile_0', 'nose'):
+        assert after[name] == tuple(n + 3 for n in before[name])
+
+
 def test_without_a_bank_there_are_no_deciles():
     counts = AcceptanceCounts(('nose',), None)
     ones = torch.ones(3, 1).bool()

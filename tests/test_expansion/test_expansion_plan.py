@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from attempt_helpers import tree
 
 from pg2aug.augment.suitable import UnsuitableError
 from pg2aug.expansion import PlanRequest, SourceFilter, make_draws, make_plan
@@ -105,9 +106,28 @@ def test_the_tool_writes_the_plan_first(synthesize):
     items = np.load(out / 'plan.npy', allow_pickle=False)
     content = json.loads((out / 'person_keypoints.json').read_text())
     made = [a['pg2aug'] for a in content['annotations'] if 'pg2aug' in a]
-    first = {m['item']: m['target_pose'] for m in made if m['attempt'] == 0}
+    first = {m['item']: m for m in made if m['attempt'] == 0}
     assert first
-    assert all(items['pose'][item] == pose for item, pose in first.items())
+    for item, provenance in first.items():
+        for name in ('source_annotation_id', 'target_pose', 'seed'):
+            assert items[name][item] == provenance[name]
+    assert list(plan['columns']) == list(items.dtype.names)
+
+
+def test_a_plan_alone(synthesize, capsys):
+    status, out = synthesize('--balance', 4, '--plan-only', num=6)
+    assert status == 0
+    counts = json.loads((out / 'plan.json').read_text())['images_by_region']
+    pairs = ', '.join(f'{n} + {m}' for n, m in zip(counts['before'], counts['added'], strict=True))
+    printed = capsys.readouterr().out
+    items = np.load(out / 'plan.npy')
+    persons, poses = (len(set(items[name])) for name in ('source_annotation_id', 'target_pose'))
+    assert f'6 images planned, of {persons} persons in {poses} poses -> {out}' in printed
+    assert f'what is there + what is added: {pairs}\n' in printed
+    assert set(tree(out)) == {'plan.json', 'plan.npy'}
+    # The same command without it goes on, as if it had not stopped.
+    assert synthesize('--balance', 4, num=6)[0] == 0
+    assert tree(out) == tree(synthesize('--balance', 4, num=6, out='at_once')[1])
 
 
 def test_nothing_to_make_is_told(synthesize, capsys):
@@ -116,6 +136,22 @@ def test_nothing_to_make_is_told(synthesize, capsys):
     assert 'say how many images: --num, --per-image or --balance' in capsys.readouterr().err
     assert synthesize('--balance', 1)[0] == 1
     assert 'balance must be at least 2, got 1' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('num', 'arguments'), [(10**10, ()), (10**30, ('--balance', 4)), (None, ('--per-image', 10**9))]
+)
+def test_more_than_can_be_planned_is_told(synthesize, capsys, num, arguments):
+    status, out = synthesize(*arguments, num=num)
+    assert status == 1
+    assert 'images are more than an expansion can have, 100000000' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_options_are_not_abbreviated(synthesize, capsys):
+    with pytest.raises(SystemExit):
+        synthesize('--see', 3)
+    assert 'unrecognized arguments: --see 3' in capsys.readouterr().err
 
 
 PERSON = dict(id=1, bbox=[10, 10, 20, 40], keypoints=[12, 12, 2] * 6 + [13, 13, 1] * 4 + [0, 0, 0])

@@ -136,3 +136,6 @@ def test_the_tool_needs_the_folder_alone(tool, expansion, made, tmp_path, capsys
     with pytest.raises(SystemExit):
         tool.main(['--out', str(tmp_path)])
     assert '--ann-file' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool.main(['--apply-review', str(review), '--out', str(expansion), '--num', '3'])
+    assert '--apply-review goes with --out alone, not with --num 3' in capsys.readouterr().err

@@ -124,17 +124,25 @@ def test_a_damaged_part_is_named(expand, whole, tmp_path, capsys):
     assert tree(tmp_path / 'out') == whole
 
 
-def with_file_limit(run, size):
-    # Python ignores the signal that comes with it: writing fails, as on a full disk, midway.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+def with_file_limit(run, tool, size):
+    begin = tool.expand
+
+    def limited(*arguments, **options):
+        # Python ignores the signal that comes with it: writing fails, as on a full disk, midway.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        return begin(*arguments, **options)
+
+    tool.expand = limited
     return run('out')
 
 
-@pytest.mark.parametrize('size', [1000, 25_000])
-def test_a_disk_that_is_full_stops_it(expand, whole, tmp_path, capfd, size):
+@pytest.mark.parametrize(('size', 'name'), [(1000, 'plan.json'), (25_000, 'parts/00000000.open')])
+def test_a_disk_that_is_full_stops_it(expand, tool, whole, tmp_path, capfd, size, name):
     # Of the larger size no image is, but the lines of a group are.
-    assert wait_for(fork(with_file_limit, expand, size)) == 1
-    assert 'error: [Errno 27] File too large' in capfd.readouterr().err
+    assert wait_for(fork(with_file_limit, expand, tool, size)) == 1
+    remedy = '(free space, then give the same command again)'
+    message = f"error: [Errno 27] File too large {remedy}: '{tmp_path / 'out' / name}'"
+    assert message in capfd.readouterr().err
     assert not (tmp_path / 'out' / 'person_keypoints.json').exists()
     left = tree(tmp_path / 'out')
     assert not any(name.startswith('partial') for name in left)
