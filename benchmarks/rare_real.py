@@ -67,7 +67,7 @@ def real_report(runs: Runs) -> dict[str, Any]:
     for regime in BANKS:
         shared = [arm for arm in ARMS['motion_bank'] if arm.split('_')[0] not in ('pg2', 'limb')]
         own = [run for run in runs if run['regime'] == regime or run['arm'] in shared]
-        if own:
+        if any(run['regime'] == regime for run in own):
             found[regime] = regime_report(_by_camera(own))
     groups = _grouped(runs)
     return {
@@ -116,8 +116,8 @@ stands. It is tested on later frames of one camera, which is held out, and on th
 - *Rarest*: the rarest tenth of all test poses, seen from the training poses.
 
 **One man, one room, one motion.** What is new in the test are his poses alone: a gain says nothing
-about other people or places. {cameras} of the four cameras were held out, one at a time, with
-{trainings} training(s) of an arm at most; a "seed" of the tables is a camera, and intervals and tests
+about other people or places. Cameras held out, one at a time: {cameras} of 4; trainings of an arm
+with each of them: {trainings} at most. A "seed" of the tables is a camera, and intervals and tests
 are over cameras. No image of the test, and no pose of the held-out camera but standing, is in any
 training, generator or bank.
 

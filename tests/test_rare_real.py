@@ -116,8 +116,8 @@ def test_trainings_with_the_same_camera_are_one_sample():
     shown = found['regimes']['coco_bank']['arms']
     assert list(shown) == ['baseline', 'rotation_oversampling', 'pg2', 'limb_warp', 'render']
     text = real_markdown(found)
-    assert '4 of the four cameras' in text
-    assert '2 training(s)' in text
+    assert ': 4 of 4;' in text
+    assert 'each of them: 2 at most' in text
     assert {view_of(setting.seed) for setting in settings()} == {1, 2, 3, 4}
 
 
