@@ -179,6 +179,9 @@ def main() -> None:
             file.write(json.dumps(result) + '\n')
         print(asdict(setting), result, flush=True)
         write_report(read_runs(path), args.out)
+    if there:
+        # Where nothing was missing, the tables are made again all the same.
+        write_report(read_runs(path), args.out)
 
 
 if __name__ == '__main__':
