@@ -43,7 +43,7 @@ from pg2aug.expansion.options import make_parser, parse_review
 from pg2aug.expansion.plan_file import ITEMS_FILE, PLAN_FILE
 from pg2aug.expansion.progress import progress_display
 from pg2aug.expansion.ranks import local_device_index
-from pg2aug.expansion.report import write_report
+from pg2aug.expansion.report import remove_partial_report, write_report
 from pg2aug.expansion.review import REVIEWED_FILE, apply_review
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS
@@ -169,8 +169,10 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
     request = PlanRequest(args.num, args.per_image, args.balance)
     generator = GeneratorFile.from_config(generator_config(args))
     job = build_job(args, generator, device)
-    left_out = sum(job.sources.left_out.values())
-    console.print(f'{len(job.sources.persons)} persons to start from, {left_out} left out')
+    left_out = job.sources.left_out
+    console.print(f'{len(job.sources.persons)} persons to start from, {left_out.total} left out')
+    for line in left_out.lines():
+        console.print(f'  left out {line}', highlight=False, markup=False, soft_wrap=True)
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
     inputs = {
         'ann_file': file_sha256(args.ann_file),
@@ -198,11 +200,25 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
         )
     if args.plan_only and ranks.rank == 0:
         console.print(describe_plan(args.out), soft_wrap=True)
-    if summary is not None and not args.no_report:
-        files = dict(annotation_file=ANNOTATION_FILE, refused_file=REFUSED_FILE)
-        page = write_report(args.out, job.sources, job.bank, **files, items=args.report_items)
-        print(f'report: {page}')
+    if summary is not None:
+        print_summary(args, summary)
+        write_page(args, job)
     return summary
+
+
+def write_page(args: argparse.Namespace, job: Job) -> None:
+    if args.no_report:
+        remove_partial_report(args.out)
+        return
+    files = dict(annotation_file=ANNOTATION_FILE, refused_file=REFUSED_FILE, plan_file=PLAN_FILE)
+    try:
+        page = write_report(args.out, job.sources, job.bank, **files, items=args.report_items)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f'the data set in {args.out} is complete, its report is not: {error}; the same command '
+            'writes the report again, and needs the source images for it'
+        ) from error
+    print(f'report: {page}')
 
 
 def describe_plan(folder: Path) -> str:
@@ -240,7 +256,8 @@ def print_summary(args: argparse.Namespace, summary: Summary) -> None:
     if summary.accepted < summary.wanted:
         print(
             f'warning: only {summary.accepted} of {summary.wanted} images were made: the others '
-            f'were given up after --max-attempts ({args.max_attempts}) each',
+            f'were given up after --max-attempts ({args.max_attempts}) each, or because the source '
+            'image that they were to be of cannot be used',
             file=sys.stderr,
         )
 
@@ -272,9 +289,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('interrupted: the same command goes on from here', file=sys.stderr)
         return 130
-    if summary is not None:
-        print_summary(args, summary)
-    elif ranks.size > 1 and not args.plan_only:
+    if summary is None and ranks.size > 1 and not args.plan_only:
         print(f'rank {ranks.rank} of {ranks.size} is done; the last one merges', file=sys.stderr)
     return 0
 

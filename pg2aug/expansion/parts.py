@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pg2aug.expansion.attempts import UNUSABLE_IMAGE
 from pg2aug.expansion.files import OutputFolder, write_error
 
 GROUP_BATCHES = 8
@@ -77,7 +78,12 @@ class Part:
             return f'item {item} is there twice'
         first = before[-1]['next'] if before else 0
         attempts = [entry['attempt'] for entry in [*refused, *([] if made is None else [made])]]
-        if not attempts or attempts != list(range(first, line['next'])):
+        following = line['next']
+        if made is None and following == self.max_attempts:
+            # Given up early, with the only image that it could have been of.
+            unusable = refused and refused[-1].get('reason') == UNUSABLE_IMAGE
+            following = first + len(attempts) if unusable else following
+        if not attempts or attempts != list(range(first, following)):
             return f'attempts at item {item} are missing or there twice'
         return ''
 

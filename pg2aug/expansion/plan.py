@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pg2aug.expansion.draws import Ints, PoseRegions, draw_poses
 from pg2aug.expansion.regions import level, pose_regions
-from pg2aug.expansion.sources import Sources, person_keypoints
+from pg2aug.expansion.sources import Sources
 from pg2aug.poses import PoseBank
 
 ITEM = np.dtype(
@@ -130,13 +130,13 @@ def make_draws(
         seed: Of all draws; 0 or more.
 
     Returns:
-        The draws, and (R,) how many of the persons are in each region of pose space.
+        The draws, and (R,) how many of the data set's posed persons are in each region of pose
+        space, whether they are sources or not.
     """
     labels, before = None, np.zeros(1, np.int64)
     if request.balance is not None:
-        keypoints = np.stack([person_keypoints(person) for person in sources.persons])
-        data = keypoints[..., :2], keypoints[..., 2] > 0
-        labels, before = pose_regions(bank, data, request.balance, seed)
+        # Also of those who cannot be put into a new pose: they are in the data set all the same.
+        labels, before, _ = pose_regions(bank, sources.poses, request.balance, seed)
     image_ids = {id_: place for place, id_ in enumerate(dict.fromkeys(sources.person_images))}
     images = np.array([image_ids[id_] for id_ in sources.person_images])
     shuffled = np.random.default_rng((seed, 0)).permutation(len(image_ids))

@@ -96,7 +96,12 @@ def test_lists_that_are_empty_stay(apply, expansion, made, tmp_path):
         ),
         (dict(reviews=[dict(annotation_id=1, verdict='fine', comment='')]), "'verdict': 'fine'"),
         (dict(reviews=[dict(annotation_id=1, verdict=None, comment='')] * 2), 'there twice'),
-        (dict(reviews=['accept']), 'review.json: '),
+        (
+            dict(reviews=[dict(annotation_id=True, verdict='reject', comment='')]),
+            "has an 'annotation_id'",
+        ),
+        (dict(reviews={}), "'reviews' is no list but a dict"),
+        (dict(reviews=['accept']), 'a review is no object but a str'),
     ],
 )
 def test_a_review_that_cannot_be_applied(apply, tmp_path, changes, message):
@@ -104,6 +109,13 @@ def test_a_review_that_cannot_be_applied(apply, tmp_path, changes, message):
         apply([], changes=changes)
     assert message in str(error.value)
     assert not (tmp_path / 'reviewed.json').exists()
+
+
+def test_a_review_that_is_nested_too_deeply(expansion, tmp_path):
+    (tmp_path / 'review.json').write_text('[' * 100_000)
+    source = expansion / 'person_keypoints.json'
+    with pytest.raises(ValueError, match=r'review\.json: it is nested too deeply'):
+        apply_review(source, tmp_path / 'review.json', tmp_path / 'reviewed.json')
 
 
 def test_persons_that_were_not_made(apply, made):
