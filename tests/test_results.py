@@ -33,7 +33,6 @@ TABLES = {
     'paper_table': benchmark('paper_report', 'paper_markdown', 'COLUMNS'),
     'pose_bank': benchmark('pose_bank', 'to_markdown'),
     'pose_geometry': benchmark('pose_geometry', 'to_markdown'),
-    'rare_real': benchmark('rare_real', 'real_markdown'),
     'speed': benchmark('speed_markdown', 'speed_markdown'),
 }
 WITH_PROSE = {'hole_filling'}
