@@ -21,16 +21,17 @@ from rare_worlds import ROOT
 
 REGIMES = {'external_bank': 0.0, 'few_rare': 0.025}
 DECIDING = {
-    'external_bank': ('rotation', 'oversampling', 'rotation_oversampling', 'pg2', 'pg2_rotation',
-                      'limb_warp', 'limb_warp_rotation', 'render', 'render_rotation'),
-    'few_rare': ('rotation', 'rotation_oversampling', 'pg2', 'pg2_rotation_oversampling',
-                 'limb_warp', 'limb_warp_rotation_oversampling', 'render_rotation'),
+    'external_bank': ('pg2_rotation', 'rotation_oversampling', 'render_rotation',
+                      'limb_warp_rotation', 'pg2', 'rotation', 'limb_warp', 'render',
+                      'oversampling', 'baseline'),
+    'few_rare': ('pg2_rotation_oversampling', 'rotation_oversampling', 'render_rotation',
+                 'limb_warp_rotation_oversampling', 'pg2', 'rotation', 'limb_warp', 'baseline'),
 }  # fmt: skip
-OTHERS = ('baseline', 'pg2_uniform', 'pg2_rare', 'pg2_unchecked', 'pg2_own_check', 'pg2_offline')
+OTHERS = ('pg2_uniform', 'pg2_rare', 'pg2_unchecked', 'pg2_own_check', 'pg2_offline')
 SWEEPS = {
-    'share': ('external_bank', (0.05, 0.15, 0.6)),
+    'share': ('external_bank', (0.05, 0.15, 0.3, 0.6)),
     'images': ('external_bank', (200, 2000, 6000)),
-    'iterations': ('external_bank', (500, 2000, 4000)),
+    'iterations': ('external_bank', (500, 3000)),
     'rare_share': ('few_rare', (0.0, 0.005, 0.02, 0.08)),
 }
 SWEPT_ARMS = {

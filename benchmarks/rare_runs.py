@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from rare_arms import ARMS, MAX_VIEW_CHANGE, METAINFO, arm_config, extra_source
 from rare_worlds import ROOT, TestSet, World, locked, run_tool
 
 PCK_THRESHOLD = 0.1
-SHARE = 0.3
+SHARE = 0.5
 """Of synthesised, rendered or oversampled samples, where it is not what is varied."""
 
 PRETRAINING_SEED, PRETRAINING_LR, CHECKPOINT_INTERVAL = 700, 2e-3, 1000
@@ -58,7 +59,7 @@ class Size:
 SIZES = {
     'cpu': Size(
         'rare_pose_figures-128x96.py',
-        (128, 128), (6000, 5000), 600, 1000, (48, 64), 16, 4, 16, 1000, 50, 3000, 1800,
+        (128, 128), (6000, 5000), 600, 1500, (48, 64), 16, 4, 16, 1000, 50, 3000, 1800,
     ),
 }  # fmt: skip
 
@@ -113,14 +114,22 @@ def run_in(
         test = world.test()
         base = _config(size, world, folder, setting.iterations, setting.seed)
         base.merge_from_dict(_testing(test, folder))
+        for alpha in (2.0, arm.alpha):
+            world.bank(alpha)
+        if arm.extra == 'render':
+            world.render(size.renders)
+    # Takes minutes, in which other arms need not wait.
+    with locked(world.folder / 'synthesis'):
         generator = _generator(arm.generator or ('self' if arm.extra == 'offline' else None),
                                world, size)  # fmt: skip
         offline = _offline(world, generator, size) if arm.extra == 'offline' else None
-        extra = extra_source(arm, world, offline, size.renders)
+    extra = extra_source(arm, world, offline, size.renders)
     cfg = arm_config(arm, base, world, setting.share, generator, extra)
     trained = time.monotonic()
     cfg.load_from = str(start)
     runner = Runner.from_cfg(cfg)
+    # Nearly twice as fast on a CPU.
+    runner.model.to(memory_format=torch.channels_last)
     runner.train()
     seconds = time.monotonic() - trained
     runner.test()

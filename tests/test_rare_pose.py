@@ -20,11 +20,11 @@ from rare_arms import ARMS, arm_config, extra_source
 from rare_markdown import rare_markdown
 from rare_pose import REGIMES, done, settings
 from rare_report import report
-from rare_runs import SIZES, Setting
+from rare_runs import SHARE, SIZES, Setting
 from rare_runs import run as run_setting
 from rare_worlds import ROOT, World, drawn_pose, origin, render_in
 
-SETTING = Setting('few_rare', 'pg2', 0, 600, 0.025, 0.3, SIZES['cpu'].iterations)
+SETTING = Setting('few_rare', 'pg2', 0, 600, 0.025, SHARE, SIZES['cpu'].iterations)
 
 
 @pytest.fixture(scope='module')
@@ -171,7 +171,7 @@ def test_sweeps_are_apart_from_the_main_table():
     arms = found['regimes']['few_rare']['arms']
     assert arms['pg2']['rare']['pck'] == {'mean': 50.0, 'ci95': None, 'seeds': [50.0]}
     sweep = found['sweeps']['share']['few_rare']
-    assert [sweep[v]['pg2']['rare']['pck']['mean'] for v in ('0.3', '0.6')] == [50.0, 70.0]
+    assert [sweep[v]['pg2']['rare']['pck']['mean'] for v in ('0.5', '0.6')] == [50.0, 70.0]
 
 
 def test_finished_runs_are_not_run_again(tmp_path):
