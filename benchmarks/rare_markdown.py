@@ -36,7 +36,7 @@ def _head(first: str, columns: list[str]) -> list[str]:
 
 def _arms(regime: dict[str, Any]) -> list[str]:
     columns = [f'{subset} {metric.upper()}' for subset, metric in HEADINGS]
-    lines = _head('Arm', ['seeds', *columns, 'of the way to the render', 'accepted', 'minutes'])
+    lines = _head('Arm', ['seeds', *columns, 'of the way to the render', 'accepted', 'CPU minutes'])
     for arm, scores in regime['arms'].items():
         cells = [str(len(scores['rare']['pck']['seeds']))]
         cells += [_cell(scores[subset][metric]) for subset, metric in HEADINGS]
