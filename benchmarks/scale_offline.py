@@ -1,7 +1,7 @@
 """What an expansion to very many images costs in time, memory and disk, besides synthesis.
 
 Tiny procedural people are expanded as tools/synthesize.py does it: planned, read, poses fitted,
-labelled, encoded, written, recorded and merged; then the same is asked for again. Only the synthesis
+labelled, encoded, written, recorded and merged; then the same is asked for again. The synthesis
 itself is left out, unless --synthesize is given: an image stays as it is. Prints a json with the
 rate, the memory in use at each tenth and at the end of the merge, and what lies in the output
 folder. --plan-only plans for as many persons and poses as COCO has, and makes nothing.
