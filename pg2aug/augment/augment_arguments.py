@@ -1,9 +1,11 @@
-"""Arguments of PG2Augment, checked before anything is read or built."""
+"""Arguments of PG2Augment, checked: each by itself, and with the generator or PG2Hook."""
 
 import os
 
 from pg2aug.arguments import check_megabytes, check_switch
 from pg2aug.augment.inference import PRECISIONS
+from pg2aug.augment.pool import pool_slots
+from pg2aug.poses import Skeleton
 
 
 def check_numbers(
@@ -48,4 +50,43 @@ def check_files(pose_bank: str, neighbours: str | None) -> None:
         raise FileNotFoundError(
             f'PG2Augment: neighbours {neighbours!r} does not exist: give the annotation file '
             'of the dataset'
+        )
+
+
+def check_view_change(max_view_change: float | None, skeleton: Skeleton) -> None:
+    """Raise ValueError for an angle that there is not, or that the skeleton does not tell."""
+    if max_view_change is None:
+        return
+    if not 0 < max_view_change <= 180:
+        raise ValueError(
+            'PG2Augment: max_view_change must be in (0, 180] degrees or None, got '
+            f'{max_view_change}'
+        )
+    if not skeleton.torso:
+        raise ValueError(
+            'PG2Augment: max_view_change needs shoulders and hips, which the skeleton of the '
+            'generator lacks: leave it out'
+        )
+
+
+def check_pool(reuse: int, pool_mb: float, size: tuple[int, int]) -> None:
+    """Raise ValueError where a pool is needed that has no room for a crop of (width, height)."""
+    if reuse > 1 and pool_slots(pool_mb, size) < 1:
+        raise ValueError(
+            f'PG2Augment: pool_mb={pool_mb} has no room for a single crop of '
+            f'{size[0]}x{size[1]}: make it larger, or set reuse=1'
+        )
+
+
+def check_direct(reuse: int, cuda_graphs: bool) -> None:
+    """Raise ValueError where something is asked for that only PG2Hook can do."""
+    add = "add custom_hooks=[dict(type='pg2aug.PG2Hook')] to the config"
+    if reuse > 1:
+        raise ValueError(
+            f'PG2Augment(reuse={reuse}) needs a pool of what was synthesised: {add}, or set reuse=1'
+        )
+    if cuda_graphs:
+        raise ValueError(
+            'PG2Augment(cuda_graphs=True) replays steps for batches, and by itself the transform '
+            f'synthesises one person at a time: {add}, or set cuda_graphs=False'
         )

@@ -10,7 +10,14 @@ from mmcv.transforms.utils import cache_randomness
 from mmengine.dist import get_rank
 from torch.utils.data import get_worker_info
 
-from pg2aug.augment.augment_arguments import check_files, check_numbers, check_synthesis
+from pg2aug.augment.augment_arguments import (
+    check_direct,
+    check_files,
+    check_numbers,
+    check_pool,
+    check_synthesis,
+    check_view_change,
+)
 from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.inference import Precision
 from pg2aug.augment.people import PeopleFile
@@ -155,8 +162,8 @@ class PG2Augment(BaseTransform):
         self.bank = self._load_bank()
         self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
         self._people = self._load_neighbours()
-        self._check_view_change()
-        self._check_pool()
+        check_view_change(max_view_change, self.generator_file.skeleton)
+        check_pool(reuse, pool_mb, self.generator_file.size)
         self._synthesizer: Synthesizer | None = None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +182,7 @@ class PG2Augment(BaseTransform):
         if self.prob == 0:
             return results
         if not self.deferred:
-            self._check_direct()
+            check_direct(self.reuse, self.cuda_graphs)
         check_sample(results, self.generator_file.skeleton)
         chosen, *draws = self._draw_uniforms()
         if chosen >= self.prob:
@@ -292,42 +299,6 @@ class PG2Augment(BaseTransform):
     def pool_slots(self) -> int:
         """Persons that the pool has room for."""
         return pool_slots(self.pool_mb, self.generator_file.size)
-
-    def _check_pool(self) -> None:
-        if self.reuse > 1 and self.pool_slots < 1:
-            width, height = self.generator_file.size
-            raise ValueError(
-                f'PG2Augment: pool_mb={self.pool_mb} has no room for a single crop of '
-                f'{width}x{height}: make it larger, or set reuse=1'
-            )
-
-    def _check_direct(self) -> None:
-        """Raise ValueError where something is asked for that only PG2Hook can do."""
-        add = "add custom_hooks=[dict(type='pg2aug.PG2Hook')] to the config"
-        if self.reuse > 1:
-            raise ValueError(
-                f'PG2Augment(reuse={self.reuse}) needs a pool of what was synthesised: {add}, or '
-                'set reuse=1'
-            )
-        if self.cuda_graphs:
-            raise ValueError(
-                'PG2Augment(cuda_graphs=True) replays steps for batches, and by itself the '
-                f'transform synthesises one person at a time: {add}, or set cuda_graphs=False'
-            )
-
-    def _check_view_change(self) -> None:
-        if self.max_view_change is None:
-            return
-        if not 0 < self.max_view_change <= 180:
-            raise ValueError(
-                'PG2Augment: max_view_change must be in (0, 180] degrees or None, got '
-                f'{self.max_view_change}'
-            )
-        if not self.generator_file.skeleton.torso:
-            raise ValueError(
-                'PG2Augment: max_view_change needs shoulders and hips, which the skeleton of the '
-                'generator lacks: leave it out'
-            )
 
     def _load_neighbours(self) -> PeopleFile | None:
         if self.neighbours is None:
