@@ -1,6 +1,6 @@
 """Offline expansion of a dataset: new images and a COCO file."""
 
-from pg2aug.expansion.attempts import Attempt, Job, Refused, Synthesised, run_attempts
+from pg2aug.expansion.attempts import Attempt, Job, Refused, Synthesised
 from pg2aug.expansion.coco import expansion_info
 from pg2aug.expansion.images import ImageFolder
 from pg2aug.expansion.merge import Summary
@@ -30,5 +30,4 @@ __all__ = [
     'load_sources',
     'make_draws',
     'make_plan',
-    'run_attempts',
 ]

@@ -1,6 +1,6 @@
 """Attempts: each a person and a pose, synthesised or refused."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -120,14 +120,6 @@ class Job:
     def typical(self) -> NDArray[np.float64]:
         """Typical proportions of the bodies in the bank."""
         return bank_proportions(self.bank, self.synthesizer.skeleton)
-
-
-def run_attempts(job: Job, attempts: Sequence[Attempt]) -> Iterator[Outcome]:
-    """Make attempts in their order, in one generator call."""
-    prepared = [prepare(job, attempt) for attempt in attempts]
-    made = iter(synthesize(job, [item for item in prepared if isinstance(item, Prepared)]))
-    for item in prepared:
-        yield item if isinstance(item, Refused) else next(made)
 
 
 def prepare(job: Job, attempt: Attempt) -> Prepared | Refused:

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -51,7 +52,7 @@ class ImageFolder:
         if not fileio.isdir(self.root):
             raise FileNotFoundError(f'image folder {self.root!r} does not exist')
 
-    @property
+    @cached_property
     def is_local(self) -> bool:
         """Whether it is a folder of this machine."""
         return is_local(self.root)
@@ -89,7 +90,7 @@ class ImageFolder:
                 raise ValueError(f'{file_name} has {size} bytes, too many for {self._limit}')
             return file.read()
 
-    @property
+    @cached_property
     def _resolved(self) -> Path:
         return Path(self.root).resolve()
 

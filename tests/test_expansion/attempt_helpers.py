@@ -4,13 +4,21 @@ import os
 import sys
 import traceback
 
-from pg2aug.expansion import Attempt, PlanRequest, make_draws, make_plan, run_attempts
+from pg2aug.expansion import Attempt, PlanRequest, make_draws, make_plan
+from pg2aug.expansion.attempts import Prepared, prepare, synthesize
 
 
 def first_attempts(job, count, seed=0):
     request = PlanRequest(count)
     items = make_plan(*make_draws(job.sources, job.bank, request, seed), request).items
     return [Attempt(n, 0, int(i['person']), int(i['pose'])) for n, i in enumerate(items)]
+
+
+def run_attempts(job, attempts):
+    """Make attempts in their order, in one generator call."""
+    prepared = [prepare(job, attempt) for attempt in attempts]
+    made = iter(synthesize(job, [item for item in prepared if isinstance(item, Prepared)]))
+    return [next(made) if isinstance(item, Prepared) else item for item in prepared]
 
 
 def outcomes(job, count, batch_size, seed=0):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from attempt_helpers import first_attempts, outcomes
+from attempt_helpers import first_attempts, outcomes, run_attempts
 
 from pg2aug.augment.whole_image import affected_window
-from pg2aug.expansion import Refused, Synthesised, run_attempts
+from pg2aug.expansion import Refused, Synthesised
 from pg2aug.poses import Skeleton
 
 SIDE_ON = dict(max_view_change=30.0)
@@ -23,7 +23,7 @@ def test_outcomes_do_not_depend_on_the_batch(make_job, batch_size):
 
 def test_an_attempt_comes_out_the_same_without_those_before_it(make_job):
     job = make_job()
-    late = list(run_attempts(job, first_attempts(job, 6)[4:]))
+    late = run_attempts(job, first_attempts(job, 6)[4:])
     for outcome, other in zip(outcomes(job, 6, 2)[4:], late, strict=True):
         assert type(outcome) is type(other)
         if isinstance(outcome, Synthesised):
