@@ -63,6 +63,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('give --config and --checkpoint, or --limb-warp and --size')
     if untrained and args.coarse:
         parser.error('--coarse is for a trained generator: --limb-warp has one stage only')
+    if args.detail > 1 and args.limb_warp is not None:
+        parser.error('--detail is for a trained generator: --limb-warp is as fine as its --size')
     if args.seed >= 1 << 63:
         parser.error(f'--seed must be less than 2**63, got {args.seed}')
     if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
@@ -117,7 +119,7 @@ def load_bank(path: str, skeleton: Skeleton, min_visible: int, ignore_names: boo
 
 def generator_config(args: argparse.Namespace) -> dict[str, Any]:
     if args.limb_warp is None:
-        return dict(config=args.config, checkpoint=args.checkpoint)
+        return dict(config=args.config, checkpoint=args.checkpoint, detail=args.detail)
     metainfo = dict(from_file=args.limb_warp)
     return dict(type='LimbWarpGenerator', metainfo=metainfo, size=args.size)
 

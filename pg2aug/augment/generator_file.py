@@ -9,6 +9,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from pg2aug.compat import load_checkpoint
+from pg2aug.models.detailed_generator import DetailedGenerator, Generator
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses import Skeleton, check_same_joints
@@ -22,11 +23,12 @@ class GeneratorFile:
     Attributes:
         config: Model config.
         state_dict: Weights, on the CPU; None for a generator without any.
-        size: (width, height) of its crops.
+        size: (width, height) of the crops that it takes and makes.
         padding: Factor on a person's box that makes its crops, as in its training.
         skeleton: Skeleton of its poses.
         source: Path of the checkpoint, or the type of a generator without one, for messages and
             provenance.
+        detail: How many times finer these are than the crops it was trained on.
     """
 
     config: Config
@@ -35,6 +37,7 @@ class GeneratorFile:
     padding: float
     skeleton: Skeleton
     source: str
+    detail: int = 1
 
     @classmethod
     def from_config(cls, generator: Mapping[str, Any]) -> 'GeneratorFile':
@@ -42,9 +45,11 @@ class GeneratorFile:
 
         Args:
             generator: ``dict(config=..., checkpoint=...)``, both written by
-                ``tools/train_pg2.py``; or, to lay limbs into poses without any learning,
-                ``dict(type='LimbWarpGenerator', metainfo=dict(from_file=...), size=(width,
-                height))``, with ``padding`` (1.25 by default) on the person's box.
+                ``tools/train_pg2.py``, and ``detail``, 1 or more, to have persons that many times
+                finer than its crops (:class:`pg2aug.models.DetailedGenerator`); or, to lay limbs
+                into poses without any learning, ``dict(type='LimbWarpGenerator',
+                metainfo=dict(from_file=...), size=(width, height))``, with ``padding`` (1.25 by
+                default) on the person's box.
 
         Raises:
             FileNotFoundError: If a file is missing.
@@ -52,7 +57,7 @@ class GeneratorFile:
                 see :meth:`load` for more.
         """
         keys = set(generator)
-        if keys == {'config', 'checkpoint'}:
+        if {'config', 'checkpoint'} <= keys <= {'config', 'checkpoint', 'detail'}:
             return cls.load(**generator)
         if generator.get('type') not in ('LimbWarpGenerator', 'pg2aug.LimbWarpGenerator') or not (
             {'type', 'metainfo', 'size'} <= keys <= {'type', 'metainfo', 'size', 'padding'}
@@ -68,13 +73,18 @@ class GeneratorFile:
         return cls(config, None, size, padding, skeleton, 'LimbWarpGenerator')
 
     @classmethod
-    def load(cls, config: str, checkpoint: str) -> 'GeneratorFile':
+    def load(cls, config: str, checkpoint: str, detail: int = 1) -> 'GeneratorFile':
         """Read the config and the checkpoint that ``tools/train_pg2.py`` wrote.
+
+        Args:
+            config: Path of the config.
+            checkpoint: Path of the checkpoint.
+            detail: How many times finer than its crops the persons are to be.
 
         Raises:
             FileNotFoundError: If one of them is missing.
-            ValueError: If the config is not that of a PG2, or the checkpoint does not say how its
-                crops were made.
+            ValueError: If the config is not that of a PG2, the checkpoint does not say how its
+                crops were made, or there cannot be such detail.
         """
         for key, path in (('config', config), ('checkpoint', checkpoint)):
             if not Path(path).is_file():
@@ -85,6 +95,7 @@ class GeneratorFile:
         cfg = Config.fromfile(config)
         if 'model' not in cfg or cfg.model.get('type') not in ('pg2aug.PG2', 'PG2'):
             raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
+        _check_detail(detail, cfg.model, config)
         content = load_checkpoint(checkpoint)
         meta = content.get('meta', {}).get('dataset_meta') or {}
         if 'crop' not in meta:
@@ -95,10 +106,11 @@ class GeneratorFile:
         width, height = meta['crop']['size']
         skeleton = Skeleton.from_metainfo(meta)
         padding = float(meta['crop']['padding'])
+        size = width * detail, height * detail
         state_dict = content['state_dict']
-        return cls(cfg.model, state_dict, (width, height), padding, skeleton, str(checkpoint))
+        return cls(cfg.model, state_dict, size, padding, skeleton, str(checkpoint), detail)
 
-    def build(self) -> PG2 | LimbWarpGenerator:
+    def build(self) -> Generator:
         """Build the model with its weights, in evaluation mode, without gradients.
 
         Raises:
@@ -117,7 +129,18 @@ class GeneratorFile:
             ) from error
         context = f'the generator config beside {self.source}'
         check_same_joints(self.skeleton, model.skeleton, context)
-        return model.eval().requires_grad_(False)
+        model.eval().requires_grad_(False)
+        return model if self.detail == 1 else DetailedGenerator(model, self.detail)
+
+
+def _check_detail(detail: Any, model: Mapping[str, Any], config: str) -> None:
+    if not _is_length(detail) or isinstance(detail, bool):
+        raise ValueError(f'generator detail must be a whole number from 1 on, got {detail!r}')
+    if detail > 1 and not model.get('data_preprocessor', {}).get('matte'):
+        raise ValueError(
+            f'generator detail={detail} needs a generator that knows what is person (matte=True), '
+            f'which that of {config!r} does not: leave detail out'
+        )
 
 
 def _crop_settings(size: Any, padding: Any) -> tuple[tuple[int, int], float]:

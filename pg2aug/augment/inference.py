@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pg2aug.augment.graphs import pad
-from pg2aug.models.limb_warp_generator import LimbWarpGenerator
+from pg2aug.models.detailed_generator import DetailedGenerator, Generator
 from pg2aug.models.pg2 import PG2
 
 Precision = Literal['auto', 'float32', 'bfloat16', 'float16']
@@ -96,8 +96,8 @@ def _laid_out(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def inference_model(
-    model: PG2 | LimbWarpGenerator, device: torch.device, dtype: torch.dtype, compiled: bool
-) -> PG2 | LimbWarpGenerator:
+    model: Generator, device: torch.device, dtype: torch.dtype, compiled: bool
+) -> Generator:
     """A model that synthesises like another one, as fast as the device can.
 
     There is nothing to fold: the generators have neither normalisation nor any other layer that
@@ -109,8 +109,14 @@ def inference_model(
         dtype: Number format of its networks. Poses, warps and coverage stay float32.
         compiled: Whether to compile its networks.
     """
-    if not isinstance(model, PG2):
-        return model.to(device)
+    if isinstance(model, DetailedGenerator):
+        return DetailedGenerator(_fast(model.model, device, dtype, compiled), model.detail)
+    if isinstance(model, PG2):
+        return _fast(model, device, dtype, compiled)
+    return model.to(device)
+
+
+def _fast(model: PG2, device: torch.device, dtype: torch.dtype, compiled: bool) -> PG2:
     fast = copy.deepcopy(model)
     fast.discriminator = None
     for name in ('generator1', 'generator2'):

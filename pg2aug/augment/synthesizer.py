@@ -16,8 +16,7 @@ from pg2aug.augment.label_check import LabelCheck
 from pg2aug.augment.plan import Plan
 from pg2aug.augment.pool import Kept, PersonPool
 from pg2aug.augment.transfer import send
-from pg2aug.models.limb_warp_generator import LimbWarpGenerator
-from pg2aug.models.pg2 import PG2
+from pg2aug.models.detailed_generator import Generator
 from pg2aug.poses.skeleton import Skeleton
 
 _R = TypeVar('_R')
@@ -114,7 +113,7 @@ class Synthesizer:
 
     def __init__(
         self,
-        model: PG2 | LimbWarpGenerator,
+        model: Generator,
         check: LabelCheck | None,
         min_joints_ok: float = 0.7,
         refine: bool = True,

@@ -187,6 +187,7 @@ def _described_generator(generator: GeneratorFile, config: str | None) -> dict[s
         'config': Path(config).name,
         'checkpoint': Path(generator.source).name,
         'checkpoint_sha256': file_sha256(generator.source),
+        'detail': generator.detail,
     }
 
 

@@ -49,6 +49,13 @@ def _add_generator(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--config', metavar='CONFIG', help="a trained generator's")
     group.add_argument('--checkpoint', metavar='CKPT', help="a trained generator's")
     group.add_argument(
+        '--detail',
+        type=int,
+        default=1,
+        metavar='N',
+        help="persons N times as fine as the generator's crops, with the source image's detail",
+    )
+    group.add_argument(
         '--limb-warp',
         metavar='METAINFO',
         help='instead of both: limbs laid into poses as they are, without any training; the joints '

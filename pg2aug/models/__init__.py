@@ -1,6 +1,7 @@
 """PG2's networks, rasterisation and losses."""
 
 from pg2aug.models.bones import Body
+from pg2aug.models.detailed_generator import DetailedGenerator
 from pg2aug.models.discriminator import Discriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
 from pg2aug.models.limb_warp import limb_warp
@@ -13,6 +14,7 @@ from pg2aug.models.rasterize import keypoint_heatmaps, pose_mask
 __all__ = [
     'PG2',
     'Body',
+    'DetailedGenerator',
     'Discriminator',
     'LimbWarpGenerator',
     'PG2DataPreprocessor',

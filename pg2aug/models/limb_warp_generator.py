@@ -41,12 +41,25 @@ class LimbWarpGenerator(nn.Module):
         Returns:
             (N, 4, H, W) float32, BGR in [0, 255] and coverage in [0, 1].
         """
-        source, target = (
-            Body(*(data[f'{role}_{name}'] for name in ('keypoints', 'visible', 'radius')))
-            for role in ('condition', 'target')
-        )
-        images = data['condition_image'].float()
-        known = inside_photo(images)
-        warped = limb_warp(images * known, source, target, self.skeleton, known)
+        warped = laid_limbs(data, self.skeleton)
         coverage = warped[:, 3:]
         return torch.cat([warped[:, :3] / coverage.clamp_min(1e-3), coverage], dim=1)
+
+
+def laid_limbs(data: dict[str, Any], skeleton: Skeleton) -> Tensor:
+    """The condition person's limbs, laid into the target pose.
+
+    Args:
+        data: See :class:`pg2aug.models.PG2DataPreprocessor`.
+        skeleton: Of the poses.
+
+    Returns:
+        (N, 4, H, W) float32, BGR in [0, 255] multiplied by the coverage, and that in [0, 1].
+    """
+    source, target = (
+        Body(*(data[f'{role}_{name}'] for name in ('keypoints', 'visible', 'radius')))
+        for role in ('condition', 'target')
+    )
+    images = data['condition_image'].float()
+    known = inside_photo(images)
+    return limb_warp(images * known, source, target, skeleton, known)
