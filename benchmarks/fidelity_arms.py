@@ -192,7 +192,7 @@ def body_error(trials: Sequence[Trial], images: np.ndarray, skeleton: Skeleton) 
     keypoints = torch.from_numpy(np.stack([trial.keypoints for trial in trials]))
     visible = torch.from_numpy(np.stack([trial.plan.target_visible for trial in trials]))
     radius = [
-        float(t.plan.limb_radius[0] * np.sqrt(np.linalg.det(t.matrix[:, :2]))) for t in trials
+        float(t.plan.target_radius[0] * np.sqrt(np.linalg.det(t.matrix[:, :2]))) for t in trials
     ]
     shape = images.shape[1], images.shape[2]
     alpha = body_alpha(keypoints, visible, shape, skeleton, torch.tensor(radius))[:, 0].numpy()

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from rare_worlds import World
 
 METAINFO = dict(from_file='configs/_base_/datasets/coco.py')
-MAX_VIEW_CHANGE = 120
+MAX_VIEW_CHANGE = 60
 OVERSAMPLED = 20_000
 """Images drawn for the second source of a mix; far more than a training uses twice."""
 

@@ -123,7 +123,7 @@ def _targets(poses: SourcePoses) -> list[str]:
     """For each file, how many of its poses a person can be put into, and what to do about few."""
     skeleton = poses.skeleton
     needed = min(_MIN_VISIBLE, skeleton.num_keypoints)
-    suitable = suitable_targets(poses.visible, skeleton, needed)
+    suitable = suitable_targets(poses.flags > 0, skeleton, needed)
     lines = []
     parts = np.split(suitable, np.cumsum(poses.sizes)[:-1])
     for part, joints in zip(parts, poses.joints, strict=True):
@@ -155,13 +155,13 @@ def build(args: argparse.Namespace) -> tuple[PoseBank, dict[str, Any]]:
     reference = None
     if args.reference is not None:
         own = read_poses([args.reference], skeleton, **reading)
-        skeleton, reference = own.skeleton, (own.keypoints, own.visible)
+        skeleton, reference = own.skeleton, (own.keypoints, own.flags)
         print(f'reference {own.report[0]}; {len(own.keypoints)} poses')
     poses = read_poses(args.annotations, skeleton, **reading)
     print('\n'.join(f'{a}\n  {b}' for a, b in zip(poses.report, _targets(poses), strict=True)))
     bank = PoseBank.from_poses(
         poses.keypoints,
-        poses.visible,
+        poses.flags,
         poses.skeleton,
         reference=reference,
         alpha=args.alpha,

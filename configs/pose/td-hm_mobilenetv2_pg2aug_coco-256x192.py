@@ -18,7 +18,7 @@ train_pipeline.insert(
             checkpoint='work_dirs/pg2-self_coco-128x96/iter_22000.pth'),
         pose_bank='work_dirs/bank.npz',
         neighbours='data/coco/annotations/person_keypoints_train2017.json',
-        max_view_change=120,
+        max_view_change=60,
         prob=0.3))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 

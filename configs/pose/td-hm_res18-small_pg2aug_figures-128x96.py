@@ -32,7 +32,7 @@ train_pipeline = [
             config='demo/pg2/pg2-self_figures-64x48.py',
             checkpoint='demo/pg2/iter_800.pth'),
         pose_bank='demo/bank.npz',
-        max_view_change=120,
+        max_view_change=60,
         prob=0.3),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),

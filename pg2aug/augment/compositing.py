@@ -98,7 +98,7 @@ def _body(
         plans['source_visible' if source else 'target_drawn'],
         shape,
         skeleton,
-        radius * plans['limb_radius'][:, 0] * affine_scale(matrices),
+        radius * plans[f'{person}_radius'][:, 0] * affine_scale(matrices),
         hands_and_feet=source,
     )
 

@@ -23,13 +23,12 @@ def generator_data(batch: Tensors) -> Tensors:
     Returns:
         What :meth:`pg2aug.models.PG2.synthesize` takes.
     """
-    radius = batch['limb_radius'][:, 0]
     data = {'condition_image': batch['condition'].permute(0, 3, 1, 2)}
     for role, person, shown in _ROLES:
         matrix = batch[f'{role}_matrix']
         data[f'{role}_keypoints'] = transform_points(batch[f'{person}_keypoints'], matrix)
         data[f'{role}_visible'] = batch[shown]
-        data[f'{role}_radius'] = radius * affine_scale(matrix)
+        data[f'{role}_radius'] = batch[f'{person}_radius'][:, 0] * affine_scale(matrix)
     return data
 
 

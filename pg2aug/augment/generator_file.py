@@ -130,7 +130,7 @@ class GeneratorFile:
         context = f'the generator config beside {self.source}'
         check_same_joints(self.skeleton, model.skeleton, context)
         model.eval().requires_grad_(False)
-        return model if self.detail == 1 else DetailedGenerator(model, self.detail)
+        return model if self.detail == 1 else DetailedGenerator(model, self.detail).eval()
 
 
 def _check_detail(detail: Any, model: Mapping[str, Any], config: str) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pg2aug.models.bones import flagged_hidden
 from pg2aug.models.constants import constant, take
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
@@ -19,10 +20,10 @@ class Synthesis:
     Attributes:
         persons: (N, 3, h, w) float32 BGR in [0, 255].
         keypoints: (N, K, 2) target pose in pixels of ``persons``.
-        visible: (N, K), greater than 0 where labelled.
+        visible: (N, K), greater than 0 where labelled; COCO's flags, if they are known.
         conditions: (N, 3, h, w) float32 BGR in [0, 255].
         condition_keypoints: (N, K, 2) in pixels of ``conditions``.
-        condition_visible: (N, K).
+        condition_visible: (N, K), likewise.
         skeleton: Skeleton of K joints.
     """
 
@@ -53,8 +54,10 @@ class AppearanceCheck:
     somebody else. The check cannot tell a joint from another of the same colour, as a pose model
     can, and it refuses many people who are dressed in one colour from head to foot.
 
-    A joint that the condition image does not show is compared with its mirrored partner, since
-    clothes and skin are about symmetric; where that is not shown either, the joint fails.
+    A joint that the condition image does not show, or that is hidden there while its mirrored
+    partner is not, is compared with that, since clothes and skin are about symmetric; where neither
+    is shown, the joint fails. A joint that is hidden in the new pose passes if the person does:
+    what is in front of it is seen there.
 
     Args:
         max_distance: Largest distance at which a joint passes: mean over BGR of the absolute
@@ -84,22 +87,25 @@ class AppearanceCheck:
         true = self._colours(synthesis.conditions, synthesis.condition_keypoints)
         flip = synthesis.skeleton.flip_indices
         known = synthesis.condition_visible > 0
-        true = torch.where(known[..., None], true, take(true, flip))
-        comparable = (known | take(known, flip)) & (synthesis.visible > 0)
+        seen = known & ~flagged_hidden(synthesis.condition_visible)
+        own = known & (seen | ~take(seen, flip))
+        true = torch.where(own[..., None], true, take(true, flip))
+        labelled, hidden = synthesis.visible > 0, flagged_hidden(synthesis.visible)
+        comparable = (known | take(known, flip)) & labelled & ~hidden
         near = (made - true).abs().mean(dim=-1) <= self.max_distance
         alike = _correlation(made, true, comparable) >= self.min_correlation
-        return near & comparable & alike[:, None]
+        return ((near & comparable) | hidden) & alike[:, None]
 
     def _colours(self, images: Tensor, keypoints: Tensor) -> Tensor:
         """Mean colour in a square around each joint: (N, K, 3)."""
         margin = max(1, round(self.radius * images.shape[-2]))
-        blurred = F.avg_pool2d(
-            images, 2 * margin + 1, stride=1, padding=margin, count_include_pad=False
-        )
+        offset = torch.arange(-margin, margin + 1, device=images.device)
+        square = torch.cartesian_prod(offset, offset)
         limit = constant([images.shape[-1] - 1, images.shape[-2] - 1], keypoints)
-        grid = (keypoints / limit * 2 - 1)[:, :, None]
-        colours = F.grid_sample(blurred, grid, padding_mode='border', align_corners=True)
-        return colours[..., 0].transpose(1, 2)
+        grid = (keypoints[:, :, None] + square) / limit * 2 - 1
+        # Few squares, instead of a blurred image to look them up in.
+        colours = F.grid_sample(images, grid, padding_mode='border', align_corners=True)
+        return colours.mean(dim=-1).transpose(1, 2)
 
 
 def _correlation(made: Tensor, true: Tensor, comparable: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from pg2aug.augment.people import PeopleFile
 from pg2aug.augment.plan import Plan, make_plan
 from pg2aug.augment.pool import pool_slots
 from pg2aug.augment.repeats import Repeats
-from pg2aug.augment.sample import attach_plan, check_sample, relabel, sample_visibility
+from pg2aug.augment.sample import attach_plan, check_sample, relabel
 from pg2aug.augment.suitable import (
     UnsuitableError,
     UnsuitablePersonError,
@@ -33,6 +33,7 @@ from pg2aug.augment.suitable import (
 )
 from pg2aug.augment.synthesizer import Synthesizer
 from pg2aug.augment.whole_image import synthesize_in_image
+from pg2aug.datasets.source import keypoint_flags
 from pg2aug.poses import PoseBank
 from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 
@@ -240,9 +241,9 @@ class PG2Augment(BaseTransform):
             image=results['img'],
             bbox=results['bbox'][0],
             keypoints=results['keypoints'][0],
-            visible=sample_visibility(results)[0],
+            visible=keypoint_flags(results),
             target=self.bank.keypoints[pose_index],
-            target_visible=self.bank.visible[pose_index],
+            target_visible=self.bank.flags(pose_index),
             skeleton=self.generator_file.skeleton,
             size=self.generator_file.size,
             padding=self.generator_file.padding,

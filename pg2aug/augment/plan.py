@@ -26,7 +26,7 @@ from pg2aug.poses import (
     inside_image,
     keypoints_bbox,
     person_limb_radius,
-    shift_into_image,
+    shrink_into_image,
 )
 
 BOX_MARGIN = 0.1
@@ -34,7 +34,7 @@ BOX_MARGIN = 0.1
 
 _MADE_FROM = (
     *('condition_matrix', 'target_matrix', 'source_keypoints', 'source_visible'),
-    *('target_keypoints', 'target_visible', 'target_drawn', 'limb_radius'),
+    *('target_keypoints', 'target_visible', 'target_drawn', 'source_radius', 'target_radius'),
 )
 
 
@@ -47,12 +47,15 @@ class Plan:
         condition_matrix: (2, 3) float32, image to the condition's crop.
         target_matrix: (2, 3) float32, image to the crop in which the person is synthesised.
         source_keypoints: (K, 2) float32, the person as annotated.
-        source_visible: (K,) float32, greater than 0 where labelled.
+        source_visible: (K,) float32, greater than 0 where labelled; COCO's flags, if known.
         target_keypoints: (K, 2) float32, the new pose, fitted to this person.
-        target_visible: (K,) float32, greater than 0 where drawn and inside the image: the labels.
-        target_drawn: (K,) float32, greater than 0 for joints that parts of the body are drawn to,
-            which may lie beyond the image: a limb is then drawn up to its border.
-        limb_radius: (1,) float32, radius of this person's limbs.
+        target_visible: (K,) float32, greater than 0 where drawn and inside the image: the labels;
+            COCO's flags, if the pose's are known.
+        target_drawn: (K,) float32, likewise for joints that parts of the body are drawn to, which
+            may lie beyond the image: a limb is then drawn up to its border.
+        source_radius: (1,) float32, radius of this person's limbs.
+        target_radius: (1,) float32, the same in the new pose, which is smaller where it would
+            otherwise not fit into the image.
         image_size: (2,) float32, width and height of the image.
         pose_index: (1,) int64, index of the pose in its bank.
         neighbour_keypoints: (M, K, 2) float32, other people who overlap what changes and stay in
@@ -71,7 +74,8 @@ class Plan:
     target_keypoints: NDArray[np.float32]
     target_visible: NDArray[np.float32]
     target_drawn: NDArray[np.float32]
-    limb_radius: NDArray[np.float32]
+    source_radius: NDArray[np.float32]
+    target_radius: NDArray[np.float32]
     image_size: NDArray[np.float32]
     pose_index: NDArray[np.int64]
     neighbour_keypoints: NDArray[np.float32]
@@ -119,9 +123,9 @@ def make_plan(
         image: (H, W, 3) uint8 BGR.
         bbox: (4,) x1, y1, x2, y2 of the person.
         keypoints: (K, 2) of the person, image pixels.
-        visible: (K,), greater than 0 where labelled.
+        visible: (K,), greater than 0 where labelled; COCO's flags, if known.
         target: (K, 2), the pose wanted, pixels of any frame.
-        target_visible: (K,).
+        target_visible: (K,), likewise.
         skeleton: Skeleton of K joints.
         size: (width, height) of the generator's crops.
         padding: Factor on a person's box that makes the crop, as in the generator's training.
@@ -149,7 +153,7 @@ def make_plan(
         check_view(source, pose, skeleton, max_view_change)
     shape = image.shape[0], image.shape[1]
     try:
-        fitted, drawn, shown = _fit_into_image(pose, source, skeleton, shape, typical)
+        fitted, drawn, shown, scale = _fit_into_image(pose, source, skeleton, shape, typical)
         source_matrix = crop_matrix(bbox, size, padding)
     except ValueError as error:
         raise UnsuitableError(str(error)) from error
@@ -159,7 +163,7 @@ def make_plan(
     target_matrix = crop_matrix(keypoints_bbox(fitted, drawn, BOX_MARGIN, shape), size, padding)
     radius = max(
         person_limb_radius(keypoints, labelled, skeleton.limbs),
-        person_limb_radius(fitted, drawn, skeleton.limbs),
+        person_limb_radius(fitted, drawn, skeleton.limbs) / scale,
     )
     people = np.zeros((0, len(labelled), 3), np.float32) if others is None else others
     in_front = overlapping_neighbours(people, (source, (fitted, drawn)), radius, skeleton)
@@ -168,11 +172,12 @@ def make_plan(
         condition_matrix=source_matrix,
         target_matrix=target_matrix,
         source_keypoints=np.where(labelled[:, None], keypoints, 0).astype(np.float32),
-        source_visible=labelled.astype(np.float32),
+        source_visible=np.where(labelled, visible, 0).astype(np.float32),
         target_keypoints=fitted,
-        target_visible=shown.astype(np.float32),
-        target_drawn=drawn.astype(np.float32),
-        limb_radius=np.array([radius], np.float32),
+        target_visible=np.where(shown, target_visible, 0).astype(np.float32),
+        target_drawn=np.where(drawn, target_visible, 0).astype(np.float32),
+        source_radius=np.array([radius], np.float32),
+        target_radius=np.array([radius * scale], np.float32),
         image_size=np.array(shape[::-1], np.float32),
         pose_index=np.array([pose_index], np.int64),
         neighbour_keypoints=in_front[0],
@@ -187,17 +192,18 @@ def _fit_into_image(
     skeleton: Skeleton,
     shape: tuple[int, int],
     typical: NDArray[np.float64] | None,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], float]:
     """The pose as this person would take it (K, 2), 0 where nothing is drawn.
 
-    And which of its joints are drawn, and which of these are in the image.
+    And which of its joints are drawn, which of these are in the image, and how much smaller than
+    this person it is, for there to be room for it.
     """
     drawn = drawn_joints(pose[1], skeleton)
     fitted = fit_pose(*pose, *source, skeleton, typical)
-    fitted = shift_into_image(fitted, drawn, shape, BOX_MARGIN)
+    fitted, scale = shrink_into_image(fitted, drawn, shape, BOX_MARGIN)
     shown = drawn & inside_image(fitted, shape)
     check_affine_joints(fitted, shown)
-    return fitted, drawn, shown
+    return fitted, drawn, shown, scale
 
 
 def to_crop(plan: Plan) -> NDArray[np.float32]:

@@ -111,12 +111,6 @@ def attach_plan(results: dict[str, Any], plan: Plan) -> dict[str, Any]:
     return {**results, PLAN: [plan], 'instance_mapping_table': table}
 
 
-def sample_visibility(results: dict[str, Any]) -> NDArray[Any]:
-    """(1, K) visibility of a sample, which may carry weights as a last dimension."""
-    visible: NDArray[Any] = results['keypoints_visible']
-    return visible[..., 0] if visible.ndim == 3 else visible
-
-
 def _fill_share(results: dict[str, Any]) -> float:
     """Share of the old box that the person covered; a new pose is taken to cover as much."""
     area, box = np.asarray(results.get('area', 0), float).reshape(-1), results['bbox'][0]

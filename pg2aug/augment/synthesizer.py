@@ -24,11 +24,11 @@ _OF_NEIGHBOURS = 'neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'
 # All that a step reads of plans, and no more: what is recorded depends on the shapes of all of it.
 _DRAWN_FROM = (
     *('condition', 'condition_matrix', 'target_matrix', 'source_keypoints', 'source_visible'),
-    *('target_keypoints', 'target_drawn', 'limb_radius'),
+    *('target_keypoints', 'target_drawn', 'source_radius', 'target_radius'),
 )
 _PASTED_FROM = (
     *('target_matrix', 'source_keypoints', 'source_visible', 'target_keypoints', 'target_drawn'),
-    *('limb_radius', 'image_size', *_OF_NEIGHBOURS),
+    *('source_radius', 'target_radius', 'image_size', *_OF_NEIGHBOURS),
 )
 
 

@@ -80,7 +80,7 @@ def affected_window(plan: Plan) -> tuple[int, int, int, int]:
             plan.target_keypoints[plan.target_drawn > 0],
         ]
     )
-    margin = 4 * HOLE_RADIUS * float(plan.limb_radius[0])
+    margin = 4 * HOLE_RADIUS * float(plan.source_radius[0])
     low = np.maximum(np.floor(joints.min(axis=0) - margin), 0).astype(int)
     high = np.minimum(np.ceil(joints.max(axis=0) + margin) + 1, plan.image_size).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])

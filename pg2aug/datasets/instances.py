@@ -10,7 +10,7 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from numpy.typing import NDArray
 
-from pg2aug.datasets.source import image_name
+from pg2aug.datasets.source import image_name, keypoint_flags
 
 Identity = int | str
 
@@ -69,7 +69,7 @@ class Instances:
         indices: (M,) int64, the dataset's index of each member.
         ids: Annotation id of each member.
         keypoints: (M, K, 2) of each member, in image pixels.
-        visible: (M, K), greater than 0 where labelled.
+        visible: (M, K), greater than 0 where labelled; COCO's flags, if known.
         dropped: What is left out and why, in words.
         image_names: File name of the image of each of the dataset's instances, usable or not.
     """
@@ -109,7 +109,7 @@ def find_instances(
     image_names, labels = [], []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        labels.append((info['id'], info['keypoints'][0], info['keypoints_visible'][0]))
+        labels.append((info['id'], info['keypoints'][0], keypoint_flags(info)))
         image_names.append(image_name(dataset, info))
         keys.update(info.get('raw_ann_info', info))
         identity = rule.identity(info, dataset.ann_file)

@@ -10,7 +10,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image, crop_matrix, crop_person, transform_keypoints
-from pg2aug.datasets.source import load_image, person_bbox
+from pg2aug.datasets.source import keypoint_flags, load_image, person_bbox
 from pg2aug.poses import Skeleton, person_limb_radius
 
 
@@ -20,7 +20,7 @@ class PersonCrop(NamedTuple):
     Attributes:
         image: ``(h, w, 3)`` uint8 BGR.
         keypoints: ``(K, 2)`` float32 in the crop frame, inside it or not.
-        visible: ``(K,)`` float32, greater than 0 where labelled.
+        visible: ``(K,)`` float32, greater than 0 where labelled; COCO's flags, if known.
         radius: Of the person's limbs in crop pixels, float32.
     """
 
@@ -115,7 +115,7 @@ class PersonCrops(Sequence[PersonCrop]):
         bbox = person_bbox(info, (image.shape[1], image.shape[0]))
         matrix = crop_matrix(bbox, self._size, self._padding)
         keypoints = transform_keypoints(info['keypoints'][0], matrix)
-        visible = np.asarray(info['keypoints_visible'][0], dtype=np.float32)
+        visible = keypoint_flags(info)
         radius = person_limb_radius(keypoints, visible, self._skeleton.limbs)
         return PersonCrop(
             crop_person(image, matrix, self._size), keypoints, visible, np.float32(radius)

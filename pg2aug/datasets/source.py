@@ -93,6 +93,24 @@ def image_name(dataset: BaseCocoStyleDataset, info: Mapping[str, Any]) -> str:
     return path.removeprefix(folder).lstrip('/') if folder and path.startswith(folder) else path
 
 
+def keypoint_flags(info: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Visibility (K,) of an instance, with COCO's flags where its annotation is at hand.
+
+    MMPose's data sets make 1 of both of them; but what is hidden looks different.
+
+    Args:
+        info: Data info or sample of a top-down MMPose data set, whose visibility may carry weights
+            as a last dimension.
+    """
+    visible = np.asarray(info['keypoints_visible'][0], np.float32)
+    visible = visible[:, 0] if visible.ndim == 2 else visible
+    raw = (info.get('raw_ann_info') or {}).get('keypoints')
+    if raw is None or len(raw) != 3 * len(visible):
+        return visible
+    flags = np.asarray(raw, np.float32)[2::3]
+    return flags if ((flags > 0) == (visible > 0)).all() else visible
+
+
 def person_bbox(info: Mapping[str, Any], image_size: tuple[int, int]) -> NDArray[np.float32]:
     """The box of a person, up to the edges of the image.
 

@@ -71,22 +71,23 @@ class ViaPoses:
                 )
             except ValueError:
                 continue
-            return (*self._crop(pose, shown, keypoints, visible, matrix), mirrored)
+            flags = self.bank.flags(index)
+            return (*self._crop(pose, flags, keypoints, visible, matrix), mirrored)
         shown = np.asarray(visible) > 0
         matrix = crop_matrix(keypoints_bbox(keypoints, shown, BOX_MARGIN), self.size, self.padding)
-        return (*self._crop(keypoints, shown, keypoints, shown, matrix), mirrored)
+        return (*self._crop(keypoints, visible, keypoints, visible, matrix), mirrored)
 
     def _crop(
         self,
         pose: NDArray[Any],
-        shown: NDArray[np.bool_],
+        flags: NDArray[Any],
         keypoints: NDArray[Any],
         visible: NDArray[Any],
         matrix: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        limbs = self.skeleton.limbs
+        limbs, shown = self.skeleton.limbs, np.asarray(flags) > 0
         radius = max(
             person_limb_radius(pose, shown, limbs), person_limb_radius(keypoints, visible, limbs)
         )
         moved = np.where(shown[:, None], transform_keypoints(pose, matrix), 0)
-        return moved, shown.astype(np.float32), np.float32(radius * matrix[0, 0])  # type: ignore[return-value]
+        return moved, flags.astype(np.float32), np.float32(radius * matrix[0, 0])  # type: ignore[return-value]

@@ -171,7 +171,7 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
         keypoints=keypoints[:, :2],
         visible=keypoints[:, 2],
         target=job.bank.keypoints[attempt.pose],
-        target_visible=job.bank.visible[attempt.pose],
+        target_visible=job.bank.flags(attempt.pose),
         skeleton=job.synthesizer.skeleton,
         size=job.size,
         padding=job.padding,

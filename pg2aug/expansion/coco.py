@@ -18,6 +18,7 @@ from pg2aug.expansion.neighbours import hidden_joints
 from pg2aug.expansion.sources import Annotation, Sources
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
+from pg2aug.poses.annotations import flagged_hidden
 from pg2aug.version import __version__
 
 DESCRIPTION = 'persons synthesised in new poses by pg2aug'
@@ -116,12 +117,13 @@ def _moved(annotation: dict[str, Any], left: int, top: int) -> dict[str, Any]:
 def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
     """COCO's description of a synthesised person: keypoints, box, area, all of the new pose.
 
-    Joints that passed the label check are visible (2), or hidden (1) where somebody else stays in
-    front of them; all others are unlabelled (0).
+    Joints that passed the label check are visible (2), or hidden (1) where they are in the pose, or
+    somebody else stays in front of them; all others are unlabelled (0).
     """
     triples: list[float | int] = []
     places = made.plan.target_keypoints.tolist()
-    flags = np.where(made.joints_ok, np.where(hidden_joints(made.plan, skeleton), 1, 2), 0)
+    behind = hidden_joints(made.plan, skeleton) | flagged_hidden(made.plan.target_visible)
+    flags = np.where(made.joints_ok, np.where(behind, 1, 2), 0)
     for (x, y), flag in zip(places, flags.tolist(), strict=True):
         triples += [round(x, 2), round(y, 2), flag] if flag else [0, 0, 0]
     left, top, right, bottom = made.plan.bbox.tolist()
@@ -216,6 +218,6 @@ def _body_mask(plan: Plan, skeleton: Skeleton) -> NDArray[np.bool_]:
         torch.from_numpy(plan.target_drawn)[None],
         shape,
         skeleton,
-        torch.from_numpy(plan.limb_radius * PERSON_RADIUS),
+        torch.from_numpy(plan.target_radius * PERSON_RADIUS),
     )
     return np.asarray(mask[0, 0].numpy() > 0.5)

@@ -64,15 +64,16 @@ def changed_pixels(plan: Plan, skeleton: Skeleton, remove_source: bool = True) -
     left, top, right, bottom = affected_window(plan)
     corner, shape = np.array([left, top], np.float32), (bottom - top, right - left)
     changed = np.zeros(plan.image_size[::-1].astype(int), bool)
-    bodies = [(plan.target_keypoints, plan.target_drawn, SUPPORT_RADIUS)]
+    bodies = [(plan.target_keypoints, plan.target_drawn, SUPPORT_RADIUS * plan.target_radius[0])]
     if remove_source:
-        bodies.append((plan.source_keypoints, plan.source_visible, HOLE_RADIUS))
+        hole = HOLE_RADIUS * plan.source_radius[0]
+        bodies.append((plan.source_keypoints, plan.source_visible, hole))
     alpha = body_alpha(
         torch.from_numpy(np.stack([body[0] for body in bodies]) - corner),
         torch.from_numpy(np.stack([body[1] for body in bodies])),
         shape,
         skeleton,
-        torch.from_numpy(plan.limb_radius) * torch.tensor([body[2] for body in bodies]),
+        torch.tensor([body[2] for body in bodies]),
     )
     in_front = _in_front(plan, corner, shape, skeleton)
     covered = alpha.amax(dim=0, keepdim=True) * (1 - in_front)

@@ -1,7 +1,7 @@
 """The parts of a body as thick bones, in the source's pose and in the target's."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,14 +11,23 @@ from pg2aug.models.constants import constant, take
 from pg2aug.models.head import Heads
 from pg2aug.poses.skeleton import Skeleton
 
-HALF_WIDTH = 1.15
-"""Half width of a limb that is cut out, over the limb radius: sleeves, but little background."""
+LEG_WIDTHS = 1.9, 1.5, 1.0
+"""Half width of a leg at hip, knee and ankle, over the limb radius: clothes, little background."""
+
+ARM_WIDTHS = 1.3, 1.1, 0.8
+"""The same of an arm at shoulder, elbow and wrist."""
 
 TIP_LENGTH = 0.9
 """How far a hand or foot reaches beyond the last joint, over the limb radius."""
 
 TORSO_MARGIN = 0.75
 """How far a torso reaches beyond its corner joints, over the limb radius."""
+
+TORSO_WIDTH = 2.1
+"""Least half width of a torso, over the limb radius: that from the side."""
+
+NECK_WIDTH = 0.9
+"""Half width of a neck, over the limb radius."""
 
 _TINY = 1e-3
 
@@ -29,13 +38,32 @@ class Body:
 
     Attributes:
         keypoints: (N, K, 2) pixel coordinates; those of unlabelled joints are not read.
-        visible: (N, K), greater than 0 where labelled.
+        visible: (N, K), greater than 0 where labelled; COCO's flags, if they are known.
         radius: (N,) radius of a limb in pixels.
     """
 
     keypoints: Tensor
     visible: Tensor
     radius: Tensor
+
+    @property
+    def hidden(self) -> Tensor:
+        """(N, K) bool, joints that something is in front of, of persons whose flags tell."""
+        return flagged_hidden(self.visible)
+
+
+def flagged_hidden(visible: Tensor) -> Tensor:
+    """Labelled joints that something is in front of: COCO's flag 1, not 2.
+
+    Annotation in which no joint of a person has flag 2 has no such flags, and hides nothing.
+
+    Args:
+        visible: (N, K), 0 where unlabelled.
+
+    Returns:
+        (N, K) bool.
+    """
+    return (visible == 1) & (visible > 1).any(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -86,6 +114,24 @@ class Bones:
                 chosen[name] = value[:, first:end]
         return type(self)(**chosen)
 
+    def where(self, chosen: Tensor) -> 'Bones':
+        """Some of them, (N, B) bool, are drawn and the others are not."""
+        return replace(self, known=self.known & chosen)
+
+    def first(self, chosen: Tensor) -> 'Bones':
+        """Some of them, (N, B) bool, come before the others."""
+        order = torch.argsort((~chosen).to(torch.uint8), dim=1, stable=True)
+
+        def arranged(value: Tensor) -> Tensor:
+            index = order.view(*order.shape, *(1,) * (value.ndim - 2)).expand_as(value)
+            return value.gather(1, index)
+
+        values: dict[str, Any] = {
+            name: tuple(map(arranged, value)) if isinstance(value, tuple) else arranged(value)
+            for name, value in vars(self).items()
+        }
+        return replace(self, **values)
+
 
 def body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
     """Limbs that are parts of their own: neither within the torso nor at the head."""
@@ -108,22 +154,58 @@ def upper_limbs(limbs: list[tuple[int, int]], skeleton: Skeleton) -> list[tuple[
     return upper
 
 
+def limb_steps(skeleton: Skeleton) -> dict[int, tuple[bool, int]]:
+    """For each joint of a limb, whether it is an arm's, and how many limbs it is from the torso."""
+    limbs = body_limbs(skeleton)
+    upper = upper_limbs(limbs, skeleton)
+    steps = {k: (k in skeleton.torso[:2], 0) for k in skeleton.torso}
+    for _ in limbs:
+        for limb in limbs:
+            for near, far in (limb, limb[::-1]):
+                if near in steps and far not in steps:
+                    steps[far] = limb in upper, steps[near][1] + 1
+    return steps
+
+
+def hidden_limbs(body: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]) -> Tensor:
+    """Which of L limbs end behind something, (N, L) bool: their joint away from the torso does."""
+    steps = limb_steps(skeleton)
+    far = [max(limb, key=lambda k: steps[k][1] if k in steps else 0) for limb in limbs]
+    return take(body.hidden, far)
+
+
+def _half_width(joint: int, steps: Mapping[int, tuple[bool, int]]) -> float:
+    upper, step = steps.get(joint, (False, 1))
+    widths = ARM_WIDTHS if upper else LEG_WIDTHS
+    return widths[min(step, len(widths) - 1)]
+
+
 def limb_bones(
     source: Body, target: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]
 ) -> Bones:
-    """Some limbs, at least one; from the mirrored one where the source does not show it."""
+    """Some limbs, at least one; from the mirrored one where the source shows that better.
+
+    A limb behind the body is labelled, but its pixels are those of what is in front of it.
+    """
     starts, ends = zip(*limbs, strict=True)
     sides = [(joints, [skeleton.flip_indices[k] for k in joints]) for joints in (starts, ends)]
     shown = source.visible > 0
-    own = take(shown, starts) & take(shown, ends)
-    other = take(shown, sides[0][1]) & take(shown, sides[1][1])
+    seen = shown & ~source.hidden
+    own, other = (take(shown, sides[0][i]) & take(shown, sides[1][i]) for i in (0, 1))
+    clear, other_clear = (take(seen, sides[0][i]) & take(seen, sides[1][i]) for i in (0, 1))
+    used = own & (clear | ~other_clear)
     places = [
-        torch.where(own[..., None], take(source.keypoints, a), take(source.keypoints, b))
+        torch.where(used[..., None], take(source.keypoints, a), take(source.keypoints, b))
         for a, b in sides
     ]
     wanted = target.visible > 0
+    steps = limb_steps(skeleton)
     widths = [
-        (HALF_WIDTH * body.radius)[:, None].expand(-1, len(limbs)) for body in (source, target)
+        [
+            constant([_half_width(k, steps) for k in joints], body.radius) * body.radius[:, None]
+            for joints in (starts, ends)
+        ]
+        for body in (source, target)
     ]
     caps = [
         constant([TIP_LENGTH * (k in skeleton.tips) for k in joints], shown).expand(own.shape)
@@ -132,10 +214,10 @@ def limb_bones(
     return Bones(
         source=(places[0], places[1]),
         target=(take(target.keypoints, starts), take(target.keypoints, ends)),
-        source_width=(widths[0], widths[0]),
-        target_width=(widths[1], widths[1]),
+        source_width=(widths[0][0], widths[0][1]),
+        target_width=(widths[1][0], widths[1][1]),
         caps=(caps[0], caps[1]),
-        side=torch.ones_like(widths[0]),
+        side=torch.ones_like(widths[0][0]),
         known=(own | other) & take(wanted, starts) & take(wanted, ends),
         rounded=torch.ones_like(own),
     )
@@ -172,7 +254,9 @@ def _spine(
     hips = ((left_hip - right_hip) * across).sum(dim=-1) / 2
     margin = TORSO_MARGIN * body.radius[:, None]
     side = torch.where(shoulders + hips >= 0, 1.0, -1.0)
-    return (neck, pelvis), (shoulders.abs() + margin, hips.abs() + margin), side
+    least = TORSO_WIDTH * body.radius[:, None]
+    widths = [torch.maximum(half.abs() + margin, least) for half in (shoulders, hips)]
+    return (neck, pelvis), (widths[0], widths[1]), side
 
 
 def neck_bone(source: Body, target: Body, source_head: Heads, target_head: Heads) -> Bones:
@@ -180,7 +264,7 @@ def neck_bone(source: Body, target: Body, source_head: Heads, target_head: Heads
     heads = source_head, target_head
     ends = [(head.neck[:, None], head.centre[:, None]) for head in heads]
     known = [(head.labelled & head.shoulders)[:, None] for head in heads]
-    widths = [0.6 * body.radius[:, None] for body in (source, target)]
+    widths = [NECK_WIDTH * body.radius[:, None] for body in (source, target)]
     none = torch.zeros_like(widths[0])
     return Bones(
         source=ends[0],

@@ -1,5 +1,6 @@
-"""Where a skull is: face joints lie low on it, and the joint at its top at its far end."""
+"""Where a skull is: between the ears, behind the face, below the joint at its top."""
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -8,11 +9,17 @@ from torch import Tensor
 from pg2aug.models.constants import constant, take
 from pg2aug.poses.skeleton import Skeleton
 
-FACE_RISE = 0.35
-"""How far a head's centre lies beyond the face, over the distance from shoulders to face."""
+HEAD_RADIUS = 2.1
+"""Half the height of a head, hair included, over the radius of a limb."""
 
-CROWN_RISE = -1 / 3
-"""The same for the top of the head, before which the centre lies."""
+# How far the centre lies beyond a joint, over the joint's distance from the shoulders, as people's
+# average measures have it: shoulder at 0.82 of the height, nose 0.915, ear 0.925, eye 0.935, centre
+# 0.935, top 1.
+_RISES = {'ear': 0.1, 'eye': 0.0, 'nose': 0.2}
+_FACE_RISE, _CROWN_RISE = 0.3, -1 / 3
+# From the side, all of a face but the ear lies a head's radius before the centre.
+_WEIGHTS = {'ear': 1.0}
+_FACE_WEIGHT, _CROWN_WEIGHT = 0.2, 1.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ def locate_heads(keypoints: Tensor, visible: Tensor, skeleton: Skeleton) -> Head
     """Estimate where heads are, from whatever joints a skeleton marks on them.
 
     Every labelled head joint tells, with the middle of the shoulders, where the centre is; the mean
-    of these is taken.
+    of these is taken, in which ears count most.
 
     Args:
         keypoints: (N, K, 2) pixel coordinates; those of unlabelled joints are not read.
@@ -46,19 +53,30 @@ def locate_heads(keypoints: Tensor, visible: Tensor, skeleton: Skeleton) -> Head
     joints, shoulders = skeleton.head, skeleton.torso[:2]
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    shown, places = take(labelled, joints), take(keypoints, joints)
-    count = shown.sum(dim=1)
-    mean = _mean(places, count)
+    places = take(keypoints, joints)
+    trusts = [_trust(k, skeleton) for k in joints]
+    weight = constant([weight for weight, _ in trusts], keypoints) * take(labelled, joints)
+    rise = constant([rise for _, rise in trusts], keypoints)
+    shown = weight.sum(dim=1) > 0
+    mean = _mean(places, weight)
     if not shoulders:
-        return Heads(mean, mean, count > 0, torch.ones_like(count, dtype=torch.bool))
+        return Heads(mean, mean, shown, torch.ones_like(shown))
     neck = take(keypoints, shoulders).mean(dim=1)
-    rise = constant([CROWN_RISE if k in skeleton.crown else FACE_RISE for k in joints], keypoints)
-    rises = rise[:, None] * (places - neck[:, None])
-    risen = mean + _mean(torch.where(shown[..., None], rises, 0.0), count)
+    risen = _mean(places + rise[:, None] * (places - neck[:, None]), weight)
     both = take(labelled, shoulders).all(dim=1)
-    return Heads(neck, torch.where(both[:, None], risen, mean), count > 0, both)
+    return Heads(neck, torch.where(both[:, None], risen, mean), shown, both)
 
 
-def _mean(labelled: Tensor, count: Tensor) -> Tensor:
-    """Mean (N, 2) of joints (N, P, 2), 0 where unlabelled, of which ``count`` (N,) are labelled."""
-    return labelled.sum(dim=1) / count.clamp_min(1)[:, None]
+def _trust(joint: int, skeleton: Skeleton) -> tuple[float, float]:
+    """How much a joint of the head counts, and how far the centre lies beyond it."""
+    if joint in skeleton.crown:
+        return _CROWN_WEIGHT, _CROWN_RISE
+    words = re.split('[^a-z]+', skeleton.keypoint_names[joint].lower())
+    part = next((word for word in words if word in _RISES), '')
+    return _WEIGHTS.get(part, _FACE_WEIGHT), _RISES.get(part, _FACE_RISE)
+
+
+def _mean(points: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean (N, 2) of points (N, P, 2); 0 without any."""
+    total = weight.sum(dim=1, keepdim=True)
+    return (points * weight[..., None]).sum(dim=1) / torch.where(total > 0, total, 1.0)

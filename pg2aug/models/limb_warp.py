@@ -17,15 +17,15 @@ from pg2aug.models.bones import (
     Bones,
     body_limbs,
     bone_axes,
+    hidden_limbs,
     limb_bones,
     neck_bone,
     torso_bone,
     upper_limbs,
 )
 from pg2aug.models.constants import constant, take
-from pg2aug.models.head import Heads, locate_heads
+from pg2aug.models.head import HEAD_RADIUS, Heads, locate_heads
 from pg2aug.models.pixels import pixel_grid
-from pg2aug.models.rasterize import END_RADIUS
 from pg2aug.poses.skeleton import Skeleton
 
 _SOFTNESS = 0.25
@@ -46,9 +46,10 @@ def limb_warp(
 
     Limbs keep their width and take the target's length; the torso takes the target's width too, and
     is mirrored where the other shoulder is on the left; the head is turned and mirrored as its
-    joints are. Order from back to front: legs, torso, neck, head, arms: two dimensions do not tell
-    more. A limb that the source does not show is taken from the mirrored limb; one that neither
-    shows is left out, and so are limbs that the target lacks.
+    joints are. Order from back to front: arms that the target's flags say are hidden, such legs,
+    legs, torso, neck, head, arms. A limb that the source does not show, or whose joints are hidden
+    while the mirrored limb's are not, is taken from the mirrored limb; one that neither shows is
+    left out, and so are limbs that the target lacks.
 
     Args:
         images: (N, C, H, W), any value range.
@@ -95,7 +96,16 @@ def _layers(
     limbs = body_limbs(skeleton)
     upper = upper_limbs(limbs, skeleton)
     lower = [limb for limb in limbs if limb not in upper]
-    bones = [limb_bones(source, target, skeleton, lower)] if lower else []
+    bones, arms, behind = [], None, None
+    if upper:
+        arms, behind = (
+            limb_bones(source, target, skeleton, upper),
+            hidden_limbs(target, skeleton, upper),
+        )
+        bones.append(arms.where(behind))
+    if lower:
+        legs = limb_bones(source, target, skeleton, lower)
+        bones.append(legs.first(hidden_limbs(target, skeleton, lower)))
     if skeleton.torso:
         bones.append(torso_bone(source, target, skeleton))
     if skeleton.torso and skeleton.head:
@@ -104,8 +114,8 @@ def _layers(
         yield from _warp_bones(Bones.join(bones), target.radius, shape)
     if skeleton.head:
         yield _warp_head(source, target, heads, skeleton, shape)
-    if upper:
-        yield from _warp_bones(limb_bones(source, target, skeleton, upper), target.radius, shape)
+    if arms is not None and behind is not None:
+        yield from _warp_bones(arms.where(~behind), target.radius, shape)
 
 
 def _warp_bones(
@@ -192,7 +202,7 @@ def _warp_head(
     turn = turn * (source.radius / target.radius.clamp_min(_TINY))
     xs, ys = pixel_grid(shape, common.device)
     x, y = xs - _field(heads[1].centre[:, 0]), ys - _field(heads[1].centre[:, 1])
-    distance = (x.square() + y.square()).sqrt_() - _field(END_RADIUS * target.radius)
+    distance = (x.square() + y.square()).sqrt_() - _field(HEAD_RADIUS * target.radius)
     y = torch.where(_field(mirror), -y, y)
     real, imaginary = _field(turn.real), _field(turn.imag)
     moved = x * real - y * imaginary, x * imaginary + y * real

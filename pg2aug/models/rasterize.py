@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from pg2aug.models.body_distance import BodyDistances, body_distance, body_distances
+from pg2aug.models.head import HEAD_RADIUS
 from pg2aug.poses.skeleton import Skeleton
 
 END_RADIUS = 1.75
-"""Radius of a head, hand or foot, over that of a limb, in :func:`body_alpha`."""
+"""Radius of a hand or foot, over that of a limb, in :func:`body_alpha`."""
 
 REFERENCE_HEIGHT = 128
 """Height of the images (Market-1501) for which the paper's radius of 4 pixels is stated."""
@@ -122,8 +123,9 @@ def alpha_within(
 ) -> Tensor:
     """The same as :func:`body_alpha` from distances at hand, which serve several radii."""
     radius = radius[:, None, None]
-    ends = torch.minimum(distances.head, distances.tips) if hands_and_feet else distances.head
-    distance = torch.minimum(distances.limbs, ends - (END_RADIUS - 1) * radius)
+    distance = torch.minimum(distances.limbs, distances.head - (HEAD_RADIUS - 1) * radius)
+    if hands_and_feet:
+        distance = torch.minimum(distance, distances.tips - (END_RADIUS - 1) * radius)
     edge = (softness * radius).clamp_min(0.5)
     return distance.mul_(-0.5 / edge).add_(0.5 + radius / (2 * edge)).clamp_(0, 1)[:, None]
 

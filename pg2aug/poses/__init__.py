@@ -8,6 +8,7 @@ from pg2aug.poses.frame import (
     recover_affine,
     recover_affines,
     shift_into_image,
+    shrink_into_image,
 )
 from pg2aug.poses.pose_bank import PoseBank
 from pg2aug.poses.retarget import typical_proportions
@@ -28,6 +29,7 @@ __all__ = [
     'recover_affine',
     'recover_affines',
     'shift_into_image',
+    'shrink_into_image',
     'typical_proportions',
     'view_angles',
 ]

@@ -9,7 +9,7 @@ import mmengine
 import numpy as np
 import numpy.typing as npt
 
-from pg2aug.poses.scale import Array, Mask
+from pg2aug.poses.scale import Array, Flags, Mask
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 
 
@@ -18,7 +18,7 @@ def read_coco_poses(
     *,
     min_visible: int | None = None,
     skeleton: Skeleton | None = None,
-) -> tuple[Array, Mask, Skeleton, dict[str, int]]:
+) -> tuple[Array, Flags, Skeleton, dict[str, int]]:
     """Read the poses of one or several COCO keypoint files, images not needed.
 
     Left out and counted: crowds, annotations without keypoints or of a category without joints, and
@@ -31,8 +31,8 @@ def read_coco_poses(
             files that name their joints differently or have no links. K must agree.
 
     Returns:
-        Keypoints ``(N, K, 2)`` float32 in pixels of their images, 0 where unlabelled; visible
-        ``(N, K)`` bool; the skeleton; and the counts ``read``, ``crowd``, ``no keypoints``,
+        Keypoints ``(N, K, 2)`` float32 in pixels of their images, 0 where unlabelled; COCO's flags
+        ``(N, K)`` uint8; the skeleton; and the counts ``read``, ``crowd``, ``no keypoints``,
         ``few joints``.
 
     Raises:
@@ -48,15 +48,15 @@ def read_coco_poses(
     counts: Counter[str] = Counter()
     for _, part in read:
         counts.update(part)  # a sum of counters would lose what counts 0
-    keypoints, visible = split_triplets(triplets)
+    keypoints, flags = split_triplets(triplets)
     least = least_visible(skeleton.num_keypoints, min_visible)
-    used = visible.sum(axis=1) >= least
+    used = (flags > 0).sum(axis=1) >= least
     counts['few joints'] = int((~used).sum())
     if not used.any():
         raise ValueError(
             f'no pose with at least {least} labelled joints in {list(files)}: {dict(counts)}'
         )
-    return keypoints[used], visible[used], skeleton, dict(counts)
+    return keypoints[used], flags[used], skeleton, dict(counts)
 
 
 def read_coco_triplets(
@@ -85,10 +85,22 @@ def read_coco_triplets(
     return triplets, category, dict(counts)
 
 
-def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Mask]:
-    """Split ``(N, K, 3)`` into keypoints, 0 where unlabelled, and bool visibility (flag 1 or 2)."""
-    visible = triplets[..., 2] > 0
-    return np.where(visible[..., None], triplets[..., :2], 0).astype(np.float32), visible
+def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Flags]:
+    """Split ``(N, K, 3)`` into keypoints, 0 where unlabelled, and flags: 0, 1 (hidden) or 2."""
+    flags = np.clip(np.ceil(triplets[..., 2]), 0, 2).astype(np.uint8)
+    return np.where(flags[..., None] > 0, triplets[..., :2], 0).astype(np.float32), flags
+
+
+def flagged_hidden(flags: npt.NDArray[Any]) -> Mask:
+    """Which labelled joints something is in front of: those of COCO's flag 1, not 2.
+
+    Annotation in which no joint of a person has flag 2 has no such flags, and hides nothing.
+
+    Args:
+        flags: ``(..., K)``.
+    """
+    hidden: Mask = (flags == 1) & (flags > 1).any(axis=-1, keepdims=True)
+    return hidden
 
 
 def least_visible(num_keypoints: int, min_visible: int | None) -> int:

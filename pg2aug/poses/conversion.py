@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pg2aug.poses.scale import Array, Mask
+from pg2aug.poses.scale import Array, Flags
 from pg2aug.poses.skeleton import joint_key
 
 JointMapping = list[tuple[int | tuple[int, int], int]]
@@ -87,29 +87,33 @@ def nose_substitute(
 
 
 def convert_joints(
-    keypoints: Array, visible: Mask, mapping: JointMapping, num_keypoints: int
-) -> tuple[Array, Mask]:
+    keypoints: Array, flags: Flags, mapping: JointMapping, num_keypoints: int
+) -> tuple[Array, Flags]:
     """Bring poses to another skeleton with MMPose's ``KeypointConverter``.
 
     Args:
         keypoints: ``(N, S, 2)`` of the source.
-        visible: ``(N, S)`` bool.
-        mapping: From :func:`joint_mapping`; a middle is labelled where both joints are.
+        flags: ``(N, S)``, COCO's.
+        mapping: From :func:`joint_mapping`; a middle is labelled where both joints are, and hidden
+            where either is.
         num_keypoints: Joints K of the target.
 
     Returns:
-        Keypoints ``(N, K, 2)`` float32, 0 where unlabelled, and visible ``(N, K)`` bool. Joints
+        Keypoints ``(N, K, 2)`` float32, 0 where unlabelled, and flags ``(N, K)`` uint8. Joints
         without a source are unlabelled.
     """
     # MMPose's transforms take seconds to load, and a bank that is merely used needs none.
     from mmpose.datasets.transforms import KeypointConverter
 
-    clean = np.where(visible[..., None], keypoints, 0).astype(np.float32)
-    results = {'keypoints': clean, 'keypoints_visible': visible.astype(np.float32)}
+    clean = np.where(flags[..., None] > 0, keypoints, 0).astype(np.float32)
+    results = {'keypoints': clean, 'keypoints_visible': (flags > 0).astype(np.float32)}
     converted = KeypointConverter(num_keypoints, mapping).transform(results)
     labelled = converted['keypoints_visible'][..., 0] > 0
     moved = np.where(labelled[..., None], converted['keypoints'], 0).astype(np.float32)
-    return moved, labelled
+    kept = np.zeros(labelled.shape, np.uint8)
+    for part, index in mapping:
+        kept[:, index] = flags[:, np.atleast_1d(part)].min(axis=1)
+    return moved, np.where(labelled, kept, 0).astype(np.uint8)
 
 
 def describe_mapping(source: Sequence[str], target: Sequence[str], mapping: JointMapping) -> str:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 _Array = npt.NDArray[Any]
 _Pose = npt.NDArray[np.float32]
 _MIN_JOINTS = 3
+_LEAST_SHRINKING = 0.5
 # Below this ratio of their spreads, joints lie on a line to within what float32 pixels resolve.
 _COLLINEAR = 1e-4
 _TOO_FEW = f'an affine needs {_MIN_JOINTS} labelled joints, got {{}}'
@@ -74,6 +75,38 @@ def shift_into_image(
     moved = np.zeros(np.shape(keypoints), np.float32)
     moved[known] = np.asarray(keypoints, np.float64)[known] + shift
     return moved
+
+
+def shrink_into_image(
+    keypoints: _Array, visible: _Array, image_shape: tuple[int, int], margin: float
+) -> tuple[_Pose, float]:
+    """Make a pose that is larger than the image as small as the image is, and move it inside.
+
+    Someone who fills the image standing leaves it with raised arms: whoever takes a picture of that
+    steps back. A pose of which less than half the size would fit is seen from near: it keeps its
+    size, see :func:`shift_into_image`.
+
+    Args:
+        keypoints: ``(K, 2)`` pixels.
+        visible: ``(K,)``, greater than 0 where labelled.
+        image_shape: ``(height, width)``.
+        margin: Padding that has to fit too, see :func:`keypoints_bbox`.
+
+    Returns:
+        ``(K, 2)`` float32, 0 where unlabelled; and the factor, in [0.5, 1], by which it became
+        smaller, around the middle of its box.
+
+    Raises:
+        ValueError: If no joint is labelled.
+    """
+    low, high = _padded_extent(keypoints, visible, margin)
+    limit = np.array([image_shape[1] - 1, image_shape[0] - 1])
+    scale = float(min(1.0, (limit / np.maximum(high - low, 1e-6)).min()))
+    if scale < _LEAST_SHRINKING:
+        scale = 1.0
+    middle = (low + high) / 2
+    smaller = middle + (np.asarray(keypoints, np.float64) - middle) * scale
+    return shift_into_image(smaller, visible, image_shape, margin), scale
 
 
 def inside_image(keypoints: _Array, image_shape: tuple[int, int]) -> npt.NDArray[np.bool_]:

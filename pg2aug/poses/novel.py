@@ -39,7 +39,8 @@ def add_novel_poses(bank: PoseBank, num: int, **options: Any) -> tuple[PoseBank,
 
     New poses are drawn as often each as an average pose; their parents were drawn by weight, so
     that together they are balanced as the bank is. Rarity is the mean of the parents', for a
-    distance to the nearest observed pose would say how new a pose is, not how rare.
+    distance to the nearest observed pose would say how new a pose is, not how rare. Hidden is what
+    is so in both parents.
 
     Args:
         bank: Any bank.
@@ -60,6 +61,7 @@ def add_novel_poses(bank: PoseBank, num: int, **options: Any) -> tuple[PoseBank,
         bank,
         keypoints=np.concatenate([bank.keypoints, new.keypoints]),
         visible=np.concatenate([bank.visible, new.visible]),
+        hidden=np.concatenate([bank.hidden, new.visible & bank.hidden[new.parents].all(axis=1)]),
         weights=weights,
         rarity=rarity.astype(np.float32),
         counts={**bank.counts, 'novel': num, 'novel, refused': new.refused},

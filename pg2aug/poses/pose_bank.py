@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from mmengine import fileio
 
-from pg2aug.poses.annotations import read_coco_poses
+from pg2aug.poses.annotations import flagged_hidden, read_coco_poses
 from pg2aug.poses.sampling import alias_table, effective_sample_size
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.poses.weighing import Density, WeighingOptions, weigh_poses
 
-_ARRAYS = ('keypoints', 'visible', 'weights', 'rarity')
+_ARRAYS = ('keypoints', 'visible', 'hidden', 'weights', 'rarity')
 _UNREADABLE = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
@@ -30,6 +30,7 @@ class PoseBank:
     Attributes:
         keypoints: ``(N, K, 2)`` float32, pixels of each pose's own image; 0 where unlabelled.
         visible: ``(N, K)`` bool, True where labelled.
+        hidden: ``(N, K)`` bool, True where something is known to be in front of the joint.
         weights: ``(N,)`` float64, sum 1; 0 for implausible poses, which are never drawn.
         rarity: ``(N,)`` float32, larger is rarer, k-NN: distance in body units; NaN if implausible.
         skeleton: The K joints.
@@ -40,6 +41,7 @@ class PoseBank:
 
     keypoints: npt.NDArray[np.float32]
     visible: npt.NDArray[np.bool_]
+    hidden: npt.NDArray[np.bool_]
     weights: npt.NDArray[np.float64]
     rarity: npt.NDArray[np.float32]
     skeleton: Skeleton
@@ -72,7 +74,7 @@ class PoseBank:
 
         Args:
             keypoints: ``(N, K, 2)``, N at least 1.
-            visible: ``(N, K)``, greater than 0 where labelled.
+            visible: ``(N, K)``, greater than 0 where labelled; COCO's flags, if known.
             skeleton: Of K joints.
             reference: Keypoints ``(M, K, 2)`` and visibility ``(M, K)`` of the data set that is
                 going to be augmented: what is rare there is drawn more often. The bank itself if
@@ -95,7 +97,8 @@ class PoseBank:
         options = WeighingOptions(
             alpha, neighbours, density, rotation_invariant, mirror_invariant, seed
         )
-        visible = np.asarray(visible) > 0
+        flags = np.asarray(visible)
+        visible = flags > 0
         _check_poses(keypoints, visible, skeleton)
         if reference is not None:
             _check_poses(reference[0], np.asarray(reference[1]) > 0, skeleton, 'reference ')
@@ -103,7 +106,10 @@ class PoseBank:
         counts = {**(counts or {}), **found.counts}
         size = None if reference is None else len(reference[0])
         kept = {**asdict(options), 'reference': size}
-        return cls(found.keypoints, visible, found.weights, found.rarity, skeleton, counts, kept)
+        return cls(
+            *(found.keypoints, visible, flagged_hidden(flags), found.weights, found.rarity),
+            *(skeleton, counts, kept),
+        )
 
     @classmethod
     def from_annotations(
@@ -119,10 +125,10 @@ class PoseBank:
         See :func:`pg2aug.poses.annotations.read_coco_poses` for the first three parameters and for
         what is left out, :meth:`from_poses` for the keyword arguments and for the errors.
         """
-        keypoints, visible, skeleton, counts = read_coco_poses(
+        keypoints, flags, skeleton, counts = read_coco_poses(
             paths, min_visible=min_visible, skeleton=skeleton
         )
-        return cls.from_poses(keypoints, visible, skeleton, counts=counts, **options)
+        return cls.from_poses(keypoints, flags, skeleton, counts=counts, **options)
 
     @classmethod
     def load(cls, path: str | Path) -> 'PoseBank':
@@ -216,6 +222,11 @@ class PoseBank:
         if not weights.any():
             raise ValueError(f'none of the {len(self)} poses of the bank may be drawn')
         return replace(self, weights=weights / weights.sum())
+
+    def flags(self, index: int) -> npt.NDArray[np.uint8]:
+        """COCO's flags of a pose, (K,): 0 unlabelled, 1 hidden, 2 seen, for all that is known."""
+        flags: npt.NDArray[np.uint8] = self.visible[index] * (2 - self.hidden[index])
+        return flags.astype(np.uint8)
 
     @property
     def effective_sample_size(self) -> float:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
+Flags = npt.NDArray[np.uint8]
 
 LIMB_RADIUS = 0.135
 """Radius of a limb over the length of a long limb: the paper's 4 pixels at its image height."""

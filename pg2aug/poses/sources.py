@@ -13,7 +13,7 @@ from pg2aug.poses.annotations import least_visible, read_coco_triplets, split_tr
 from pg2aug.poses.conversion import Substitutes, convert_joints, describe_mapping, joint_mapping
 from pg2aug.poses.keypoints_3d import read_keypoints_3d
 from pg2aug.poses.projection import view_poses
-from pg2aug.poses.scale import Mask
+from pg2aug.poses.scale import Flags
 from pg2aug.poses.skeleton import Skeleton
 
 
@@ -62,7 +62,7 @@ class SourcePoses:
     """
 
     keypoints: npt.NDArray[np.float32]
-    visible: Mask
+    flags: Flags
     skeleton: Skeleton
     counts: Mapping[str, int]
     report: tuple[str, ...]
@@ -74,7 +74,7 @@ class _Own(NamedTuple):
     """The contents of a file, with the joints it has."""
 
     keypoints: npt.NDArray[np.float32]
-    visible: Mask
+    flags: Flags
     category: Mapping[str, Any]
     counts: Mapping[str, int]
 
@@ -124,11 +124,11 @@ def read_poses(
     if not len(keypoints):
         paths = [source.path for source in sources]
         raise ValueError(f'no pose with enough labelled joints in {paths}: {dict(counts)}')
-    visible = np.concatenate([part.visible for part in parts])
+    flags = np.concatenate([part.flags for part in parts])
     report, sizes, joints = (
         sum((getattr(part, name) for part in parts), ()) for name in ('report', 'sizes', 'joints')
     )
-    return SourcePoses(keypoints, visible, parts[0].skeleton, dict(counts), report, sizes, joints)
+    return SourcePoses(keypoints, flags, parts[0].skeleton, dict(counts), report, sizes, joints)
 
 
 def _read(source: PoseSource, views: Mapping[str, Any]) -> _Own:
@@ -142,7 +142,7 @@ def _read(source: PoseSource, views: Mapping[str, Any]) -> _Own:
     keypoints_3d, visible_3d, found = read_keypoints_3d(source.path, names)
     keypoints, visible = view_poses(keypoints_3d, visible_3d, **views)
     counts = {'read': len(keypoints_3d), 'views of 3-D poses': len(keypoints)}
-    return _Own(keypoints, visible, {'keypoints': found}, counts)
+    return _Own(keypoints, visible.astype(np.uint8), {'keypoints': found}, counts)
 
 
 def _own_skeleton(source: PoseSource, own: _Own) -> Skeleton:
@@ -176,12 +176,12 @@ def _convert(
             f'too few joints in common, {least} are needed of a pose. {words}. Name what stands '
             'for a joint (substitutes), lower the fewest joints, or leave the file out'
         )
-    keypoints, visible = convert_joints(own.keypoints, own.visible, mapping, len(target))
-    used = visible.sum(axis=1) >= least
+    keypoints, flags = convert_joints(own.keypoints, own.flags, mapping, len(target))
+    used = (flags > 0).sum(axis=1) >= least
     counts = {**own.counts, 'few joints': int((~used).sum())}
     return SourcePoses(
         keypoints[used],
-        visible[used],
+        flags[used],
         skeleton,
         counts,
         (words,),

@@ -14,6 +14,7 @@ def bank_of(rarity, weights=None):
     return PoseBank(
         keypoints=np.repeat(figure.keypoints[None], count, axis=0).astype(np.float32),
         visible=np.ones((count, 17), bool),
+        hidden=np.zeros((count, 17), bool),
         weights=weights / weights.sum(),
         rarity=np.asarray(rarity, np.float32),
         skeleton=SKELETON,

@@ -24,6 +24,7 @@ def bank_of(weights, clusters=None):
     bank = PoseBank(
         keypoints=np.repeat(make_figure().keypoints[None], count, axis=0).astype(np.float32),
         visible=np.ones((count, 17), bool),
+        hidden=np.zeros((count, 17), bool),
         weights=weights / weights.sum(),
         rarity=np.ones(count, np.float32),
         skeleton=SKELETON,

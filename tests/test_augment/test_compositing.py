@@ -108,7 +108,7 @@ def test_body_alpha_holds_skull_hands_and_feet():
     keypoints, size = poses(1, size=(96, 128)) + 10, (148, 116)
     alpha = body_alpha(keypoints, torch.ones(1, 17), size, SKELETON, torch.tensor([6.0]))[0, 0]
     (face, neck), joints = face_and_neck(keypoints[0]), keypoints[0]
-    beyond = [face + 0.9 * (face - neck)]
+    beyond = [face + 0.7 * (face - neck)]
     for inner, outer in ((7, 9), (8, 10), (13, 15), (14, 16)):
         direction = joints[outer] - joints[inner]
         beyond.append(joints[outer] + 9 * direction / direction.norm())

@@ -95,11 +95,11 @@ def regions(batch, shape):
     """Masks (N, H, W) of the new person's body, of the old one's hole, and of the rest."""
     plans = [plan.to_dict() for plan in batch.plans]
     arrays = {name: torch.from_numpy(np.stack([p[name] for p in plans])) for name in plans[0]}
-    radius = arrays['limb_radius'][:, 0] * affine_scale(batch.matrices)
     masks = []
     for role, factor in (('target', PERSON_RADIUS), ('source', HOLE_RADIUS)):
         keypoints = transform_points(arrays[f'{role}_keypoints'], batch.matrices)
         visible = arrays[f'{role}_visible']
+        radius = arrays[f'{role}_radius'][:, 0] * affine_scale(batch.matrices)
         masks.append(body_alpha(keypoints, visible, shape, SKELETON, radius * factor)[:, 0])
     person, hole = masks
     return person == 1, (hole > 0) & (person < 1), (person == 0) & (hole == 0)

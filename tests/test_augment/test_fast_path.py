@@ -213,7 +213,7 @@ def test_padding_changes_nothing(batch):
     plain, padded = (Synthesizer(model, check, precision='float32') for _ in range(2))
     draw, sizes = padded._draw, []
     padded._padded = True
-    padded._draw = lambda batch: sizes.append(len(batch['limb_radius'])) or draw(batch)
+    padded._draw = lambda batch: sizes.append(len(batch['source_radius'])) or draw(batch)
     for expected, found in zip(
         vars(plain(*batch)).values(), vars(padded(*batch)).values(), strict=True
     ):

@@ -3,12 +3,14 @@ import copy
 import numpy as np
 import pytest
 import torch
-from augment_world import PADDING, SIZE, SKELETON
+from augment_world import PADDING, SIZE, SKELETON, make_figure, make_sample, plan_for
 from helpers import COCO_METAINFO
 from mmengine.config import Config
 
-from pg2aug.augment import GeneratorFile
-from pg2aug.models import PG2, LimbWarpGenerator
+from pg2aug.augment import AppearanceCheck, GeneratorFile, Synthesizer
+from pg2aug.compat import load_checkpoint
+from pg2aug.models import PG2, DetailedGenerator, LimbWarpGenerator
+from pg2aug.registry import MODELS
 
 LIMB_WARP = dict(type='LimbWarpGenerator', metainfo=COCO_METAINFO, size=SIZE)
 
@@ -97,3 +99,53 @@ def test_missing_files_are_told(generator):
     for key in ('config', 'checkpoint'):
         with pytest.raises(FileNotFoundError, match=rf"generator {key} 'gone' does not exist"):
             GeneratorFile.from_config({**generator, key: 'gone'})
+
+
+@pytest.fixture
+def with_matte(generator, tmp_path):
+    """The generator as it was described, but untrained, and with a coverage of its own."""
+    config = Config.fromfile(generator['config'])
+    config.model.data_preprocessor.update(foreground=True, aligned=True, matte=True)
+    config.dump(tmp_path / 'matte.py')
+    content = load_checkpoint(generator['checkpoint'])
+    model = MODELS.build(dict(config.model, stage1_iters=0, _scope_='pg2aug'))
+    torch.save({**content, 'state_dict': model.state_dict()}, tmp_path / 'matte.pth')
+    return dict(config=str(tmp_path / 'matte.py'), checkpoint=str(tmp_path / 'matte.pth'))
+
+
+def test_detail_makes_the_crops_larger_and_the_generator_no_other(with_matte):
+    plain, fine = (GeneratorFile.from_config({**with_matte, 'detail': n}) for n in (1, 3))
+    assert plain.size == GeneratorFile.from_config(with_matte).size == SIZE
+    assert fine.size == (3 * SIZE[0], 3 * SIZE[1])
+    assert (fine.padding, fine.source, fine.detail) == (plain.padding, plain.source, 3)
+    model = fine.build()
+    assert isinstance(model, DetailedGenerator)
+    assert model.skeleton == SKELETON
+    assert not model.training
+    assert all(torch.equal(v, fine.state_dict[n]) for n, v in model.model.state_dict().items())
+
+
+@pytest.mark.parametrize('detail', [0, -1, 1.5, True, '2'])
+def test_a_detail_that_is_no_number_of_times_is_refused(generator, detail):
+    with pytest.raises(ValueError, match='detail must be a whole number from 1 on'):
+        GeneratorFile.from_config({**generator, 'detail': detail})
+
+
+def test_detail_needs_to_know_what_is_person(generator):
+    with pytest.raises(ValueError, match=r'detail=2 needs a generator .*\(matte=True\)'):
+        GeneratorFile.from_config({**generator, 'detail': 2})
+
+
+def test_persons_with_detail_are_synthesised_and_pasted(with_matte):
+    sample = make_sample(seed=1)
+    plans = []
+    for detail in (1, 2):
+        file = GeneratorFile.from_config({**with_matte, 'detail': detail})
+        plans.append(plan_for(sample, make_figure(seed=2), size=file.size))
+        image = torch.from_numpy(sample['img'].transpose(2, 0, 1).copy())[None].float()
+        matrix = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+        result = Synthesizer(file.build(), AppearanceCheck())(image, plans[-1:], matrix)
+        assert result.images.shape == image.shape
+        assert result.images.isfinite().all()
+        assert result.persons.shape[-2:] == (detail * SIZE[1], detail * SIZE[0])
+    np.testing.assert_array_equal(*(plan.target_keypoints for plan in plans))

@@ -144,6 +144,36 @@ def test_hidden_joints_of_the_condition_are_not_read():
     assert torch.equal(check(moved), check(synthesis))
 
 
+def test_what_is_in_front_of_a_joint_is_not_held_against_it():
+    flags = torch.full((1, 17), 2.0)
+    synthesis = plain(flags)
+    x, y = synthesis.keypoints[0, 9].round().int().tolist()
+    persons = synthesis.persons.clone()
+    persons[..., y - 6 : y + 7, x - 6 : x + 7] = 255
+    check = AppearanceCheck(max_distance=30, min_correlation=-1)
+    behind = replace(synthesis, persons=persons)
+    assert not check(behind)[0, 9]
+    flags = flags.clone()
+    flags[0, 9] = 1
+    assert check(replace(behind, visible=flags))[0, 9]
+    # But not where the person is none.
+    strict = AppearanceCheck(max_distance=30, min_correlation=1)
+    assert not strict(replace(behind, visible=flags))[0, 9]
+
+
+def test_a_joint_hidden_in_the_condition_is_compared_with_its_partner():
+    flags = torch.full((1, 17), 2.0)
+    synthesis = plain(flags)
+    # Both wrists are blue, but for what is in front of the left one in the condition.
+    synthesis.keypoints[0, 9] = synthesis.keypoints[0, 10]
+    covered = replace(synthesis, condition_keypoints=plain(flags).condition_keypoints)
+    check = AppearanceCheck(max_distance=30, min_correlation=-1)
+    assert not check(covered)[0, 9]
+    flags = flags.clone()
+    flags[0, 9] = 1
+    assert check(replace(covered, condition_visible=flags))[0, 9]
+
+
 @pytest.mark.parametrize('offset', [20, 60])
 def test_max_distance_is_in_grey_levels(offset):
     synthesis = plain(torch.ones(1, 17))

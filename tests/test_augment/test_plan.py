@@ -16,7 +16,7 @@ from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
 
 from pg2aug.augment import Plan, UnsuitableError
 from pg2aug.augment.plan import BOX_MARGIN, to_crop
-from pg2aug.augment.suitable import check_source, drawn_joints, suitable_targets
+from pg2aug.augment.suitable import check_fit, check_source, drawn_joints, suitable_targets
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.poses import keypoints_bbox, typical_proportions
 
@@ -70,10 +70,11 @@ def test_the_person_keeps_size_and_place(sample):
 
 
 def test_joints_of_the_pose_outside_the_image_are_unlabelled(sample):
-    # Much of the image cut off: the pose cannot be moved wholly inside.
-    keypoints = sample['keypoints'] * 2.2
+    # Less than half of it would fit: seen from near.
+    keypoints = sample['keypoints'] * 3.5
     keypoints = keypoints - keypoints.min(axis=1)
     plan = plan_for(dict(sample, keypoints=keypoints), make_figure(seed=2), min_visible=3)
+    assert plan.target_radius == plan.source_radius
     hidden = plan.target_visible == 0
     assert 0 < hidden.sum() < 17
     joints, limit = plan.target_keypoints, plan.image_size - 1
@@ -82,6 +83,36 @@ def test_joints_of_the_pose_outside_the_image_are_unlabelled(sample):
     # They are still drawn to, so that legs go on to the border; and so does the box.
     assert plan.target_drawn.all()
     assert plan.bbox[3] == limit[1]
+
+
+@pytest.mark.parametrize('scale', [1.6, 2.0])
+def test_a_person_larger_than_the_image_is_made_smaller(sample, scale):
+    large = dict(sample, keypoints=sample['keypoints'] * scale)
+    target = make_figure(family='arms_overhead', seed=2)
+    plan, usual = plan_for(large, target), plan_for(sample, target)
+    assert (plan.target_visible > 0).all()
+    factor = float(plan.target_radius[0] / plan.source_radius[0])
+    assert 0.5 <= factor < 1
+    sizes = [np.ptp(p.target_keypoints, axis=0) for p in (plan, usual)]
+    shrunk = float(usual.target_radius[0] / usual.source_radius[0])
+    np.testing.assert_allclose(sizes[0] / sizes[1], scale * factor / shrunk, rtol=1e-4)
+    margin = BOX_MARGIN * sizes[0].max()
+    joints = plan.target_keypoints
+    low, high = joints.min(axis=0) - margin, joints.max(axis=0) + margin
+    assert (low >= -1e-3).all()
+    assert (high <= plan.image_size - 1 + 1e-3).all()
+    # As large as there is room for.
+    assert ((high - low) / (plan.image_size - 1)).max() == pytest.approx(1, abs=1e-4)
+
+
+def test_flags_of_person_and_pose_are_those_of_the_plan(sample):
+    target = make_figure(seed=2)
+    target.visible[:] = [0, 1, 2, *[2] * 6, 1, *[2] * 7]
+    source = np.r_[np.full(16, 2), 1]
+    plan = plan_for(sample, target, visible=source)
+    np.testing.assert_array_equal(plan.source_visible, source)
+    for flags in (plan.target_visible, plan.target_drawn):
+        np.testing.assert_array_equal(flags, target.visible)
 
 
 def test_a_joint_that_no_limb_reaches_is_not_labelled(sample):
@@ -124,7 +155,6 @@ def test_poses_that_do_not_fit_are_unsuitable(sample, change, words):
 @pytest.mark.parametrize(
     ('scale', 'shift', 'words'),
     [
-        (2.2, [0, -10], 'the fitted pose is too large: its head is not in the image'),
         (5, [0, 30], 'the fitted pose is too large: its torso is not all in the image'),
         (0.1, [50, 50], r'the person is too small: \d pixels'),
     ],
@@ -134,6 +164,15 @@ def test_poses_of_a_size_that_nothing_can_be_made_of(sample, scale, shift, words
     sample = dict(sample, keypoints=keypoints - keypoints.min(axis=1) + shift)
     with pytest.raises(UnsuitableError, match=words):
         plan_for(sample, make_figure(seed=2), min_visible=3)
+
+
+def test_a_pose_without_its_head_is_unsuitable():
+    figure = make_figure(seed=2)
+    shown = np.ones(17, bool)
+    check_fit((figure.keypoints, shown), SKELETON)
+    shown[list(SKELETON.head)] = False
+    with pytest.raises(UnsuitableError, match='too large: its head is not in the image'):
+        check_fit((figure.keypoints, shown), SKELETON)
 
 
 def test_a_pose_that_is_fitted_too_small():

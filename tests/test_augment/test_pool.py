@@ -152,7 +152,8 @@ def test_who_does_not_come_again_is_not_kept(batch):
         'target_keypoints',
         'target_visible',
         'target_drawn',
-        'limb_radius',
+        'source_radius',
+        'target_radius',
     ],
 )
 def test_what_a_crop_is_made_of_tells_it_apart(batch, change):

@@ -1,6 +1,7 @@
 """Mistakes in a config are told before training starts, with the line to change."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -218,10 +219,7 @@ def test_a_bank_with_another_skeleton(generator, tmp_path):
     flip = (*(k for k in SKELETON.flip_indices[:15]), 15, 16)
     other = Skeleton(names, tuple(limbs), flip, SKELETON.torso, SKELETON.head)
     poses = np.random.default_rng(0).uniform(0, 90, (30, 17, 2))
-    bank = PoseBank(
-        poses.astype(np.float32), np.ones((30, 17), bool), np.full(30, 1 / 30),
-        np.ones(30, np.float32), other,
-    )  # fmt: skip
+    bank = replace(PoseBank.from_poses(poses, np.ones((30, 17)), SKELETON), skeleton=other)
     bank.save(tmp_path / 'bank.npz')
     with pytest.raises(ValueError, match=r"pose_bank .*joint 16 is 'tail', not 'right_ankle'"):
         PG2Augment(generator, str(tmp_path / 'bank.npz'))

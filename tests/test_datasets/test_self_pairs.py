@@ -163,7 +163,7 @@ def test_rare_poses_are_drawn_more_often(make_pairs, bank):
     rare[found.weights.argmax()] = 1
     torso = list(found.skeleton.torso)
     assert found.visible[found.weights.argmax(), torso].all()
-    only = PoseBank(found.keypoints, found.visible, rare, found.rarity, found.skeleton)
+    only = replace(found, weights=rare)
     only.save(bank.parent / 'only.npz')
     pairs = make_pairs(pose_bank=str(bank.parent / 'only.npz'), flip=False)
     pose, visible = found.keypoints[rare > 0][0], found.visible[rare > 0][0]
@@ -289,9 +289,7 @@ def test_a_bank_of_other_joints_is_refused(make_pairs, bank, tmp_path):
     names = ('chin', *found.skeleton.keypoint_names[1:])
     parts = found.skeleton
     other = Skeleton(names, parts.limbs, parts.flip_indices, parts.torso, parts.head)
-    PoseBank(found.keypoints, found.visible, found.weights, found.rarity, other).save(
-        tmp_path / 'other.npz'
-    )
+    replace(found, skeleton=other).save(tmp_path / 'other.npz')
     with pytest.raises(ValueError, match=r"other\.npz' has another skeleton: joint 0 is 'chin'"):
         make_pairs(pose_bank=str(tmp_path / 'other.npz'))
 

@@ -95,7 +95,7 @@ def test_the_label_describes_the_new_pose(make_job):
             torch.from_numpy(plan.target_drawn)[None],
             outcome.image.shape[:2],
             skeleton,
-            torch.from_numpy(plan.limb_radius * PERSON_RADIUS),
+            torch.from_numpy(plan.target_radius * PERSON_RADIUS),
         )[0, 0].numpy()
         rows, columns = slice(int(y), int(y + height) + 1), slice(int(x), int(x + width) + 1)
         assert label['area'] == pytest.approx((mask[rows, columns] > 0.5).sum(), rel=0.05)

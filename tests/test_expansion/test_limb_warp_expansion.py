@@ -70,6 +70,12 @@ def test_anything_but_one_generator_is_refused(synthesize, capsys, chosen):
     assert 'give --config and --checkpoint, or --limb-warp and --size' in capsys.readouterr().err
 
 
+def test_it_is_as_fine_as_its_size(synthesize, capsys):
+    with pytest.raises(SystemExit):
+        synthesize('--detail', 2, chosen=LIMB_WARP)
+    assert '--limb-warp is as fine as its --size' in capsys.readouterr().err
+
+
 def test_it_has_no_coarse_images(synthesize, capsys):
     with pytest.raises(SystemExit):
         synthesize('--coarse', chosen=LIMB_WARP)

@@ -21,7 +21,7 @@ def whole_image_mask(plan, skeleton, role, factor):
             torch.from_numpy(plan.target_drawn if role == 'target' else plan.source_visible)[None],
             tuple(plan.image_size[::-1].astype(int)),
             skeleton,
-            torch.from_numpy(plan.limb_radius * factor),
+            torch.from_numpy(getattr(plan, f'{role}_radius') * factor),
         )[0, 0].numpy()
         > 0.5
     )

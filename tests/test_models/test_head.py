@@ -5,11 +5,12 @@ import pytest
 import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from pg2aug.datasets.figures import figure_rng, render_figure
 from pg2aug.models.bones import Body
-from pg2aug.models.head import locate_heads
+from pg2aug.models.head import HEAD_RADIUS, locate_heads
 from pg2aug.models.limb_warp import limb_warp
 from pg2aug.models.rasterize import body_alpha
-from pg2aug.poses import Skeleton
+from pg2aug.poses import Skeleton, person_limb_radius
 
 SHAPE, RADIUS = (150, 120), torch.tensor([5.0])
 # A standing figure from the front, 120 pixels tall: the crown is 0.18 of that above the shoulders.
@@ -104,12 +105,41 @@ def test_every_labelled_joint_of_a_head_tells_where_it_is():
     visible[2, [nose, top]] = 1
     keypoints[:, [k for k in joints if k not in (nose, top)]] = torch.nan
     heads = locate_heads(keypoints, visible, skeleton)
-    expected = torch.tensor([[60, 26.5], [60, 26], [60, 26.25]])
+    # Of the nose 0.2 of 10 pixels above it; and five times as much the top, a third of 21 below.
+    expected = torch.tensor([[60, 28], [60, 26], [60, (28 + 5 * 26) / 6]])
     torch.testing.assert_close(heads.centre, expected)
     visible[:, 5] = 0
     heads = locate_heads(keypoints, visible, skeleton)
-    torch.testing.assert_close(heads.centre[:, 1], torch.tensor([30.0, 19, 24.5]))
+    torch.testing.assert_close(heads.centre[:, 1], torch.tensor([30.0, 19, (30 + 5 * 19) / 6]))
     assert not heads.shoulders.any()
+
+
+@pytest.mark.parametrize('family', ['standing', 'walking', 'bending', 'lying', 'upside_down'])
+def test_a_skull_is_found_from_whatever_side_a_face_is_seen(family):
+    skeleton, misses = skeleton_of('coco'), []
+    for seed in range(12):
+        figure = render_figure(seed, family, (256, 256), figure_rng(0, seed, 0))
+        visible = figure.visible > 0
+        if not visible[:7].all():
+            continue
+        keypoints = torch.from_numpy(figure.keypoints)[None]
+        heads = locate_heads(keypoints, torch.from_numpy(visible)[None], skeleton)
+        # The skull of a figure is centred between its ears.
+        centre = figure.keypoints[3:5].mean(axis=0)
+        radius = HEAD_RADIUS * person_limb_radius(figure.keypoints, visible, skeleton.limbs)
+        misses.append(np.linalg.norm(heads.centre[0].numpy() - centre) / radius)
+    assert len(misses) > 6
+    assert max(misses) < 0.5
+
+
+def test_one_ear_counts_more_than_a_face_before_it():
+    skeleton = skeleton_of('coco')
+    # From the side: the nose points to the right, of the ears only the left one is labelled.
+    keypoints, visible = torch.zeros(1, 17, 2), torch.zeros(1, 17)
+    for joint, place in {0: (72, 30), 1: (69, 27), 3: (60, 28), 5: (60, 40), 6: (60, 40)}.items():
+        keypoints[0, joint], visible[0, joint] = torch.tensor(place), 1
+    centre = locate_heads(keypoints, visible, skeleton).centre[0]
+    assert (centre - torch.tensor([60.0, 27])).norm() < 4
 
 
 def test_a_skeleton_without_a_head_has_none():

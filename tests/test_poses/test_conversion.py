@@ -38,6 +38,15 @@ def test_every_joint_keeps_its_name(names):
                 np.testing.assert_allclose(moved[:, k], expected, rtol=1e-6)
 
 
+def test_flags_come_along_and_a_middle_is_hidden_where_either_is():
+    flags = np.array([[2, 1, 0], [2, 2, 1], [1, 2, 0]], np.uint8)
+    keypoints = np.arange(18.0).reshape(3, 3, 2)
+    moved, found = convert_joints(keypoints, flags, [(1, 0), ((0, 1), 2)], 4)
+    np.testing.assert_array_equal(found, [[1, 0, 1, 0], [2, 0, 2, 0], [2, 0, 1, 0]])
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(moved[:, 2], keypoints[:, :2].mean(axis=1))
+
+
 def _spelt(name):
     return {'top_head': 'head_top'}.get(name, name)
 

@@ -12,6 +12,7 @@ from pg2aug.poses import (
     recover_affine,
     recover_affines,
     shift_into_image,
+    shrink_into_image,
 )
 
 ALL = np.ones(17, bool)
@@ -158,6 +159,23 @@ def test_shift_is_the_smallest_that_brings_a_pose_inside(pose, visible, width, h
         if fits:
             assert (moved[visible][:, axis] >= -1e-2).all()
             assert (moved[visible][:, axis] <= last + 1e-2).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(poses, masks, st.integers(40, 3000), st.integers(40, 3000), st.floats(0, 0.3))
+def test_shrinking_makes_a_pose_as_large_as_there_is_room(pose, visible, width, height, margin):
+    shrunk, scale = shrink_into_image(pose, visible, (height, width), margin)
+    low, high = np.split(keypoints_bbox(pose, visible, margin), 2)
+    room = ((width - 1, height - 1) / np.maximum(high - low, 1e-6)).min()
+    assert scale == pytest.approx(1 if room > 1 or room < 0.5 else room, rel=1e-4)
+    spread, expected = (p[visible] - p[visible].mean(axis=0) for p in (shrunk, pose))
+    np.testing.assert_allclose(spread, expected * scale, atol=2e-2)
+    if room >= 0.5:
+        assert (shrunk[visible] >= -2e-2).all()
+        assert (shrunk[visible] <= np.array([width, height]) - 1 + 2e-2).all()
+    else:
+        moved = shift_into_image(pose, visible, (height, width), margin)
+        np.testing.assert_allclose(shrunk, moved, atol=1e-3)
 
 
 def test_inside_counts_the_border_pixels():

@@ -7,6 +7,7 @@ import pytest
 from pose_samples import COCO, COCO_CATEGORY, LEGS, people
 
 from pg2aug.poses import PoseBank, Skeleton
+from pg2aug.poses.novel import add_novel_poses
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / 'shared' / 'data'
@@ -122,8 +123,24 @@ def test_bank_is_deterministic_and_survives_saving(tmp_path):
     loaded = PoseBank.load(tmp_path / 'a.npz')
     assert loaded.skeleton == COCO
     assert loaded.summary() == bank.summary()
-    for name in ('keypoints', 'visible', 'weights', 'rarity'):
+    for name in ('keypoints', 'visible', 'hidden', 'weights', 'rarity'):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(bank, name))
+
+
+def test_flags_tell_what_is_hidden_if_they_differ():
+    keypoints, flags = people(30), np.full((30, 17), 2)
+    flags[0, 9] = flags[1, [9, 10]] = 1
+    flags[2] = 1
+    flags[3, 4] = 0
+    bank = PoseBank.from_poses(keypoints, flags, COCO)
+    assert np.argwhere(bank.hidden).tolist() == [[0, 9], [1, 9], [1, 10]]
+    np.testing.assert_array_equal(bank.flags(1), flags[1])
+    np.testing.assert_array_equal(bank.flags(3), flags[3])
+    # No joint of this one is seen: its flags say no more than that joints are labelled.
+    np.testing.assert_array_equal(bank.flags(2), np.full(17, 2))
+    larger, new = add_novel_poses(bank, 40, seed=1)
+    both = bank.hidden[new.parents].all(axis=1) & new.visible
+    np.testing.assert_array_equal(larger.hidden, np.concatenate([bank.hidden, both]))
 
 
 def test_json_is_read_as_a_bank_and_what_is_left_out_is_counted(write):

@@ -13,7 +13,7 @@ train_pipeline.insert(
         generator=generator,
         pose_bank='work_dirs/proof/bank.npz',
         neighbours='data/coco/annotations/person_keypoints_train2017.json',
-        max_view_change=120,
+        max_view_change=60,
         prob=0.3))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 custom_hooks = [*_base_.custom_hooks, dict(type='PG2Hook')]
