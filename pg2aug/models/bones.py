@@ -1,6 +1,6 @@
 """The parts of a body as thick bones, in the source's pose and in the target's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,13 +9,8 @@ from torch import Tensor
 
 from pg2aug.models.constants import constant, take
 from pg2aug.models.head import Heads
+from pg2aug.models.limbs import far_joints, half_widths
 from pg2aug.poses.skeleton import Skeleton
-
-LEG_WIDTHS = 1.9, 1.5, 1.0
-"""Half width of a leg at hip, knee and ankle, over the limb radius: clothes, little background."""
-
-ARM_WIDTHS = 1.3, 1.1, 0.8
-"""The same of an arm at shoulder, elbow and wrist."""
 
 TIP_LENGTH = 0.9
 """How far a hand or foot reaches beyond the last joint, over the limb radius."""
@@ -105,14 +100,7 @@ class Bones:
 
     def some(self, first: int, end: int) -> 'Bones':
         """Those from one number up to another."""
-        chosen: dict[str, Any] = {}
-        for name in self.__dataclass_fields__:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                chosen[name] = tuple(part[:, first:end] for part in value)
-            else:
-                chosen[name] = value[:, first:end]
-        return type(self)(**chosen)
+        return self._changed(lambda values: values[:, first:end])
 
     def where(self, chosen: Tensor) -> 'Bones':
         """Some of them, (N, B) bool, are drawn and the others are not."""
@@ -126,68 +114,29 @@ class Bones:
             index = order.view(*order.shape, *(1,) * (value.ndim - 2)).expand_as(value)
             return value.gather(1, index)
 
+        return self._changed(arranged)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> 'Bones':
         values: dict[str, Any] = {
-            name: tuple(map(arranged, value)) if isinstance(value, tuple) else arranged(value)
+            name: tuple(map(change, value)) if isinstance(value, tuple) else change(value)
             for name, value in vars(self).items()
         }
-        return replace(self, **values)
-
-
-def body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
-    """Limbs that are parts of their own: neither within the torso nor at the head."""
-    torso, head = set(skeleton.torso), set(skeleton.head)
-    return [
-        (a, b) for a, b in skeleton.limbs if not {a, b} & head and not (a in torso and b in torso)
-    ]
-
-
-def upper_limbs(limbs: list[tuple[int, int]], skeleton: Skeleton) -> list[tuple[int, int]]:
-    """Limbs that hang on the shoulders, those next to them first; not the way to the head."""
-    reached, upper = set(skeleton.torso[:2]), list[tuple[int, int]]()
-    necks = {k for limb in skeleton.limbs if set(limb) & set(skeleton.head) for k in limb}
-    others = (set(skeleton.torso[2:]) | necks) - reached
-    for _ in limbs:
-        for limb in limbs:
-            if limb not in upper and set(limb) & reached and not set(limb) & others:
-                upper.append(limb)
-                reached |= set(limb) - set(skeleton.torso)
-    return upper
-
-
-def limb_steps(skeleton: Skeleton) -> dict[int, tuple[bool, int]]:
-    """For each joint of a limb, whether it is an arm's, and how many limbs it is from the torso."""
-    limbs = body_limbs(skeleton)
-    upper = upper_limbs(limbs, skeleton)
-    steps = {k: (k in skeleton.torso[:2], 0) for k in skeleton.torso}
-    for _ in limbs:
-        for limb in limbs:
-            for near, far in (limb, limb[::-1]):
-                if near in steps and far not in steps:
-                    steps[far] = limb in upper, steps[near][1] + 1
-    return steps
+        return type(self)(**values)
 
 
 def hidden_limbs(body: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]) -> Tensor:
-    """Which of L limbs end behind something, (N, L) bool: their joint away from the torso does."""
-    steps = limb_steps(skeleton)
-    far = [max(limb, key=lambda k: steps[k][1] if k in steps else 0) for limb in limbs]
-    return take(body.hidden, far)
-
-
-def _half_width(joint: int, steps: Mapping[int, tuple[bool, int]]) -> float:
-    upper, step = steps.get(joint, (False, 1))
-    widths = ARM_WIDTHS if upper else LEG_WIDTHS
-    return widths[min(step, len(widths) - 1)]
+    """Which of L limbs end behind something: (N, L) bool."""
+    return take(body.hidden, far_joints(limbs, skeleton))
 
 
 def limb_bones(
     source: Body, target: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]
 ) -> Bones:
-    """Some limbs, at least one; from the mirrored one where the source shows that better.
+    """Some limbs, or none; from the mirrored one where the source shows that better.
 
     A limb behind the body is labelled, but its pixels are those of what is in front of it.
     """
-    starts, ends = zip(*limbs, strict=True)
+    starts, ends = [a for a, _ in limbs], [b for _, b in limbs]
     sides = [(joints, [skeleton.flip_indices[k] for k in joints]) for joints in (starts, ends)]
     shown = source.visible > 0
     seen = shown & ~source.hidden
@@ -199,10 +148,9 @@ def limb_bones(
         for a, b in sides
     ]
     wanted = target.visible > 0
-    steps = limb_steps(skeleton)
     widths = [
         [
-            constant([_half_width(k, steps) for k in joints], body.radius) * body.radius[:, None]
+            constant(half_widths(joints, skeleton), body.radius) * body.radius[:, None]
             for joints in (starts, ends)
         ]
         for body in (source, target)

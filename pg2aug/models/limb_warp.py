@@ -15,16 +15,15 @@ from torch.nn import functional as F
 from pg2aug.models.bones import (
     Body,
     Bones,
-    body_limbs,
     bone_axes,
     hidden_limbs,
     limb_bones,
     neck_bone,
     torso_bone,
-    upper_limbs,
 )
 from pg2aug.models.constants import constant, take
 from pg2aug.models.head import HEAD_RADIUS, Heads, locate_heads
+from pg2aug.models.limbs import body_limbs, upper_limbs
 from pg2aug.models.pixels import pixel_grid
 from pg2aug.poses.skeleton import Skeleton
 
@@ -96,26 +95,17 @@ def _layers(
     limbs = body_limbs(skeleton)
     upper = upper_limbs(limbs, skeleton)
     lower = [limb for limb in limbs if limb not in upper]
-    bones, arms, behind = [], None, None
-    if upper:
-        arms, behind = (
-            limb_bones(source, target, skeleton, upper),
-            hidden_limbs(target, skeleton, upper),
-        )
-        bones.append(arms.where(behind))
-    if lower:
-        legs = limb_bones(source, target, skeleton, lower)
-        bones.append(legs.first(hidden_limbs(target, skeleton, lower)))
+    arms, legs = (limb_bones(source, target, skeleton, part) for part in (upper, lower))
+    behind = hidden_limbs(target, skeleton, upper)
+    bones = [arms.where(behind), legs.first(hidden_limbs(target, skeleton, lower))]
     if skeleton.torso:
         bones.append(torso_bone(source, target, skeleton))
     if skeleton.torso and skeleton.head:
         bones.append(neck_bone(source, target, *heads))
-    if bones:
-        yield from _warp_bones(Bones.join(bones), target.radius, shape)
+    yield from _warp_bones(Bones.join(bones), target.radius, shape)
     if skeleton.head:
         yield _warp_head(source, target, heads, skeleton, shape)
-    if arms is not None and behind is not None:
-        yield from _warp_bones(arms.where(~behind), target.radius, shape)
+    yield from _warp_bones(arms.where(~behind), target.radius, shape)
 
 
 def _warp_bones(

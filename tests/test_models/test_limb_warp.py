@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from pg2aug.models.body_distance import body_distance
-from pg2aug.models.bones import ARM_WIDTHS, LEG_WIDTHS, TIP_LENGTH, Body
+from pg2aug.models.bones import TIP_LENGTH, Body
 from pg2aug.models.limb_warp import limb_warp
+from pg2aug.models.limbs import ARM_WIDTHS, LEG_WIDTHS
 from pg2aug.poses import Skeleton
 
 COCO = Skeleton.from_metainfo(parse_pose_metainfo(dict(COCO_METAINFO)))
