@@ -9,6 +9,7 @@ again.
 
 import argparse
 import json
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, replace
 from multiprocessing import get_context
@@ -21,23 +22,28 @@ from rare_worlds import ROOT
 
 REGIMES = {'external_bank': 0.0, 'few_rare': 0.025}
 DECIDING = {
-    'external_bank': ('pg2_rotation', 'rotation_oversampling', 'render_rotation',
-                      'limb_warp_rotation', 'pg2', 'rotation', 'limb_warp', 'render',
-                      'oversampling', 'baseline'),
-    'few_rare': ('pg2_rotation_oversampling', 'rotation_oversampling', 'render_rotation',
-                 'limb_warp_rotation_oversampling', 'pg2', 'rotation', 'limb_warp', 'baseline'),
+    'external_bank': ('rotation_oversampling', 'pg2_rotation', 'limb_warp_rotation',
+                      'render_rotation', 'baseline', 'rotation', 'oversampling'),
+    'few_rare': ('rotation_oversampling', 'pg2_rotation_oversampling',
+                 'limb_warp_rotation_oversampling', 'render_rotation', 'baseline', 'rotation',
+                 'pg2_rotation'),
 }  # fmt: skip
-OTHERS = ('pg2_uniform', 'pg2_rare', 'pg2_unchecked', 'pg2_own_check', 'pg2_offline')
+OTHERS = {
+    'external_bank': ('pg2', 'limb_warp', 'render', 'pg2_uniform', 'pg2_rare', 'pg2_unchecked',
+                      'pg2_own_check', 'pg2_offline'),
+    'few_rare': ('pg2', 'oversampling'),
+}  # fmt: skip
 SWEEPS = {
-    'share': ('external_bank', (0.05, 0.15, 0.3, 0.6)),
-    'images': ('external_bank', (200, 2000, 6000)),
-    'iterations': ('external_bank', (500, 3000)),
-    'rare_share': ('few_rare', (0.0, 0.005, 0.02, 0.08)),
+    'share': ('external_bank', (0.05, 0.15, 0.3, 0.6), ('pg2_rotation',)),
+    'images': ('external_bank', (200, 2000, 6000), ('rotation_oversampling', 'pg2_rotation')),
+    'iterations': ('external_bank', (500, 3000), ('rotation_oversampling', 'pg2_rotation')),
+    'rare_share': (
+        'few_rare',
+        (0.0, 0.005, 0.02, 0.08),
+        ('rotation_oversampling', 'pg2_rotation_oversampling'),
+    ),
 }
-SWEPT_ARMS = {
-    'external_bank': ('rotation_oversampling', 'pg2_rotation', 'limb_warp_rotation'),
-    'few_rare': ('rotation_oversampling', 'pg2_rotation_oversampling'),
-}
+"""What is varied: the regime, the values, the arms."""
 SEEDS = {'deciding': 5, 'others': 3, 'sweeps': 2}
 
 
@@ -61,26 +67,26 @@ def parse_args() -> argparse.Namespace:
 def settings(size: Size) -> dict[str, list[Setting]]:
     """The runs of each part, in the order in which they are wanted."""
 
-    def usual(part: str, arms: dict[str, tuple[str, ...]]) -> list[Setting]:
+    def usual(part: str, regime: str, arms: Sequence[str]) -> list[Setting]:
+        rare_share = REGIMES[regime]
         return [
             Setting(regime, arm, seed, size.images, rare_share, SHARE, size.iterations)
-            for regime, rare_share in REGIMES.items()
             for seed in range(SEEDS[part])
-            for arm in arms[regime]
+            for arm in arms
         ]
 
-    swept = usual('sweeps', SWEPT_ARMS)
-    return {
-        'deciding': usual('deciding', DECIDING),
-        'others': usual('others', dict.fromkeys(REGIMES, OTHERS)),
-        'sweeps': [
-            replace(setting, **{key: value})
-            for key, (regime, values) in SWEEPS.items()
-            for value in values
-            for setting in swept
-            if setting.regime == regime
-        ],
+    parts = {'deciding': DECIDING, 'others': OTHERS}
+    found = {
+        part: [setting for regime in REGIMES for setting in usual(part, regime, arms[regime])]
+        for part, arms in parts.items()
     }
+    found['sweeps'] = [
+        replace(setting, **{key: value})
+        for key, (regime, values, arms) in SWEEPS.items()
+        for value in values
+        for setting in usual('sweeps', regime, arms)
+    ]
+    return found
 
 
 def done(path: Path) -> set[Setting]:

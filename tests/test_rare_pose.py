@@ -151,7 +151,7 @@ def test_every_run_is_planned_once_and_the_deciding_ones_with_five_seeds():
     parts = settings(SIZES['cpu'])
     every = [setting for part in parts.values() for setting in part]
     assert len(every) == len(set(every))
-    for arm in ('rotation', 'rotation_oversampling', 'pg2', 'limb_warp', 'render_rotation'):
+    for arm in ('rotation', 'pg2_rotation', 'limb_warp_rotation', 'render_rotation', 'baseline'):
         seeds = {s.seed for s in parts['deciding'] if s.arm == arm and s.rare_share == 0}
         assert len(seeds) == 5
     found = report([asdict(s) | run(s.arm, s.seed, 0.5) | asdict(s) for s in every], 'cpu', REGIMES)
