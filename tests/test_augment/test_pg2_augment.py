@@ -9,6 +9,7 @@ from mmcv.transforms.utils import cache_random_params
 
 from pg2aug.augment import Plan, UnsuitableError
 from pg2aug.augment import pg2_augment as module
+from pg2aug.augment.sample import relabel
 from pg2aug.augment.whole_image import affected_window
 from pg2aug.poses import view_angles
 
@@ -75,6 +76,21 @@ def test_the_annotation_becomes_the_new_pose(make_augment, sample):
     for key in ('keypoints', 'keypoints_visible', 'bbox'):
         assert result[key].shape == sample[key].shape
         assert result[key].dtype == sample[key].dtype
+
+
+def test_hidden_joints_are_known_from_annotation_and_bank(make_augment, sample):
+    flags = np.full(17, 2)
+    flags[[9, 10]] = 1
+    triples = np.concatenate([sample['keypoints'][0], flags[:, None]], axis=1)
+    sample['raw_ann_info'] = {'keypoints': triples.ravel().tolist()}
+    augment = make_augment()
+    index = next(i for i in range(len(augment.bank)) if augment.bank.hidden[i].any())
+    plan = augment.plan(sample, index)
+    np.testing.assert_array_equal(plan.source_visible, flags)
+    np.testing.assert_array_equal(plan.target_visible, augment.bank.flags(index))
+    # MMPose trains on hidden joints as on others.
+    label = relabel(sample, plan, plan.target_visible)
+    assert label['keypoints_visible'].max() == 1
 
 
 def test_what_else_describes_the_person_follows(make_augment, sample):

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, default_collate
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.datasets.crop import crop_matrix
 from pg2aug.datasets.pairing import OrderedPairs, sample_pair_indices
+from pg2aug.datasets.source import keypoint_flags
 from pg2aug.registry import DATASETS
 
 LEFT_WRIST, RIGHT_WRIST = 9, 10
@@ -351,3 +352,28 @@ def test_real_frames():
     shown = item['target_visible'].numpy() > 0
     assert shown.sum() >= 12
     np.testing.assert_allclose(item['target_keypoints'][shown], expected[shown], atol=1e-2)
+
+
+def test_flags_of_the_annotation_are_kept(tmp_path):
+    config = make_coco(tmp_path, [1, 1])
+    data = json.loads((tmp_path / 'ann.json').read_text())
+    for annotation in data['annotations']:
+        annotation['keypoints'][3 * 9 + 2] = 1
+    (tmp_path / 'ann.json').write_text(json.dumps(data))
+    item = PersonPairDataset(config, size=(96, 128), padding=3.0)[0]
+    expected = [1 if joint == 9 else 2 for joint in range(17)]
+    assert item['condition_visible'].tolist() == item['target_visible'].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    'raw',
+    [None, {}, {'keypoints': None}, {'keypoints': [1, 2, 2]}, {'keypoints': [5, 5, 0] * 3}],
+    ids=str,
+)
+def test_flags_that_do_not_fit_the_visibility_are_not_taken(raw):
+    info = {'keypoints_visible': np.array([[1.0, 0, 1]]), 'raw_ann_info': raw}
+    np.testing.assert_array_equal(keypoint_flags(info), [1, 0, 1])
+    weighted = {**info, 'keypoints_visible': np.array([[[1.0, 0.5], [0, 0], [1, 0.5]]])}
+    np.testing.assert_array_equal(keypoint_flags(weighted), [1, 0, 1])
+    fitting = {**info, 'raw_ann_info': {'keypoints': [4, 4, 1, 0, 0, 0, 5, 5, 2]}}
+    np.testing.assert_array_equal(keypoint_flags(fitting), [1, 0, 2])

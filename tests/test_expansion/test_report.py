@@ -23,7 +23,7 @@ def page_data(out):
 
 @pytest.fixture(scope='module')
 def expansion(synthesize_once):
-    settings = ['--check', 'min_correlation=-1', '--min-joints-ok', 0.3]
+    settings = ['--check', 'min_correlation=-1', '--min-joints-ok', 0.6]
     return synthesize_once(*settings, '--report-items', 5, '--max-attempts', 200, num=9, check=True)
 
 
