@@ -31,8 +31,7 @@ class Size:
             start, has learnt from, as users start from what was learnt from COCO; and iterations.
         images: Training images.
         iterations: Of the estimator.
-        crop: (width, height) of the crops that the generator is trained on.
-        detail: How many times finer persons are synthesised, by PG2Augment and the limb warp.
+        crop: (width, height) of the crops that persons are synthesised in.
         base_channels: Of the generator.
         num_blocks: Of the generator.
         pg2_batch: Samples of an iteration of the generator's training.
@@ -48,7 +47,6 @@ class Size:
     images: int
     iterations: int
     crop: tuple[int, int]
-    detail: int
     base_channels: int
     num_blocks: int
     pg2_batch: int
@@ -61,7 +59,7 @@ class Size:
 SIZES = {
     'cpu': Size(
         'rare_pose_figures-128x96.py',
-        (128, 128), (6000, 5000), 600, 1500, (48, 64), 2, 16, 4, 16, 1000, 50, 3000, 1800,
+        (128, 128), (6000, 5000), 600, 1500, (96, 128), 16, 4, 16, 1000, 50, 3000, 1800,
     ),
 }  # fmt: skip
 
@@ -215,16 +213,13 @@ def _generator(name: str | None, world: World, size: Size) -> dict[str, Any] | N
     if name is None:
         return None
     if name == 'warp':
-        width, height = size.crop
-        crops = width * size.detail, height * size.detail
-        return dict(type='LimbWarpGenerator', metainfo=METAINFO, size=crops)
+        return dict(type='LimbWarpGenerator', metainfo=METAINFO, size=size.crop)
     config = {'self': 'pg2-self', 'paper': 'pg2'}[name] + '_figures-64x48.py'
     folder = world.folder / f'generator_{name}'
     checkpoint = folder / f'iter_{size.stage1_iters + size.stage2_iters}.pth'
     if not checkpoint.exists():
         _train_generator(config, folder, world, size)
-    generator = dict(config=str(folder / config), checkpoint=str(checkpoint))
-    return generator | (dict(detail=size.detail) if name == 'self' else {})
+    return dict(config=str(folder / config), checkpoint=str(checkpoint))
 
 
 def _train_generator(config: str, folder: Path, world: World, size: Size) -> None:
@@ -267,8 +262,7 @@ def _offline(world: World, generator: dict[str, Any] | None, size: Size) -> Path
         command += ['--checkpoint', generator['checkpoint'], '--ann-file', train]
         command += ['--img-root', train.parent / 'images' / 'train', '--pose-bank', world.bank()]
         command += ['--num', size.offline, '--seed', world.seed]
-        command += ['--max-view-change', MAX_VIEW_CHANGE, '--detail', generator['detail']]
-        command += ['--out', folder]
+        command += ['--max-view-change', MAX_VIEW_CHANGE, '--out', folder]
         run_tool(command)
     return folder
 
