@@ -122,7 +122,7 @@ class World:
                 Person(
                     self.test.root / self.test.img_prefix / images[annotation['image_id']],
                     triple[:, :2],
-                    (triple[:, 2] > 0).astype(np.float32),
+                    triple[:, 2].astype(np.float32),
                     np.array([x, y, x + w, y + h]),
                     bool(is_rare),
                     annotation.get('pose_family') or ('rarest third' if is_rare else 'others'),

@@ -71,7 +71,7 @@ def run_seed(seed: int, world: World, judge: Any, args: Any, size: Size, device:
         for source, target in world.trials(seed, args.per_person)
     ]
     trials = [trial for trial in made if trial is not None]
-    visible = np.stack([trial.plan.target_visible for trial in trials])
+    visible = np.stack([trial.plan.target_visible > 0 for trial in trials])
     keypoints = np.stack([trial.keypoints for trial in trials])
     true_images = np.stack([trial.true_image for trial in trials])
     true_keypoints = np.stack([trial.true_keypoints for trial in trials])

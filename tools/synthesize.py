@@ -63,7 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('give --config and --checkpoint, or --limb-warp and --size')
     if untrained and args.coarse:
         parser.error('--coarse is for a trained generator: --limb-warp has one stage only')
-    if args.detail > 1 and args.limb_warp is not None:
+    if args.detail != 1 and args.limb_warp is not None:
         parser.error('--detail is for a trained generator: --limb-warp is as fine as its --size')
     if args.seed >= 1 << 63:
         parser.error(f'--seed must be less than 2**63, got {args.seed}')

@@ -96,7 +96,8 @@ def image_name(dataset: BaseCocoStyleDataset, info: Mapping[str, Any]) -> str:
 def keypoint_flags(info: Mapping[str, Any]) -> NDArray[np.float32]:
     """Visibility (K,) of an instance, with COCO's flags where its annotation is at hand.
 
-    MMPose's data sets make 1 of both of them; but what is hidden looks different.
+    MMPose's data sets make 1 of both of them; but what is hidden looks different. Where the joints
+    were converted to another skeleton since, the annotation's flags are not theirs.
 
     Args:
         info: Data info or sample of a top-down MMPose data set, whose visibility may carry weights
@@ -107,8 +108,12 @@ def keypoint_flags(info: Mapping[str, Any]) -> NDArray[np.float32]:
     raw = (info.get('raw_ann_info') or {}).get('keypoints')
     if raw is None or len(raw) != 3 * len(visible):
         return visible
-    flags = np.asarray(raw, np.float32)[2::3]
-    return flags if ((flags > 0) == (visible > 0)).all() else visible
+    triples = np.asarray(raw, np.float32).reshape(-1, 3)
+    labelled = visible > 0
+    same = ((triples[:, 2] > 0) == labelled).all() and np.array_equal(
+        triples[labelled, :2], np.asarray(info['keypoints'][0], np.float32)[labelled]
+    )
+    return triples[:, 2] if same else visible
 
 
 def person_bbox(info: Mapping[str, Any], image_size: tuple[int, int]) -> NDArray[np.float32]:

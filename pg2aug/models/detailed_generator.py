@@ -88,15 +88,21 @@ def add_detail(made: Tensor, limbs: Tensor, factor: int) -> Tensor:
     """
     coarse = F.avg_pool2d(limbs, factor)
     coverage, coarse_coverage = limbs[:, 3:], coarse[:, 3:]
-    colours, coarse_colours = (x[:, :3] / x[:, 3:].clamp_min(_TINY) for x in (limbs, coarse))
+    colours, coarse_colours = _colours(limbs), _colours(coarse)
     change = (made[:, :3] - coarse_colours).square().mean(dim=1, keepdim=True)
     same = coarse_coverage * torch.exp(change / (-2 * _COLOUR_TOLERANCE**2))
     moved = (made[:, 3:] - coarse_coverage).square()
     same_edge = torch.exp(moved / (-2 * _COVERAGE_TOLERANCE**2))
-    both = torch.cat([made, coarse_colours, coarse_coverage, same, same_edge], dim=1)
+    # Colours times coverage: beyond the person they mean nothing and must not bleed in.
+    made = torch.cat([made[:, :3] * made[:, 3:], made[:, 3:]], dim=1)
+    both = torch.cat([made, coarse, same, same_edge], dim=1)
     enlarged = F.interpolate(both, scale_factor=factor, mode='bilinear', align_corners=False)
-    made, coarse = enlarged[:, :4], enlarged[:, 4:8]
+    made_colours, coarse_colours = _colours(enlarged[:, :4]), _colours(enlarged[:, 4:8])
     same, same_edge = enlarged[:, 8:9], enlarged[:, 9:]
-    fine = made[:, :3] + coverage * same * (colours - coarse[:, :3])
-    edges = made[:, 3:] + same_edge * (coverage - coarse[:, 3:])
+    fine = made_colours + coverage * same * (colours - coarse_colours)
+    edges = enlarged[:, 3:4] + same_edge * (coverage - enlarged[:, 7:8])
     return torch.cat([fine.clamp(0, 255), edges.clamp(0, 1)], dim=1)
+
+
+def _colours(premultiplied: Tensor) -> Tensor:
+    return premultiplied[:, :3] / premultiplied[:, 3:].clamp_min(_TINY)

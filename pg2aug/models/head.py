@@ -1,13 +1,12 @@
 """Where a skull is: between the ears, behind the face, below the joint at its top."""
 
-import re
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pg2aug.models.constants import constant, take
-from pg2aug.poses.skeleton import Skeleton
+from pg2aug.poses.skeleton import Skeleton, joint_key
 
 HEAD_RADIUS = 2.1
 """Half the height of a head, hair included, over the radius of a limb."""
@@ -71,7 +70,7 @@ def _trust(joint: int, skeleton: Skeleton) -> tuple[float, float]:
     """How much a joint of the head counts, and how far the centre lies beyond it."""
     if joint in skeleton.crown:
         return _CROWN_WEIGHT, _CROWN_RISE
-    words = re.split('[^a-z]+', skeleton.keypoint_names[joint].lower())
+    _, words = joint_key(skeleton.keypoint_names[joint])
     part = next((word for word in words if word in _RISES), '')
     return _WEIGHTS.get(part, _FACE_WEIGHT), _RISES.get(part, _FACE_RISE)
 

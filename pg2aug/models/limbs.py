@@ -1,6 +1,8 @@
 """The limbs of a skeleton: which there are, where they hang, how thick they are."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pg2aug.poses.skeleton import Skeleton
 
@@ -32,7 +34,8 @@ def upper_limbs(limbs: list[tuple[int, int]], skeleton: Skeleton) -> list[tuple[
     return upper
 
 
-def limb_steps(skeleton: Skeleton) -> dict[int, tuple[bool, int]]:
+@functools.cache
+def limb_steps(skeleton: Skeleton) -> Mapping[int, tuple[bool, int]]:
     """For each joint of a limb, whether it is an arm's, and how many limbs it is from the torso."""
     limbs = body_limbs(skeleton)
     upper = upper_limbs(limbs, skeleton)
@@ -42,7 +45,7 @@ def limb_steps(skeleton: Skeleton) -> dict[int, tuple[bool, int]]:
             for near, far in (limb, limb[::-1]):
                 if near in steps and far not in steps:
                     steps[far] = limb in upper, steps[near][1] + 1
-    return steps
+    return MappingProxyType(steps)
 
 
 def far_joints(limbs: Sequence[tuple[int, int]], skeleton: Skeleton) -> list[int]:

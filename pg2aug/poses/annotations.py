@@ -87,7 +87,9 @@ def read_coco_triplets(
 
 def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Flags]:
     """Split ``(N, K, 3)`` into keypoints, 0 where unlabelled, and flags: 0, 1 (hidden) or 2."""
-    flags = np.clip(np.ceil(triplets[..., 2]), 0, 2).astype(np.uint8)
+    values = triplets[..., 2]
+    # What is no flag, a score for instance, does not tell that a joint is hidden.
+    flags = np.where(values > 0, np.where(values == 1, 1, 2), 0).astype(np.uint8)
     return np.where(flags[..., None] > 0, triplets[..., :2], 0).astype(np.float32), flags
 
 

@@ -83,14 +83,15 @@ def shrink_into_image(
     """Make a pose that is larger than the image as small as the image is, and move it inside.
 
     Someone who fills the image standing leaves it with raised arms: whoever takes a picture of that
-    steps back. A pose of which less than half the size would fit is seen from near: it keeps its
-    size, see :func:`shift_into_image`.
+    steps back. A pose whose joints have room is as large as it was; one of which less than half the
+    size would fit is seen from near. Both are only moved, see :func:`shift_into_image`.
 
     Args:
         keypoints: ``(K, 2)`` pixels.
         visible: ``(K,)``, greater than 0 where labelled.
         image_shape: ``(height, width)``.
-        margin: Padding that has to fit too, see :func:`keypoints_bbox`.
+        margin: Padding, see :func:`keypoints_bbox`: what of it there is room for, and all of it if
+            the pose becomes smaller.
 
     Returns:
         ``(K, 2)`` float32, 0 where unlabelled; and the factor, in [0.5, 1], by which it became
@@ -99,9 +100,13 @@ def shrink_into_image(
     Raises:
         ValueError: If no joint is labelled.
     """
-    low, high = _padded_extent(keypoints, visible, margin)
     limit = np.array([image_shape[1] - 1, image_shape[0] - 1])
-    scale = float(min(1.0, (limit / np.maximum(high - low, 1e-6)).min()))
+    low, high = _padded_extent(keypoints, visible, 0)
+    room = float((limit - (high - low)).min()) / 2 / max(float((high - low).max()), 1e-6)
+    if room >= 0:
+        return shift_into_image(keypoints, visible, image_shape, min(margin, room)), 1.0
+    low, high = _padded_extent(keypoints, visible, margin)
+    scale = float((limit / (high - low)).min())
     if scale < _LEAST_SHRINKING:
         scale = 1.0
     middle = (low + high) / 2

@@ -371,9 +371,13 @@ def test_flags_of_the_annotation_are_kept(tmp_path):
     ids=str,
 )
 def test_flags_that_do_not_fit_the_visibility_are_not_taken(raw):
-    info = {'keypoints_visible': np.array([[1.0, 0, 1]]), 'raw_ann_info': raw}
+    places = np.array([[[4.0, 4], [0, 0], [5, 5]]])
+    visible = np.array([[1.0, 0, 1]])
+    info = {'keypoints': places, 'keypoints_visible': visible, 'raw_ann_info': raw}
     np.testing.assert_array_equal(keypoint_flags(info), [1, 0, 1])
     weighted = {**info, 'keypoints_visible': np.array([[[1.0, 0.5], [0, 0], [1, 0.5]]])}
     np.testing.assert_array_equal(keypoint_flags(weighted), [1, 0, 1])
     fitting = {**info, 'raw_ann_info': {'keypoints': [4, 4, 1, 0, 0, 0, 5, 5, 2]}}
     np.testing.assert_array_equal(keypoint_flags(fitting), [1, 0, 2])
+    converted = {**fitting, 'keypoints': places[:, ::-1]}
+    np.testing.assert_array_equal(keypoint_flags(converted), [1, 0, 1])

@@ -24,8 +24,11 @@ def coarse_person(limbs):
     return torch.cat([coarse[:, :3] / coarse[:, 3:].clamp_min(1e-3), coarse[:, 3:]], dim=1)
 
 
-def enlarged(images):
-    return F.interpolate(images, scale_factor=FACTOR, mode='bilinear', align_corners=False)
+def enlarged(persons):
+    """Without any detail; what colours are beyond the person does not matter."""
+    premultiplied = torch.cat([persons[:, :3] * persons[:, 3:], persons[:, 3:]], dim=1)
+    larger = F.interpolate(premultiplied, scale_factor=FACTOR, mode='bilinear', align_corners=False)
+    return torch.cat([larger[:, :3] / larger[:, 3:].clamp_min(1e-3), larger[:, 3:]], dim=1)
 
 
 def test_persons_who_are_as_their_limbs_get_all_of_their_detail(limbs):
@@ -103,3 +106,16 @@ def test_a_pg2_with_a_matte_is_given_detail():
         made = DetailedGenerator(model, 2).synthesize(data)
     assert made.shape == (3, 4, SIZE[1] * 2, SIZE[0] * 2)
     assert made.isfinite().all()
+
+
+@pytest.mark.parametrize('beyond', [0.0, 255.0])
+@pytest.mark.parametrize('agrees', [True, False])
+def test_a_person_of_one_colour_has_no_rim(beyond, agrees):
+    coverage = F.pad(torch.ones(1, 1, 19, 17), (6, 9, 6, 7))
+    limbs = torch.cat([160 * coverage.expand(1, 3, -1, -1), coverage], dim=1)
+    coarse = F.avg_pool2d(coverage, FACTOR)
+    colour = 160.0 if agrees else 40.0
+    inside = torch.where(coarse > 0, torch.tensor(colour), torch.tensor(beyond))
+    made = add_detail(torch.cat([inside.expand(1, 3, -1, -1), coarse], dim=1), limbs, FACTOR)
+    body = (made[:, 3:] > 0.5).expand(1, 3, -1, -1)
+    assert (made[:, :3][body] - colour).abs().max() < 0.5

@@ -1,5 +1,7 @@
 """Skulls of skeletons that mark a face, the top of the head, or both."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -132,8 +134,16 @@ def test_a_skull_is_found_from_whatever_side_a_face_is_seen(family):
     assert max(misses) < 0.5
 
 
-def test_one_ear_counts_more_than_a_face_before_it():
-    skeleton = skeleton_of('coco')
+NAMES = skeleton_of('coco').keypoint_names
+
+
+@pytest.mark.parametrize(
+    'names',
+    [NAMES, tuple(n.replace('left_', 'L').replace('right_', 'R') for n in NAMES)],
+    ids=[0, 1],
+)
+def test_one_ear_counts_more_than_a_face_before_it(names):
+    skeleton = replace(skeleton_of('coco'), keypoint_names=names)
     # From the side: the nose points to the right, of the ears only the left one is labelled.
     keypoints, visible = torch.zeros(1, 17, 2), torch.zeros(1, 17)
     for joint, place in {0: (72, 30), 1: (69, 27), 3: (60, 28), 5: (60, 40), 6: (60, 40)}.items():

@@ -143,6 +143,15 @@ def test_flags_tell_what_is_hidden_if_they_differ():
     np.testing.assert_array_equal(larger.hidden, np.concatenate([bank.hidden, both]))
 
 
+def test_scores_in_the_place_of_flags_hide_nothing(write):
+    annotations = _annotations(people(20))
+    for annotation in annotations:
+        annotation['keypoints'][2::3] = np.linspace(0.2, 1.03, 17).tolist()
+    bank = PoseBank.from_annotations([write(annotations)])
+    assert bank.visible.all()
+    assert not bank.hidden.any()
+
+
 def test_json_is_read_as_a_bank_and_what_is_left_out_is_counted(write):
     annotations = _annotations(people(30))
     annotations[0]['iscrowd'] = 1
