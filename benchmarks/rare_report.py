@@ -14,7 +14,7 @@ import numpy as np
 from rare_arms import ARMS
 from rare_figures import bars, curves, predictions
 from rare_markdown import rare_markdown
-from rare_runs import SHARE, SIZES, Setting, world_of
+from rare_runs import SHARE, SIZES, Setting, Size, world_of
 from rare_worlds import ROOT
 from scipy import stats
 
@@ -61,10 +61,16 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
         ``regimes.<regime>.arms.<arm>.<subset>.<metric>`` with ``mean``, ``ci95`` and ``seeds``;
         ``regimes.<regime>.paired.<arm>_vs_<arm>``; ``regimes.<regime>.closed.<arm>.<metric>``, the
         share of the distance from the bar to the true render, on rare poses;
+        ``size``, what does not vary, and ``commits``, the code that made the runs;
         ``sweeps.<what>.<regime>.<value>``, with arms as before. Scores are percentages.
     """
     usual = dict(share=SHARE, images=SIZES[size].images, iterations=SIZES[size].iterations)
-    found: dict[str, Any] = {'regimes': {}, 'sweeps': defaultdict(dict)}
+    found: dict[str, Any] = {
+        'size': {'name': size, **usual, **_described(SIZES[size])},
+        'commits': sorted({run['commit'] for run in runs}),
+        'regimes': {},
+        'sweeps': defaultdict(dict),
+    }
     for regime, rare_share in regimes.items():
         of_regime = [run for run in runs if run['regime'] == regime]
         own = usual | {'rare_share': rare_share}
@@ -81,6 +87,14 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
                     for value in values
                 }
     return found
+
+
+def _described(size: Size) -> dict[str, Any]:
+    return {
+        'image': list(size.image),
+        'crop': list(size.crop),
+        'pretraining': list(size.pretraining),
+    }
 
 
 def regime_report(runs: Runs) -> dict[str, Any]:

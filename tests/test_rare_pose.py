@@ -119,7 +119,7 @@ def run(arm, seed, rare, regime='few_rare', **changes):
     scores = {'ap': rare / 2, 'pck': rare}
     subsets = {'rare': scores, 'common': scores, 'rarest': scores}
     return {**asdict(setting), **subsets, 'families': {'lying': scores}, 'accepted': 0.9,
-            'seconds': {'training': 60}}  # fmt: skip
+            'seconds': {'training': 60}, 'commit': f'{seed}abc'}  # fmt: skip
 
 
 def test_arms_are_compared_seed_by_seed():
@@ -134,7 +134,10 @@ def test_arms_are_compared_seed_by_seed():
     assert gain['p'] == pytest.approx(expected.pvalue)
     np.testing.assert_allclose(gain['ci95'], expected.confidence_interval(0.95), atol=0.01)
     assert found['arms']['pg2']['rare']['ap']['seeds'] == [28.5, 32.5, 31.5, 31.5, 45.0]
-    assert '+6.0' in rare_markdown(report(runs, 'cpu', {'few_rare': 0.025}))
+    page = rare_markdown(report(runs, 'cpu', {'few_rare': 0.025}))
+    assert '+6.0' in page
+    assert 'code: 0abc, 1abc, 2abc, 3abc, 4abc' in page
+    assert '1,500 iterations on 600 images' in page
 
 
 def test_how_much_of_the_possible_gain_an_arm_makes():
