@@ -40,15 +40,16 @@ def _setup(size: dict[str, Any], commits: list[str]) -> list[str]:
         f'code: {", ".join(commits)}.',
         '',
         f'Procedural people, images of {size["image"][0]}x{size["image"][1]}, persons synthesised '
-        f'in crops of {size["crop"][0]}x{size["crop"][1]}. Every estimator starts from one that has '
-        f'learnt common poses of other people ({images:,} images, {iterations:,} iterations) and '
-        f'is trained for {size["iterations"]:,} iterations on {size["images"]} images; a share of '
-        f'{size["share"]:g} of its samples is synthesised, rendered or oversampled, where the arm '
-        'has such. It is tested on people whom none has seen: rare and common families of poses, '
-        'and the rarest tenth by the pose bank, whatever its family. AP is that of COCO, PCK is '
-        'PCK@0.1 of the box; percentages, mean over seeds ± half of the 95% interval; p-values '
-        'of paired t tests. "Of the way": how far an arm comes from the strongest one without '
-        'synthesis (rotation, oversampling) to the true render, in rare PCK.',
+        f'in crops of {size["crop"][0]}x{size["crop"][1]}. Every estimator starts from one that '
+        f'has learnt common poses of other people ({images:,} images, {iterations:,} iterations) '
+        f'and is trained for {size["iterations"]:,} iterations on {size["images"]} images; a '
+        f'share of {size["share"]:g} of its samples is synthesised, rendered or oversampled, '
+        'where the arm has such. It is tested on people whom none has seen: rare and common '
+        'families of poses, and the rarest tenth by the pose bank, whatever its family. AP is '
+        'that of COCO, PCK is PCK@0.1 of the box; percentages, mean over seeds ± half of the 95% '
+        'interval; p-values of paired t tests. "Of the way": how far an arm comes from the '
+        'strongest one without synthesis (rotation, oversampling) to the true render, in rare '
+        'PCK.',
     ]
 
 
