@@ -14,7 +14,7 @@ from pg2aug.web_page import web_page
 
 HERE = Path(__file__).parent
 LARGE = 10_000
-CHECK = ('--check', 'min_correlation=-1', '--min-joints-ok', 0.3)
+CHECK = ('--check', 'min_correlation=-1', '--min-joints-ok', 0.5)
 
 
 def large_page(folder, small):
