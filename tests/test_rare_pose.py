@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from scipy import stats
 
 from pg2aug.datasets.figures import RARE_FAMILIES
@@ -166,6 +168,19 @@ def test_every_run_is_planned_once_and_the_deciding_ones_with_five_seeds():
         '0.025',
         '0.08',
     ]
+
+
+@pytest.mark.parametrize('name', SIZES)
+def test_the_estimator_of_a_size_takes_its_images(name):
+    config = Config.fromfile(ROOT / 'benchmarks' / 'configs' / SIZES[name].config)
+    with MODELS.switch_scope_and_registry('mmpose') as registry:
+        model = registry.build(config.model)
+    width, height = config.codec.input_size
+    found = model(torch.zeros(2, 3, height, width), None, mode='tensor')
+    assert found.shape == (2, 17, *config.codec.heatmap_size[::-1])
+    for loader in (config.train_dataloader, config.test_dataloader):
+        sizes = [t.input_size for t in loader.dataset.pipeline if t.type == 'TopdownAffine']
+        assert sizes == [(width, height)]
 
 
 def test_sweeps_are_apart_from_the_main_table():
