@@ -20,14 +20,16 @@ function watchPhoto() {
   const look = (now) => {
     const photo = document.getElementById('photo');
     const visible = photo && photo.getClientRects().length && getComputedStyle(photo).visibility === 'visible';
+    // On a busy machine no frame may fall between two images.
+    if (current && (!visible || photo.src !== current.png)) {
+      window.seen.push({ ...current, ms: now - current.since });
+      current = null;
+    }
     if (visible && !current) {
       const { width, height } = photo.getBoundingClientRect();
       if (window.onPhoto) window.onPhoto();
       window.onPhoto = null;
       current = { png: photo.src, since: now, complete: photo.complete && photo.naturalWidth > 0, size: [width, height] };
-    } else if (!visible && current) {
-      window.seen.push({ ...current, ms: now - current.since });
-      current = null;
     }
     requestAnimationFrame(look);
   };
