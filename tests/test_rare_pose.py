@@ -181,6 +181,10 @@ def test_the_estimator_of_a_size_takes_its_images(name):
     for loader in (config.train_dataloader, config.test_dataloader):
         sizes = [t.input_size for t in loader.dataset.pipeline if t.type == 'TopdownAffine']
         assert sizes == [(width, height)]
+    encoders = [
+        t.encoder for t in config.train_dataloader.dataset.pipeline if t.type == 'GenerateTarget'
+    ]
+    assert [*encoders, config.model.head.decoder] == [config.codec] * 2
 
 
 def test_sweeps_are_apart_from_the_main_table():

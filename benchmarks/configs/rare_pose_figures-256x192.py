@@ -1,7 +1,9 @@
-# The estimator of rare_pose.py on a GPU: MMPose's td-hm_hrnet-w32_8xb64-210e_coco-256x192.
+# The estimator of rare_pose.py on a GPU: MMPose's td-hm_hrnet-w32_8xb64-210e_coco-256x192, with
+# unbiased heatmaps.
 _base_ = ['rare_pose_figures-128x96.py']
 
-codec = dict(type='MSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+codec = dict(
+    type='MSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2, unbiased=True)
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -41,22 +43,11 @@ model = dict(
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
         decoder=codec))
 
-train_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody'),
-    dict(type='RandomBBoxTransform'),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs')
-]
-val_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
-    dict(type='PackPoseInputs')
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[5].update(input_size=codec['input_size'])
+train_pipeline[6].update(encoder=codec)
+val_pipeline = _base_.val_pipeline
+val_pipeline[2].update(input_size=codec['input_size'])
 train_dataloader = dict(
     batch_size=64,
     num_workers=12,

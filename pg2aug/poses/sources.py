@@ -53,7 +53,7 @@ class SourcePoses:
 
     Attributes:
         keypoints: ``(N, K, 2)`` float32, 0 where unlabelled.
-        visible: ``(N, K)`` bool.
+        flags: ``(N, K)`` uint8, COCO's; 1 throughout where a file does not tell what is hidden.
         skeleton: The K joints.
         counts: What was read and left out.
         report: For each file, how its joints were mapped, in words.
