@@ -1,5 +1,6 @@
 """Where a skull is: between the ears, behind the face, below the joint at its top."""
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -53,9 +54,9 @@ def locate_heads(keypoints: Tensor, visible: Tensor, skeleton: Skeleton) -> Head
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
     places = take(keypoints, joints)
-    trusts = [_trust(k, skeleton) for k in joints]
-    weight = constant([weight for weight, _ in trusts], keypoints) * take(labelled, joints)
-    rise = constant([rise for _, rise in trusts], keypoints)
+    weights, rises = _trusts(skeleton)
+    weight = constant(weights, keypoints) * take(labelled, joints)
+    rise = constant(rises, keypoints)
     shown = weight.sum(dim=1) > 0
     mean = _mean(places, weight)
     if not shoulders:
@@ -66,8 +67,14 @@ def locate_heads(keypoints: Tensor, visible: Tensor, skeleton: Skeleton) -> Head
     return Heads(neck, torch.where(both[:, None], risen, mean), shown, both)
 
 
+@functools.cache
+def _trusts(skeleton: Skeleton) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """How much each joint of the head counts, and how far the centre lies beyond each."""
+    trusts = [_trust(joint, skeleton) for joint in skeleton.head]
+    return tuple(weight for weight, _ in trusts), tuple(rise for _, rise in trusts)
+
+
 def _trust(joint: int, skeleton: Skeleton) -> tuple[float, float]:
-    """How much a joint of the head counts, and how far the centre lies beyond it."""
     if joint in skeleton.crown:
         return _CROWN_WEIGHT, _CROWN_RISE
     _, words = joint_key(skeleton.keypoint_names[joint])
