@@ -70,16 +70,17 @@ def predictions(folders: dict[str, Path], test: TestSet, path: Path) -> None:
     """Rare test images with the pose that they have, and what each arm's estimator sees in them.
 
     Args:
-        folders: Of the runs, by title.
+        folders: Of the runs, by arm.
         test: The test set.
         path: PNG to write.
     """
     skeleton = Skeleton.from_coco_category(test.content['categories'][0])
     names = {image['id']: image['file_name'] for image in test.content['images']}
-    rare = [a for a in test.content['annotations'] if a['id'] in test.subsets()['rare']]
+    of_rare = test.subsets()['rare']
+    rare = [a for a in test.content['annotations'] if a['id'] in of_rare]
     found = {
-        title: {sample['id']: sample['pred_instances']['keypoints'][0] for sample in load(pkl)}
-        for title, pkl in ((t, folder / 'predictions.pkl') for t, folder in folders.items())
+        arm: {sample['id']: sample['pred_instances']['keypoints'][0] for sample in load(pkl)}
+        for arm, pkl in ((arm, folder / 'predictions.pkl') for arm, folder in folders.items())
     }
     rows = []
     for annotation in [rare[i] for i in np.linspace(0, len(rare) - 1, SHOWN_ROWS).astype(int)]:
@@ -91,7 +92,8 @@ def predictions(folders: dict[str, Path], test: TestSet, path: Path) -> None:
         # Coordinates are of pixel centres.
         drawn = [draw_skeleton(image, (p + 0.5) * SCALE - 0.5, shown, skeleton) for p in poses]
         rows.append([image, *drawn])
-    write_sheet(path, contact_sheet(rows, ['image', 'truth', *folders]))
+    titles = [ARMS[arm].title for arm in folders]
+    write_sheet(path, contact_sheet(rows, ['image', 'truth', *titles]))
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -1,5 +1,6 @@
 """The report of rare_pose.py in words and tables."""
 
+from collections import Counter
 from typing import Any
 
 from rare_arms import ARMS
@@ -11,7 +12,7 @@ HEADINGS = (
     ('common', 'pck'),
     ('common', 'ap'),
 )
-
+SWEPT_SCORES = (('rare', 'pck'), ('rare', 'ap'), ('common', 'pck'))
 
 REGIMES = {
     'external_bank': 'No rare pose in the training set; a bank of poses of other people, of whom '
@@ -104,12 +105,16 @@ def _families(families: dict[str, Any]) -> list[str]:
 
 
 def _sweep(key: str, values: dict[str, Any]) -> list[str]:
-    arms = list(dict.fromkeys(arm for of_value in values.values() for arm in of_value))
-    lines = _head(f'{key}: rare PCK / AP', list(values))
+    counts = Counter(arm for of_value in values.values() for arm in of_value)
+    # Without those that were run at the usual value alone.
+    arms = [arm for arm in ARMS if counts[arm] > 1]
+    lines = _head(f'{key}: rare PCK, rare AP, common PCK', list(values))
     for arm in arms:
         cells = [
-            f'{_cell(v[arm]["rare"]["pck"])} / {_cell(v[arm]["rare"]["ap"])}' if arm in v else ''
-            for v in values.values()
+            ', '.join(_cell(value[arm][subset][metric]) for subset, metric in SWEPT_SCORES)
+            if arm in value
+            else ''
+            for value in values.values()
         ]
         lines.append(f'| {ARMS[arm].title} | {" | ".join(cells)} |')
     return lines

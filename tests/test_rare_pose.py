@@ -188,12 +188,16 @@ def test_the_estimator_of_a_size_takes_its_images(name):
 
 
 def test_sweeps_are_apart_from_the_main_table():
-    runs = [run('pg2', 0, 0.5), run('pg2', 0, 0.7, share=0.6)]
+    runs = [run('pg2', 0, 0.5), run('pg2', 0, 0.7, share=0.6), run('baseline', 0, 0.4)]
     found = report(runs, 'cpu', {'few_rare': 0.025})
     arms = found['regimes']['few_rare']['arms']
     assert arms['pg2']['rare']['pck'] == {'mean': 50.0, 'ci95': None, 'seeds': [50.0]}
     sweep = found['sweeps']['share']['few_rare']
     assert [sweep[v]['pg2']['rare']['pck']['mean'] for v in ('0.5', '0.6')] == [50.0, 70.0]
+    of_sweep = rare_markdown(found).split('## share')[1]
+    # Nothing was varied for the other arm.
+    assert ARMS['pg2'].title in of_sweep
+    assert ARMS['baseline'].title not in of_sweep
 
 
 def test_finished_runs_are_not_run_again(tmp_path):
