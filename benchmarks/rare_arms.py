@@ -23,7 +23,7 @@ class Arm:
         rotation: Whether images are rotated up to 180 degrees, not MMPose's 80.
         extra: What a share of every batch is taken from, beside the training set.
         generator: What synthesises: 'self' (recommended), 'paper', 'warp' (no learning), or None.
-        alpha: Of the bank's weights; 0 draws all its poses alike.
+        uniform: Whether all poses of the bank are drawn alike.
         check: Config of the label check.
     """
 
@@ -31,7 +31,7 @@ class Arm:
     rotation: bool = False
     extra: Literal['oversampled', 'render', 'offline'] | None = None
     generator: Literal['self', 'paper', 'warp'] | None = None
-    alpha: float = 2.0
+    uniform: bool = False
     check: dict[str, Any] | None = None
 
 
@@ -41,7 +41,7 @@ ARMS = {
     'rotation': Arm('rotation up to 180', rotation=True),
     'oversampling': Arm('oversampling', extra='oversampled'),
     'rotation_oversampling': Arm('rotation, oversampling', rotation=True, extra='oversampled'),
-    'pg2_uniform': Arm('PG2, uniform targets', generator='paper', alpha=0, check=APPEARANCE),
+    'pg2_uniform': Arm('PG2, uniform targets', generator='paper', uniform=True, check=APPEARANCE),
     'pg2_rare': Arm('PG2, rare targets', generator='paper', check=APPEARANCE),
     'pg2': Arm('PG2Augment', generator='self', check=APPEARANCE),
     'pg2_rotation': Arm('PG2Augment, rotation', rotation=True, generator='self', check=APPEARANCE),
@@ -95,7 +95,7 @@ def arm_config(
         augment = dict(
             type='PG2Augment',
             generator=generator,
-            pose_bank=str(world.bank(arm.alpha)),
+            pose_bank=str(world.bank(arm.uniform)),
             max_view_change=MAX_VIEW_CHANGE,
             prob=share,
             check=arm.check,
@@ -111,6 +111,8 @@ def _mix(cfg: Config, extra: dict[str, Any], share: float) -> None:
     """Take a share of every batch from a second data set, by MMPose's own means."""
     loader = cfg.train_dataloader
     second = Config(loader.dataset.to_dict())
+    # What is drawn more often for its pose keeps it.
+    second.pipeline = [step for step in second.pipeline if step.type != 'PG2Augment']
     second.merge_from_dict(extra)
     loader.dataset = dict(
         type='CombinedDataset',

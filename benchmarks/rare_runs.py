@@ -118,8 +118,8 @@ def run_in(
         test = world.test()
         base = _config(size, world, folder, setting.iterations, setting.seed)
         base.merge_from_dict(_testing(test, folder))
-        for alpha in (2.0, arm.alpha):
-            world.bank(alpha)
+        for uniform in (False, arm.uniform):
+            world.bank(uniform)
         if arm.extra == 'render':
             world.render(size.renders)
     # Takes minutes, in which other arms need not wait.

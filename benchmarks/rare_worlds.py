@@ -34,6 +34,8 @@ PEOPLE_PER_SEED, FIRST_OF_BANK, FIRST_OF_TEST = 100_000, 50_000_000, 90_000_000
 BANK_PEOPLE, BANK_IMAGES, BANK_RARE_SHARE = 500, 4, 0.5
 TEST_PEOPLE, TEST_IMAGES, TEST_RARE_SHARE = 100, 10, 0.5
 RARER_THAN = 0.9
+FEW_ALPHA, FEW_NOVEL = 4.0, 3000
+"""Of the bank of a training set that itself has the rare poses, which are too few otherwise."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +86,31 @@ class World:
             write(path, json.dumps(content))
         return path
 
-    def bank(self, alpha: float = 2.0) -> Path:
+    @property
+    def alpha(self) -> float:
+        """Of the weights of pose bank and oversampling."""
+        return 2.0 if self.external else FEW_ALPHA
+
+    def bank(self, uniform: bool = False, novel: bool = True) -> Path:
         """Pose bank of :meth:`poses`, made as a user makes it; rare is what the training set lacks.
 
         Args:
-            alpha: Of the weights; 0 draws all poses alike.
+            uniform: Whether all poses are drawn alike.
+            novel: Whether new poses are made up where the training set has all there are.
         """
-        path = self.folder / f'bank_{alpha:g}.npz'
+        alpha = 0.0 if uniform else self.alpha
+        made_up = novel and not self.external
+        path = self.folder / f'bank_{alpha:g}{"_novel" if made_up else ""}.npz'
         if not path.exists():
             command = ['build_pose_bank.py', self.poses(), '--alpha', alpha, '--out', path]
+            command += ['--num-novel', FEW_NOVEL] if made_up else []
             run_tool([*command, *(['--reference', self.train()] if self.external else [])])
         return path
 
     def oversampled(self, number: int) -> list[int]:
         """Indices of training images, drawn by the weights that the bank gives their poses."""
         content = json.loads(self.train().read_text())
-        bank = PoseBank.from_annotations([self.train()])
+        bank = PoseBank.from_annotations([self.train()], alpha=self.alpha)
         index = _locate(bank, content['annotations'])
         rng = np.random.default_rng((self.seed, 2))
         return index[rng.choice(len(bank), number, p=bank.weights)].tolist()
@@ -119,7 +130,8 @@ class World:
         return path
 
     def _render(self, number: int, path: Path) -> None:
-        bank = PoseBank.load(self.bank())
+        # Of a made-up pose there is nothing to render.
+        bank = PoseBank.load(self.bank(novel=False))
         of_poses = json.loads(self.poses().read_text())['annotations']
         located = _locate(bank, of_poses)
         content = json.loads(self.train().read_text())

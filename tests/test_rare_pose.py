@@ -24,7 +24,7 @@ from rare_pose import REGIMES, done, settings
 from rare_report import report
 from rare_runs import SHARE, SIZES, Setting
 from rare_runs import run as run_setting
-from rare_worlds import ROOT, World, drawn_pose, origin, render_in
+from rare_worlds import FEW_ALPHA, FEW_NOVEL, ROOT, World, drawn_pose, origin, render_in
 
 SETTING = Setting('few_rare', 'pg2', 0, 600, 0.025, SHARE, SIZES['cpu'].iterations)
 
@@ -65,11 +65,19 @@ def test_renders_show_training_people_in_rare_poses(world):
 def test_oversampling_draws_by_the_weights_of_the_bank(world):
     own = annotations(world.train())
     counts = np.bincount(world.oversampled(20_000), minlength=len(own))
-    bank = PoseBank.load(world.bank())
+    bank = PoseBank.load(world.bank(novel=False))
     expected = dict(zip(map(bytes, bank.keypoints), bank.weights, strict=True))
     rare = [a['pose_family'] in RARE_FAMILIES for a in own]
     assert counts[rare].mean() > 1.5 * counts[np.logical_not(rare)].mean()
     assert counts.max() / 20_000 == pytest.approx(max(expected.values()), rel=0.2)
+
+
+def test_a_bank_of_few_rare_poses_has_new_ones_too(world):
+    annotated, bank = (PoseBank.load(world.bank(novel=novel)) for novel in (False, True))
+    assert len(annotated) == 90
+    np.testing.assert_array_equal(bank.keypoints[:90], annotated.keypoints)
+    assert len(bank) == 90 + FEW_NOVEL
+    assert annotated.options['alpha'] == FEW_ALPHA
 
 
 def test_an_external_bank_has_poses_and_no_image(tmp_path, monkeypatch):
@@ -106,6 +114,7 @@ def test_arms_differ_from_the_baseline_in_what_they_say(name, world, base):
         assert source.datasets[1].ann_file != source.datasets[0].ann_file or (
             len(source.datasets[1].indices) == 20_000
         )
+        assert 'PG2Augment' not in [step.type for step in source.datasets[1].pipeline]
         source = source.datasets[0]
     names = [transform.type for transform in source.pipeline]
     assert names.index('PG2Augment') == 1 if arm.generator else 'PG2Augment' not in names
