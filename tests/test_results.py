@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ TABLES = {
     'paper_table': benchmark('paper_report', 'paper_markdown', 'COLUMNS'),
     'pose_bank': benchmark('pose_bank', 'to_markdown'),
     'pose_geometry': benchmark('pose_geometry', 'to_markdown'),
+    'rare_pose': benchmark('rare_markdown', 'rare_markdown'),
     'speed': benchmark('speed_markdown', 'speed_markdown'),
 }
 WITH_PROSE = {'hole_filling'}
@@ -52,3 +54,12 @@ def test_tables_are_those_of_the_numbers(name):
         assert not missing
     else:
         assert written == made
+
+
+def test_the_rows_in_the_readme_are_those_of_the_table():
+    lines = (ROOT / 'README.md').read_text().splitlines()
+    made = (RESULTS / 'rare_pose.md').read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith('| Arm | seeds'))
+    rows = list(takewhile(lambda line: line.startswith('|'), lines[start:]))
+    assert len(rows) == 7
+    assert set(rows) <= set(made)
