@@ -36,7 +36,11 @@ OTHERS = {
 SWEEPS = {
     'share': ('external_bank', (0.05, 0.15, 0.3, 0.6), ('pg2_rotation',)),
     'images': ('external_bank', (200, 2000, 6000), ('rotation_oversampling', 'pg2_rotation')),
-    'iterations': ('external_bank', (500, 3000), ('rotation_oversampling', 'pg2_rotation')),
+    'iterations': (
+        'external_bank',
+        (0, 500, 3000),
+        ('baseline', 'rotation_oversampling', 'pg2_rotation'),
+    ),
     'rare_share': (
         'few_rare',
         (0.0, 0.005, 0.02, 0.08),
@@ -85,6 +89,8 @@ def settings(size: Size) -> dict[str, list[Setting]]:
         for key, (regime, values, arms) in SWEEPS.items()
         for value in values
         for setting in usual('sweeps', regime, arms)
+        # Before any training all arms are one.
+        if key != 'iterations' or value or setting.arm == 'baseline'
     ]
     return found
 

@@ -79,7 +79,7 @@ class Setting:
         images: Training images.
         rare_share: Share of them in rare poses.
         share: Share of synthesised, rendered or oversampled samples.
-        iterations: Of the estimator.
+        iterations: Of the estimator; 0 tests the one that all runs start from.
     """
 
     regime: str
@@ -134,7 +134,8 @@ def run_in(
     runner = Runner.from_cfg(cfg)
     # Nearly twice as fast on a CPU.
     runner.model.to(memory_format=torch.channels_last)
-    runner.train()
+    if setting.iterations:
+        runner.train()
     # Of the processor: other runs take turns with this one.
     seconds = time.process_time() - trained
     runner.test()

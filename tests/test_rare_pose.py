@@ -250,3 +250,17 @@ def test_an_arm_runs_from_people_to_scores(arm, tiny_dir, monkeypatch):
     assert (result['accepted'] is not None) == (arm == 'pg2')
     config = next((tiny_dir / 'runs' / setting.name).glob('*.py'))
     assert Config.fromfile(config).load_from == str(tiny_dir / 'pretrained' / 'iter_2.pth')
+
+
+@pytest.mark.slow
+def test_what_all_runs_start_from_is_tested_as_it_is(tiny_dir, monkeypatch):
+    monkeypatch.setattr('rare_worlds.TEST_PEOPLE', 6)
+    setting = Setting('few_rare', 'baseline', 0, TINY.images, 0.2, 0.5, 0)
+    result = run_setting(setting, TINY, tiny_dir)
+    assert 0 <= result['rare']['pck'] <= 1
+    assert not list((tiny_dir / 'runs' / setting.name).glob('*.pth'))
+
+
+def test_before_any_training_there_is_one_arm():
+    starts = [s for s in settings(SIZES['cpu'])['sweeps'] if s.iterations == 0]
+    assert {(s.regime, s.arm) for s in starts} == {('external_bank', 'baseline')}

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,15 +14,20 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'docs' / 'results'
 
 
+def load(module: str) -> ModuleType:
+    """A module of the benchmarks."""
+    sys.path.insert(0, str(ROOT / 'benchmarks'))
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.pop(0)
+
+
 def benchmark(module: str, function: str, *arguments: str) -> Callable[[dict], str]:
     """A benchmark's function that makes its tables, with attributes of the module as arguments."""
 
     def tables(report):
-        sys.path.insert(0, str(ROOT / 'benchmarks'))
-        try:
-            loaded = importlib.import_module(module)
-        finally:
-            sys.path.pop(0)
+        loaded = load(module)
         return getattr(loaded, function)(report, *(getattr(loaded, name) for name in arguments))
 
     return tables
@@ -35,6 +41,7 @@ TABLES = {
     'pose_bank': benchmark('pose_bank', 'to_markdown'),
     'pose_geometry': benchmark('pose_geometry', 'to_markdown'),
     'rare_pose': benchmark('rare_markdown', 'rare_markdown'),
+    'rare_real': benchmark('rare_real', 'real_markdown'),
     'speed': benchmark('speed_markdown', 'speed_markdown'),
 }
 WITH_PROSE = {'hole_filling'}
@@ -56,10 +63,22 @@ def test_tables_are_those_of_the_numbers(name):
         assert written == made
 
 
+def test_the_tables_of_rare_poses_are_those_of_the_runs():
+    runs = load('rare_report').read_runs(RESULTS / 'rare_pose_runs.jsonl')
+    report = load('rare_report').report(runs, 'cpu', load('rare_pose').REGIMES)
+    made = load('rare_markdown').rare_markdown(report)
+    assert made == (RESULTS / 'rare_pose.md').read_text()
+
+
 def test_the_rows_in_the_readme_are_those_of_the_table():
     lines = (ROOT / 'README.md').read_text().splitlines()
     made = (RESULTS / 'rare_pose.md').read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith('| Arm | seeds'))
-    rows = list(takewhile(lambda line: line.startswith('|'), lines[start:]))
-    assert len(rows) == 7
+    starts = [i for i, line in enumerate(lines) if line.startswith('| Arm | seeds')]
+    rows = [
+        line
+        for start in starts
+        for line in takewhile(lambda line: line.startswith('|'), lines[start:])
+    ]
+    assert len(starts) == 2
+    assert len(rows) == 2 * 2 + 5 + 4
     assert set(rows) <= set(made)
