@@ -120,20 +120,21 @@ about other people or places. Cameras held out, one at a time: {cameras} of 4; t
 with each of them: {trainings} at most. A "seed" of the tables is a camera, and intervals and tests
 are over cameras. No image of the test, and no pose of the held-out camera but standing, is in any
 training, generator or bank.
-
-- *motion_bank*: 135 poses without images, of the other three cameras while he leans over. They show
-  the motion of the test from other sides: as good a bank as one may hope for. "True render" learns
-  from the very frames of these poses.
-- *coco_bank*: the poses of 19 people of COCO (coco_ccby). Arms that synthesise nothing are the same
-  as above.
 """
+REGIMES = {
+    'motion_bank': 'The bank: 135 poses without images, of the other three cameras while he leans '
+    'over. They show the motion of the test from other sides: as good a bank as one may hope for. '
+    '"True render" learns from the very frames of these poses.',
+    'coco_bank': 'The bank: the poses of 19 people of COCO (coco_ccby). Arms that synthesise '
+    'nothing are the same as above.',
+}
 
 
 def real_markdown(report: dict[str, Any]) -> str:
     """The whole report."""
     lines = INTRODUCTION.format(**report).splitlines()
     for regime, found in report['regimes'].items():
-        lines += ['', f'## {regime}', '', *regime_tables(found)]
+        lines += ['', f'## {regime}', '', REGIMES[regime], '', *regime_tables(found)]
     return '\n'.join([*lines, ''])
 
 
