@@ -61,8 +61,8 @@ def curves(report: dict[str, Any], path: Path) -> None:
                 axis.plot([value for value, _ in points], means, marker='o', label=ARMS[arm].title)
         axis.set_xlabel(key)
         axis.set_title(regime)
+        axis.legend(fontsize='small')
     axes[0][0].set_ylabel('PCK on rare poses, %')
-    axes[0][-1].legend(fontsize='small')
     _save(figure, path)
 
 

@@ -50,7 +50,7 @@ def _setup(size: dict[str, Any], commits: list[str]) -> list[str]:
         'that of COCO, PCK is PCK@0.1 of the box; percentages, mean over seeds ± half of the 95% '
         'interval; p-values of paired t tests. "Of the way": how far an arm comes from the '
         'strongest one without synthesis (rotation, oversampling) to the true render, in rare '
-        'PCK.',
+        'PCK, over the seeds that all three have.',
     ]
 
 

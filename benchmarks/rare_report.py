@@ -101,10 +101,9 @@ def regime_report(runs: Runs) -> dict[str, Any]:
     """Arms, families and paired comparisons of runs that differ in arm and seed alone."""
     by_arm = _by_arm(runs)
     pairs = [(arm, BAR) for arm in by_arm if arm != BAR] + list(PAIRS)
-    arms = _arms(runs)
     return {
-        'arms': arms,
-        'closed': _closed(arms),
+        'arms': _arms(runs),
+        'closed': _closed(by_arm),
         'families': {
             arm: {
                 family: float(np.mean([100 * run['families'][family]['pck'] for run in of_arm]))
@@ -120,17 +119,23 @@ def regime_report(runs: Runs) -> dict[str, Any]:
     }
 
 
-def _closed(arms: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """How far each arm is from the bar to the bound on rare poses, where there is a distance."""
-    if BAR not in arms or BOUND not in arms:
+def _closed(by_arm: dict[str, Runs]) -> dict[str, dict[str, float]]:
+    """How far each arm is from bar to bound on rare poses, over seeds that all three have."""
+    if BAR not in by_arm or BOUND not in by_arm:
         return {}
-    means = {arm: {m: scores['rare'][m]['mean'] for m in METRICS} for arm, scores in arms.items()}
-    bar, bound = means[BAR], means[BOUND]
-    return {
-        arm: {m: (own[m] - bar[m]) / (bound[m] - bar[m]) for m in METRICS if bound[m] > bar[m]}
-        for arm, own in means.items()
-        if arm not in (BAR, BOUND)
-    }
+    of_seeds = {arm: {run['seed']: run['rare'] for run in runs} for arm, runs in by_arm.items()}
+    found: dict[str, dict[str, float]] = {}
+    for arm, scores in of_seeds.items():
+        trio = scores, of_seeds[BAR], of_seeds[BOUND]
+        seeds = set.intersection(*(set(of_seed) for of_seed in trio))
+        if arm in (BAR, BOUND) or not seeds:
+            continue
+        found[arm] = {}
+        for metric in METRICS:
+            own, bar, bound = (sum(of[seed][metric] for seed in seeds) for of in trio)
+            if bound > bar:
+                found[arm][metric] = (own - bar) / (bound - bar)
+    return found
 
 
 def _by_arm(runs: Runs) -> dict[str, Runs]:
