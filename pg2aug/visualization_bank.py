@@ -74,9 +74,11 @@ def rarity_figure(bank: PoseBank, num_novel: int = 0) -> 'Figure':
     figure, axes = _figure(8, 4.5)
     drawable = np.nonzero(bank.weights > 0)[0]
     observed = drawable[drawable < len(bank) - num_novel]
-    rarity = bank.rarity[drawable]
-    bins = np.linspace(rarity.min(), np.quantile(rarity, 0.999), 41).tolist()
-    shown = np.clip(bank.rarity, bins[0], bins[-1])
+    # In 32 bits the ends could be rounded to beyond the bars.
+    rarity = bank.rarity.astype(np.float64)
+    lowest, highest = rarity[drawable].min(), np.quantile(rarity[drawable], 0.999)
+    bins = np.linspace(lowest, highest, 41).tolist()
+    shown = np.clip(rarity, bins[0], bins[-1])
     share = np.full(len(observed), 1 / len(observed))
     axes.hist(shown[observed], bins, weights=share, color='0.75', label='share of the poses')
     axes.hist(
