@@ -40,30 +40,38 @@ def bars(report: dict[str, Any], path: Path) -> None:
 
 
 def curves(report: dict[str, Any], path: Path) -> None:
-    """Rare PCK over each thing that was varied."""
+    """PCK on rare and on common poses over each thing that was varied."""
     sweeps = [
         (key, regime, values)
         for key, regimes in report['sweeps'].items()
         for regime, values in regimes.items()
     ]
     figure, axes = plt.subplots(
-        1, len(sweeps), figsize=(4 * len(sweeps), 3.4), squeeze=False, layout='constrained'
+        2, len(sweeps), figsize=(4 * len(sweeps), 6), squeeze=False, layout='constrained'
     )
-    for axis, (key, regime, values) in zip(axes[0], sweeps, strict=True):
-        for arm in dict.fromkeys(arm for of_value in values.values() for arm in of_value):
-            points = [
-                (float(value), of_value[arm]['rare']['pck'])
-                for value, of_value in values.items()
-                if arm in of_value
-            ]
-            if len(points) > 1:
-                means = [spread['mean'] for _, spread in points]
-                axis.plot([value for value, _ in points], means, marker='o', label=ARMS[arm].title)
-        axis.set_xlabel(key)
-        axis.set_title(regime)
-        axis.legend(fontsize='small')
-    axes[0][0].set_ylabel('PCK on rare poses, %')
+    for column, (key, regime, values) in zip(axes.T, sweeps, strict=True):
+        for axis, subset in zip(column, ('rare', 'common'), strict=True):
+            _curve(axis, values, subset)
+            axis.set_xlabel(key)
+            if key == 'images':
+                axis.set_xscale('log')
+        column[0].set_title(regime)
+        column[0].legend(fontsize='small')
+    for row, subset in zip(axes, ('rare', 'common'), strict=True):
+        row[0].set_ylabel(f'PCK on {subset} poses, %')
     _save(figure, path)
+
+
+def _curve(axis: Any, values: dict[str, Any], subset: str) -> None:
+    """A line for each arm: mean over seeds."""
+    for arm in dict.fromkeys(arm for of_value in values.values() for arm in of_value):
+        points = [
+            (float(value), of_value[arm][subset]['pck'])
+            for value, of_value in values.items()
+            if arm in of_value
+        ]
+        means = [spread['mean'] for _, spread in points]
+        axis.plot([value for value, _ in points], means, marker='o', label=ARMS[arm].title)
 
 
 def predictions(folders: dict[str, Path], test: TestSet, path: Path) -> None:

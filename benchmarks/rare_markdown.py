@@ -1,6 +1,5 @@
 """The report of rare_pose.py in words and tables."""
 
-from collections import Counter
 from typing import Any
 
 from rare_arms import ARMS
@@ -105,12 +104,11 @@ def _families(families: dict[str, Any]) -> list[str]:
 
 
 def _sweep(key: str, values: dict[str, Any]) -> list[str]:
-    counts = Counter(arm for of_value in values.values() for arm in of_value)
-    # Without those that were run at the usual value alone.
-    arms = [arm for arm in ARMS if counts[arm] > 1]
-    lines = _head(f'{key}: rare PCK, rare AP, common PCK', list(values))
-    for arm in arms:
-        cells = [
+    lines = _head(f'{key}: rare PCK, rare AP, common PCK', ['seeds', *values])
+    for arm in dict.fromkeys(arm for of_value in values.values() for arm in of_value):
+        seeds = next(of[arm]['rare']['pck']['seeds'] for of in values.values() if arm in of)
+        cells = [str(len(seeds))]
+        cells += [
             ', '.join(_cell(value[arm][subset][metric]) for subset, metric in SWEPT_SCORES)
             if arm in value
             else ''

@@ -11,7 +11,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,32 +33,49 @@ OTHERS = {
                       'pg2_own_check', 'pg2_offline'),
     'few_rare': ('pg2', 'oversampling'),
 }  # fmt: skip
-SWEEPS = {
-    'share': ('external_bank', (0.05, 0.15, 0.3, 0.6), ('pg2_rotation',)),
-    'images': ('external_bank', (200, 2000, 6000), ('rotation_oversampling', 'pg2_rotation')),
-    'iterations': (
-        'external_bank',
-        (0, 500, 3000),
-        ('baseline', 'rotation_oversampling', 'pg2_rotation'),
-    ),
-    'rare_share': (
-        'few_rare',
-        (0.0, 0.005, 0.02, 0.08),
-        ('rotation_oversampling', 'pg2_rotation_oversampling'),
-    ),
-}
-"""What is varied: the regime, the values, the arms."""
-SEEDS = {'deciding': 5, 'others': 3, 'sweeps': 2}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs that differ from those of a regime in one thing.
+
+    Attributes:
+        key: What is varied, of :class:`rare_runs.Setting`.
+        regime: Where.
+        values: Beside the usual one.
+        arms: Those that are run with each value.
+        seeds: Number of seeds.
+    """
+
+    key: str
+    regime: str
+    values: tuple[float, ...]
+    arms: tuple[str, ...]
+    seeds: int = 2
+
+
+BOTH = 'rotation_oversampling', 'pg2_rotation'
+FEW_BOTH = 'rotation_oversampling', 'pg2_rotation_oversampling'
+SWEEPS = (
+    Sweep('share', 'external_bank', (0.05, 0.15, 0.3, 0.6), ('pg2_rotation',)),
+    # Whether common poses keep more where less is synthesised and oversampled, as is recommended.
+    Sweep('share', 'few_rare', (0.3,), FEW_BOTH, seeds=5),
+    Sweep('images', 'external_bank', (200, 2000, 6000), BOTH),
+    Sweep('iterations', 'external_bank', (0, 500, 3000), ('baseline', *BOTH)),
+    Sweep('rare_share', 'few_rare', (0.0, 0.005, 0.02, 0.08), FEW_BOTH),
+)
+SEEDS = {'deciding': 5, 'others': 3}
+PARTS = *SEEDS, 'sweeps'
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', choices=SIZES, default='cpu')
-    parser.add_argument('--parts', nargs='+', choices=SEEDS, default=list(SEEDS))
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS))
     parser.add_argument('--regimes', nargs='+', choices=REGIMES, default=list(REGIMES))
     parser.add_argument('--arms', nargs='+', choices=ARMS, default=list(ARMS))
-    parser.add_argument('--seeds', type=int, nargs='+', default=list(range(max(SEEDS.values()))))
+    parser.add_argument('--seeds', type=int, nargs='+', help='all, if not given')
     parser.add_argument('--jobs', type=int, default=2, help='runs at a time')
     parser.add_argument('--work-dir', type=Path)
     parser.add_argument('--runs', type=Path, help='file of results, one line each')
@@ -71,26 +88,26 @@ def parse_args() -> argparse.Namespace:
 def settings(size: Size) -> dict[str, list[Setting]]:
     """The runs of each part, in the order in which they are wanted."""
 
-    def usual(part: str, regime: str, arms: Sequence[str]) -> list[Setting]:
+    def usual(regime: str, arms: Sequence[str], seeds: int) -> list[Setting]:
         rare_share = REGIMES[regime]
         return [
             Setting(regime, arm, seed, size.images, rare_share, SHARE, size.iterations)
-            for seed in range(SEEDS[part])
+            for seed in range(seeds)
             for arm in arms
         ]
 
     parts = {'deciding': DECIDING, 'others': OTHERS}
     found = {
-        part: [setting for regime in REGIMES for setting in usual(part, regime, arms[regime])]
+        part: [s for regime in REGIMES for s in usual(regime, arms[regime], SEEDS[part])]
         for part, arms in parts.items()
     }
     found['sweeps'] = [
-        replace(setting, **{key: value})
-        for key, (regime, values, arms) in SWEEPS.items()
-        for value in values
-        for setting in usual('sweeps', regime, arms)
+        replace(setting, **{sweep.key: value})
+        for sweep in SWEEPS
+        for value in sweep.values
+        for setting in usual(sweep.regime, sweep.arms, sweep.seeds)
         # Before any training all arms are one.
-        if key != 'iterations' or value or setting.arm == 'baseline'
+        if sweep.key != 'iterations' or value or setting.arm == 'baseline'
     ]
     return found
 
@@ -116,7 +133,7 @@ def main() -> None:
         for setting in of_parts[part]
         if setting.regime in args.regimes
         and setting.arm in args.arms
-        and setting.seed in args.seeds
+        and (args.seeds is None or setting.seed in args.seeds)
         and setting not in there
     ]
     print(f'{len(missing)} runs to do')

@@ -62,7 +62,8 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
         ``regimes.<regime>.paired.<arm>_vs_<arm>``; ``regimes.<regime>.closed.<arm>.<metric>``, the
         share of the distance from the bar to the true render, on rare poses;
         ``size``, what does not vary, and ``commits``, the code that made the runs;
-        ``sweeps.<what>.<regime>.<value>``, with arms as before. Scores are percentages.
+        ``sweeps.<what>.<regime>.<value>``, with arms as before, each over the seeds that all values
+        have. Scores are percentages.
     """
     usual = dict(share=SHARE, images=SIZES[size].images, iterations=SIZES[size].iterations)
     found: dict[str, Any] = {
@@ -80,12 +81,22 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
         for key in SWEPT:
             others = {name: value for name, value in own.items() if name != key}
             swept = [r for r in of_regime if all(r[name] == v for name, v in others.items())]
-            values = sorted({run[key] for run in swept})
-            if len(values) > 1:
+            swept = _comparable(swept, key)
+            if swept:
                 found['sweeps'][key][regime] = {
                     f'{value:g}': _arms([run for run in swept if run[key] == value])
-                    for value in values
+                    for value in sorted({run[key] for run in swept})
                 }
+    return found
+
+
+def _comparable(swept: Runs, key: str) -> Runs:
+    """Runs of arms for which something was varied, with the seeds that every value of it has."""
+    found = []
+    for of_arm in _by_arm(swept).values():
+        of_values = [{r['seed'] for r in of_arm if r[key] == v} for v in {r[key] for r in of_arm}]
+        seeds = set.intersection(*of_values)
+        found += [run for run in of_arm if len(of_values) > 1 and run['seed'] in seeds]
     return found
 
 

@@ -211,6 +211,17 @@ def test_sweeps_are_apart_from_the_main_table():
     assert ARMS['baseline'].title not in of_sweep
 
 
+def test_points_of_a_sweep_have_the_same_seeds():
+    runs = [run('pg2', seed, value) for seed, value in enumerate((0.1, 0.5, 0.6))]
+    runs += [run('pg2', seed, 0.7, share=0.6) for seed in (1, 2, 3)]
+    # No seed in common: nothing can be compared.
+    runs += [run('pg2_rare', 0, 0.5), run('pg2_rare', 1, 0.5, share=0.6)]
+    sweep = report(runs, 'cpu', {'few_rare': 0.025})['sweeps']['share']['few_rare']
+    assert {value: list(arms) for value, arms in sweep.items()} == {'0.5': ['pg2'], '0.6': ['pg2']}
+    assert sweep['0.5']['pg2']['rare']['pck']['seeds'] == [50.0, 60.0]
+    assert sweep['0.6']['pg2']['rare']['pck']['seeds'] == [70.0, 70.0]
+
+
 def test_finished_runs_are_not_run_again(tmp_path):
     path = tmp_path / 'runs.jsonl'
     assert done(path) == set()
