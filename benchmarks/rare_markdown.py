@@ -20,15 +20,30 @@ REGIMES = {
     'set.',
 }
 
+SUMMARY = (
+    ('usual augmentation', 'baseline', 'baseline'),
+    ('rotation, oversampling', 'rotation_oversampling', 'rotation_oversampling'),
+    ('limb warp, no learning', 'limb_warp_rotation', 'limb_warp_rotation_oversampling'),
+    ('**PG2Augment**', 'pg2_rotation', 'pg2_rotation_oversampling'),
+    ('true render', 'render_rotation', 'render_rotation'),
+)
+"""Rows of the summary: the arms that are compared, as each regime has them."""
+
+SUMMARY_SCORES = (('rare', 'pck'), ('rare', 'ap'), ('common', 'pck'))
+
 
 def rare_markdown(report: dict[str, Any]) -> str:
     """The whole report."""
     lines = ['# Rare poses', '', *_setup(report['size'], report['commits']), '']
+    if set(REGIMES) <= set(report['regimes']):
+        lines += ['## Summary', '', *_summary(report['regimes']), '']
     for regime, found in report['regimes'].items():
         lines += [f'## {regime}', '', REGIMES[regime], '', *regime_tables(found), '']
     for key, of_key in report['sweeps'].items():
         for regime, values in of_key.items():
             lines += [f'## {key}, {regime}', '', *_sweep(key, values), '']
+    if report['again']:
+        lines += ['## The same runs again', '', *_again(report['again']), '']
     return '\n'.join(lines)
 
 
@@ -51,6 +66,43 @@ def _setup(size: dict[str, Any], commits: list[str]) -> list[str]:
         'strongest one without synthesis (rotation, oversampling) to the true render, in rare '
         'PCK, over the seeds that all three have.',
     ]
+
+
+def _summary(regimes: dict[str, Any]) -> list[str]:
+    """The deciding arms of both regimes side by side, without those that have not been run."""
+    scores = [f'{subset} {metric.upper()}' for subset, metric in SUMMARY_SCORES]
+    heading = [
+        f'{regime}: {scores[0]}' if i == 0 else scores[i]
+        for regime in REGIMES
+        for i in range(len(scores))
+    ]
+    lines = _head('Arm', [*heading, 'CPU minutes'])
+    for title, *arms in SUMMARY:
+        found = [
+            regimes[regime]['arms'].get(arm) for regime, arm in zip(REGIMES, arms, strict=True)
+        ]
+        if None in found:
+            continue
+        cells = [
+            _cell(of_arm[subset][metric]) for of_arm in found for subset, metric in SUMMARY_SCORES
+        ]
+        minutes = ', '.join(f'{of_arm["minutes"]:.0f}' for of_arm in found)
+        lines.append(f'| {title} | {" | ".join(cells)} | {minutes} |')
+    return lines
+
+
+def _again(again: dict[str, Any]) -> list[str]:
+    """The scores of runs that were run more than once."""
+    lines = [
+        'How much is chance: the same settings and seeds, from an estimator that was pretrained '
+        'anew by the same command. Only the first is in the tables above.',
+        '',
+        *_head('Run', [f'{subset} {metric.upper()}' for subset, metric in HEADINGS]),
+    ]
+    for name, scores in again.items():
+        cells = [', '.join(f'{v:.1f}' for v in scores[s][m]) for s, m in HEADINGS]
+        lines.append(f'| {name} | {" | ".join(cells)} |')
+    return lines
 
 
 def regime_tables(found: dict[str, Any]) -> list[str]:

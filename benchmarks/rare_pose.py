@@ -76,6 +76,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--regimes', nargs='+', choices=REGIMES, default=list(REGIMES))
     parser.add_argument('--arms', nargs='+', choices=ARMS, default=list(ARMS))
     parser.add_argument('--seeds', type=int, nargs='+', help='all, if not given')
+    parser.add_argument(
+        '--again', action='store_true', help='run once more what is there, too: how much is chance'
+    )
     parser.add_argument('--jobs', type=int, default=2, help='runs at a time')
     parser.add_argument('--work-dir', type=Path)
     parser.add_argument('--runs', type=Path, help='file of results, one line each')
@@ -134,7 +137,7 @@ def main() -> None:
         if setting.regime in args.regimes
         and setting.arm in args.arms
         and (args.seeds is None or setting.seed in args.seeds)
-        and setting not in there
+        and (args.again or setting not in there)
     ]
     print(f'{len(missing)} runs to do')
     pool = ProcessPoolExecutor(args.jobs, get_context('spawn'), max_tasks_per_child=1)

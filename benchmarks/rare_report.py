@@ -63,14 +63,17 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
         share of the distance from the bar to the true render, on rare poses;
         ``size``, what does not vary, and ``commits``, the code that made the runs;
         ``sweeps.<what>.<regime>.<value>``, with arms as before, each over the seeds that all values
-        have. Scores are percentages.
+        have; ``again.<run>``, the scores of a run that was run more than once, of which only the
+        first stands in the rest. Scores are percentages.
     """
     usual = dict(share=SHARE, images=SIZES[size].images, iterations=SIZES[size].iterations)
+    runs, again = _first_and_again(runs)
     found: dict[str, Any] = {
         'size': {'name': size, **usual, **_described(SIZES[size])},
         'commits': sorted({run['commit'] for run in runs}),
         'regimes': {},
         'sweeps': defaultdict(dict),
+        'again': again,
     }
     for regime, rare_share in regimes.items():
         of_regime = [run for run in runs if run['regime'] == regime]
@@ -88,6 +91,24 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
                     for value in sorted({run[key] for run in swept})
                 }
     return found
+
+
+def _first_and_again(runs: Runs) -> tuple[Runs, dict[str, Any]]:
+    """The first run of each setting, and the scores of all runs of those with several."""
+    by_name = defaultdict(list)
+    for run in runs:
+        by_name[Setting(*(run[name] for name in Setting.__dataclass_fields__)).name].append(run)
+    again = {
+        name: {
+            subset: {
+                metric: [round(100 * run[subset][metric], 3) for run in same] for metric in METRICS
+            }
+            for subset in SUBSETS
+        }
+        for name, same in by_name.items()
+        if len(same) > 1
+    }
+    return [same[0] for same in by_name.values()], again
 
 
 def _comparable(swept: Runs, key: str) -> Runs:

@@ -1,5 +1,6 @@
 """One run of rare_pose.py: data, generator, training and test, through the product's own ways."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -146,6 +147,7 @@ def run_in(
         'accepted': _accepted(runner),
         'seconds': {'training': round(seconds), 'all': round(time.monotonic() - started)},
         'commit': _commit(),
+        'start': hashlib.sha256(start.read_bytes()).hexdigest()[:8],
     }
 
 

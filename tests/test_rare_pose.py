@@ -163,6 +163,16 @@ def test_how_much_of_the_possible_gain_an_arm_makes():
     assert '| 50% |' in rare_markdown(found)
 
 
+def test_the_summary_has_the_arms_that_both_regimes_have_run():
+    runs = [run('baseline', 0, 0.5), run('rotation_oversampling', 0, 0.6)]
+    runs += [run('baseline', 0, 0.25, regime='external_bank', rare_share=0.0)]
+    page = rare_markdown(report(runs, 'cpu', REGIMES))
+    summary = page.split('## Summary')[1].split('##')[0].split()
+    assert ' '.join(summary).count('| usual augmentation | 25.0 |') == 1
+    assert 'rotation,' not in summary
+    assert 'Summary' not in rare_markdown(report(runs[:2], 'cpu', REGIMES))
+
+
 def test_every_run_is_planned_once_and_the_deciding_ones_with_five_seeds():
     parts = settings(SIZES['cpu'])
     every = [setting for part in parts.values() for setting in part]
@@ -222,6 +232,16 @@ def test_points_of_a_sweep_have_the_same_seeds():
     assert sweep['0.6']['pg2']['rare']['pck']['seeds'] == [70.0, 70.0]
 
 
+def test_a_run_that_was_run_twice_counts_once():
+    runs = [run('pg2', 0, 0.5), run('pg2', 1, 0.6), run('pg2', 0, 0.7)]
+    found = report(runs, 'cpu', {'few_rare': 0.025})
+    arms = found['regimes']['few_rare']['arms']
+    assert arms['pg2']['rare']['pck']['seeds'] == [50.0, 60.0]
+    assert list(found['again']) == [SETTING.name]
+    assert found['again'][SETTING.name]['rare'] == {'ap': [25.0, 35.0], 'pck': [50.0, 70.0]}
+    assert f'| {SETTING.name} | 50.0, 70.0 | 25.0, 35.0 |' in rare_markdown(found)
+
+
 def test_finished_runs_are_not_run_again(tmp_path):
     path = tmp_path / 'runs.jsonl'
     assert done(path) == set()
@@ -260,6 +280,7 @@ def test_an_arm_runs_from_people_to_scores(arm, tiny_dir, monkeypatch):
         assert 0 <= result[subset]['pck'] <= 1
         assert 0 <= result[subset]['ap'] <= 1
     assert len(result['families']) == 11
+    assert len(result['start']) == 8
     assert (result['accepted'] is not None) == (arm == 'pg2')
     config = next((tiny_dir / 'runs' / setting.name).glob('*.py'))
     assert Config.fromfile(config).load_from == str(tiny_dir / 'pretrained' / 'iter_2.pth')
