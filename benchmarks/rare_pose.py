@@ -83,9 +83,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path)
     parser.add_argument('--runs', type=Path, help='file of results, one line each')
     args = parser.parse_args()
-    args.work_dir = (args.work_dir or ROOT / 'work_dirs' / f'rare_pose_{args.size}').resolve()
-    args.runs = args.runs or args.work_dir / 'runs.jsonl'
+    args.runs = args.runs or (
+        args.work_dir / 'runs.jsonl' if args.work_dir else default_runs(args.size)
+    )
+    args.work_dir = (args.work_dir or default_runs(args.size).parent).resolve()
     return args
+
+
+def default_runs(size: str) -> Path:
+    """Where the results of a size are, if nobody says otherwise."""
+    return ROOT / 'work_dirs' / f'rare_pose_{size}' / 'runs.jsonl'
 
 
 def settings(size: Size) -> dict[str, list[Setting]]:
@@ -109,8 +116,8 @@ def settings(size: Size) -> dict[str, list[Setting]]:
         for sweep in SWEEPS
         for value in sweep.values
         for setting in usual(sweep.regime, sweep.arms, sweep.seeds)
-        # Before any training all arms are one.
-        if sweep.key != 'iterations' or value or setting.arm == 'baseline'
+        # Before any training all arms and seeds are one.
+        if sweep.key != 'iterations' or value or (setting.arm, setting.seed) == ('baseline', 0)
     ]
     return found
 

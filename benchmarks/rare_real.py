@@ -118,7 +118,8 @@ stands. It is tested on later frames of one camera, which is held out, and on th
 **One man, one room, one motion.** What is new in the test are his poses alone: a gain says nothing
 about other people or places. Cameras held out, one at a time: {cameras} of 4; trainings of an arm
 with each of them: {trainings} at most. A "seed" of the tables is a camera, and intervals and tests
-are over cameras. No image of the test, and no pose of the held-out camera but standing, is in any
+are over cameras, which share most training frames, late frames and poses of the bank: intervals are
+too narrow. No image of the test, and no pose of the held-out camera but standing, is in any
 training, generator or bank.
 """
 REGIMES = {

@@ -1,6 +1,6 @@
 """Tables and curves of rare_pose.py, from its file of runs.
 
-Usage: python benchmarks/rare_report.py [--runs FILE] [--out FOLDER] [--work-dir FOLDER]
+Usage: python benchmarks/rare_report.py [--size cpu] [--runs FILE] [--out DIR] [--work-dir DIR]
 """
 
 import argparse
@@ -25,7 +25,10 @@ BAR = 'rotation_oversampling'
 """The arm to beat: the strongest thing that needs no synthesis."""
 
 BOUND = 'render_rotation'
-"""What no synthesis can beat."""
+"""What perfect synthesis in the poses that people have annotated would do."""
+
+WITHOUT = {'pg2_rotation': 'rotation'}
+"""What an arm is where its share is 0."""
 
 SHOWN = ('rotation_oversampling', 'limb_warp_rotation', 'pg2_rotation', 'render_rotation')
 """Arms whose predictions are shown."""
@@ -38,6 +41,9 @@ PAIRS = (
     ('pg2', 'baseline'),
     ('pg2_rotation', 'baseline'),
     ('pg2_rotation_oversampling', 'baseline'),
+    ('render_rotation', 'baseline'),
+    ('pg2_rotation', 'render_rotation'),
+    ('pg2_rotation_oversampling', 'render_rotation'),
 )
 """Other arms that are compared seed by seed."""
 
@@ -63,17 +69,18 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
         share of the distance from the bar to the true render, on rare poses;
         ``size``, what does not vary, and ``commits``, the code that made the runs;
         ``sweeps.<what>.<regime>.<value>``, with arms as before, each over the seeds that all values
-        have; ``again.<run>``, the scores of a run that was run more than once, of which only the
-        first stands in the rest. Scores are percentages.
+        have, and where it does not depend on the share ``against`` the usual augmentation;
+        ``again.<run>``, ``start`` and scores of each run of what was run more than once.
+        Scores are percentages. Means are over the first run of each seed; what is compared has the
+        same seed, and started from the same estimator.
     """
     usual = dict(share=SHARE, images=SIZES[size].images, iterations=SIZES[size].iterations)
-    runs, again = _first_and_again(runs)
     found: dict[str, Any] = {
         'size': {'name': size, **usual, **_described(SIZES[size])},
         'commits': sorted({run['commit'] for run in runs}),
         'regimes': {},
         'sweeps': defaultdict(dict),
-        'again': again,
+        'again': _again(runs),
     }
     for regime, rare_share in regimes.items():
         of_regime = [run for run in runs if run['regime'] == regime]
@@ -84,41 +91,61 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
         for key in SWEPT:
             others = {name: value for name, value in own.items() if name != key}
             swept = [r for r in of_regime if all(r[name] == v for name, v in others.items())]
+            if key == 'share':
+                swept += [
+                    run | {'arm': arm, 'share': 0.0}
+                    for arm, without in WITHOUT.items()
+                    for run in main
+                    if run['arm'] == without
+                ]
             swept = _comparable(swept, key)
             if swept:
+                # Of no share is anything different in it.
+                untouched = _by_arm(main).get('baseline', []) if key == 'share' else []
                 found['sweeps'][key][regime] = {
-                    f'{value:g}': _arms([run for run in swept if run[key] == value])
+                    f'{value:g}': _point([run for run in swept if run[key] == value], untouched)
                     for value in sorted({run[key] for run in swept})
                 }
     return found
 
 
-def _first_and_again(runs: Runs) -> tuple[Runs, dict[str, Any]]:
-    """The first run of each setting, and the scores of all runs of those with several."""
+def _again(runs: Runs) -> dict[str, Any]:
+    """The runs of those settings that were run more than once."""
     by_name = defaultdict(list)
     for run in runs:
         by_name[Setting(*(run[name] for name in Setting.__dataclass_fields__)).name].append(run)
-    again = {
-        name: {
-            subset: {
-                metric: [round(100 * run[subset][metric], 3) for run in same] for metric in METRICS
-            }
-            for subset in SUBSETS
-        }
+    return {
+        name: [
+            {'start': run['start']}
+            | {s: {m: round(100 * run[s][m], 3) for m in METRICS} for s in SUBSETS}
+            for run in same
+        ]
         for name, same in by_name.items()
         if len(same) > 1
     }
-    return [same[0] for same in by_name.values()], again
 
 
 def _comparable(swept: Runs, key: str) -> Runs:
-    """Runs of arms for which something was varied, with the seeds that every value of it has."""
+    """Runs of arms for which something was varied: from one start, seeds that all values have."""
     found = []
     for of_arm in _by_arm(swept).values():
-        of_values = [{r['seed'] for r in of_arm if r[key] == v} for v in {r[key] for r in of_arm}]
+        # Whichever start has most of the values.
+        starts = dict.fromkeys(run['start'] for run in of_arm)
+        start = max(starts, key=lambda s: len({r[key] for r in of_arm if r['start'] == s}))
+        own = [run for run in of_arm if run['start'] == start]
+        of_values = [{r['seed'] for r in own if r[key] == v} for v in {r[key] for r in own}]
         seeds = set.intersection(*of_values)
-        found += [run for run in of_arm if len(of_values) > 1 and run['seed'] in seeds]
+        found += [run for run in own if len(of_values) > 1 and run['seed'] in seeds]
     return found
+
+
+def _point(runs: Runs, untouched: Runs) -> dict[str, Any]:
+    """The arms at a point of a sweep, and ``against`` what the sweep does not touch."""
+    arms = _arms(runs)
+    for arm, of_arm in _by_arm(runs).items():
+        if _matched(of_arm, untouched):
+            arms[arm]['against'] = _paired(of_arm, untouched)
+    return arms
 
 
 def _described(size: Size) -> dict[str, Any]:
@@ -141,39 +168,55 @@ def regime_report(runs: Runs) -> dict[str, Any]:
                 family: float(np.mean([100 * run['families'][family]['pck'] for run in of_arm]))
                 for family in of_arm[0]['families']
             }
-            for arm, of_arm in by_arm.items()
+            for arm, of_arm in _firsts(runs).items()
         },
         'paired': {
             f'{a}_vs_{b}': _paired(by_arm[a], by_arm[b])
             for a, b in pairs
-            if a in by_arm and b in by_arm
+            if a in by_arm and b in by_arm and _matched(by_arm[a], by_arm[b])
         },
     }
 
 
 def _closed(by_arm: dict[str, Runs]) -> dict[str, dict[str, float]]:
-    """How far each arm is from bar to bound on rare poses, over seeds that all three have."""
+    """How far synthesis gets from bar to bound on rare poses, over seeds that all three have."""
     if BAR not in by_arm or BOUND not in by_arm:
         return {}
-    of_seeds = {arm: {run['seed']: run['rare'] for run in runs} for arm, runs in by_arm.items()}
     found: dict[str, dict[str, float]] = {}
-    for arm, scores in of_seeds.items():
-        trio = scores, of_seeds[BAR], of_seeds[BOUND]
-        seeds = set.intersection(*(set(of_seed) for of_seed in trio))
-        if arm in (BAR, BOUND) or not seeds:
+    for arm, runs in by_arm.items():
+        trios = _matched(runs, by_arm[BAR], by_arm[BOUND])
+        if ARMS[arm].generator is None or not trios:
             continue
         found[arm] = {}
         for metric in METRICS:
-            own, bar, bound = (sum(of[seed][metric] for seed in seeds) for of in trio)
+            own, bar, bound = (
+                sum(run['rare'][metric] for run in of) for of in zip(*trios, strict=True)
+            )
             if bound > bar:
                 found[arm][metric] = (own - bar) / (bound - bar)
     return found
+
+
+def _matched(*arms: Runs) -> list[tuple[dict[str, Any], ...]]:
+    """Runs of some arms with the same seed and from the same start, one of each seed."""
+    of_keys = [{(r['seed'], r['start']): r for r in reversed(runs)} for runs in arms]
+    shared = [key for key in of_keys[0] if all(key in of_key for of_key in of_keys)]
+    of_seeds = {key[0]: key for key in reversed(shared)}
+    return [tuple(of_key[key] for of_key in of_keys) for _, key in sorted(of_seeds.items())]
 
 
 def _by_arm(runs: Runs) -> dict[str, Runs]:
     by_arm = {arm: [run for run in runs if run['arm'] == arm] for arm in ARMS}
     return {
         arm: sorted(of_arm, key=lambda run: run['seed']) for arm, of_arm in by_arm.items() if of_arm
+    }
+
+
+def _firsts(runs: Runs) -> dict[str, Runs]:
+    """Of each arm the first run of each seed."""
+    return {
+        arm: list({run['seed']: run for run in reversed(of_arm)}.values())[::-1]
+        for arm, of_arm in _by_arm(runs).items()
     }
 
 
@@ -187,9 +230,9 @@ def _arms(runs: Runs) -> dict[str, Any]:
         }
         | {
             'accepted': _mean(run['accepted'] for run in of_arm),
-            'minutes': _mean(run['seconds']['training'] / 60 for run in of_arm),
+            'minutes': float(np.median([run['seconds']['training'] / 60 for run in of_arm])),
         }
-        for arm, of_arm in _by_arm(runs).items()
+        for arm, of_arm in _firsts(runs).items()
     }
 
 
@@ -214,39 +257,43 @@ def _interval(values: list[float]) -> list[float] | None:
 
 def _paired(first: Runs, second: Runs) -> dict[str, Any]:
     """Differences of two arms, seed by seed, with a paired t test."""
-    partners = {run['seed']: run for run in second}
-    both = [(run, partners[run['seed']]) for run in first if run['seed'] in partners]
+    both = _matched(first, second)
     return {
         subset: {metric: _difference(both, subset, metric) for metric in METRICS}
         for subset in SUBSETS
     }
 
 
-def _difference(both: list[tuple[Any, Any]], subset: str, metric: str) -> dict[str, Any]:
+def _difference(both: list[tuple[Any, ...]], subset: str, metric: str) -> dict[str, Any]:
     gains = [100 * (a[subset][metric] - b[subset][metric]) for a, b in both]
-    p_value = float(stats.ttest_1samp(gains, 0).pvalue) if len(gains) > 1 else None
+    # Of no difference at all scipy knows none.
+    p_value = float(stats.ttest_1samp(gains, 0).pvalue) if len(gains) > 1 and any(gains) else None
     return spread(gains) | {'p': p_value}
 
 
 def main() -> None:
-    """Write rare_pose.json, .md and the figures."""
-    from rare_pose import REGIMES
+    """Write the json, the md and the figures."""
+    from rare_pose import REGIMES, default_runs
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', choices=SIZES, default='cpu')
-    parser.add_argument('--runs', type=Path, default=RESULTS / 'rare_pose_runs.jsonl')
+    parser.add_argument('--runs', type=Path, help="rare_pose.py's (default: that of the size)")
     parser.add_argument('--out', type=Path, default=RESULTS)
     parser.add_argument(
         '--work-dir', type=Path, help="rare_pose.py's, to show predictions on rare test images, too"
     )
     args = parser.parse_args()
-    found = report(read_runs(args.runs), args.size, REGIMES)
+    runs = args.runs or default_runs(args.size)
+    if not runs.exists():
+        raise SystemExit(f'{runs} is not there: run rare_pose.py, or name its file with --runs')
+    found = report(read_runs(runs), args.size, REGIMES)
     text = json.dumps(found, indent=1, allow_nan=False) + '\n'
-    (args.out / 'rare_pose.json').write_text(text)
-    (args.out / 'rare_pose.md').write_text(rare_markdown(found))
-    bars(found, args.out / 'rare_pose.png')
+    name = 'rare_pose' if args.size == 'cpu' else f'rare_pose_{args.size}'
+    (args.out / f'{name}.json').write_text(text)
+    (args.out / f'{name}.md').write_text(rare_markdown(found))
+    bars(found, args.out / f'{name}.png')
     if found['sweeps']:
-        curves(found, args.out / 'rare_pose_sweeps.png')
+        curves(found, args.out / f'{name}_sweeps.png')
     if args.work_dir is not None:
         size = SIZES[args.size]
         shown = [
@@ -255,7 +302,7 @@ def main() -> None:
         ]
         folders = {s.arm: args.work_dir / 'runs' / s.name for s in shown}
         test = world_of(shown[0], size, args.work_dir).test()
-        predictions(folders, test, args.out / 'rare_pose_predictions.png')
+        predictions(folders, test, args.out / f'{name}_predictions.png')
 
 
 if __name__ == '__main__':

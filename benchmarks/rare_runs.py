@@ -112,7 +112,7 @@ def run_in(
 
     import pg2aug  # noqa: F401  (what lets MMPose's models import with mmcv-lite)
 
-    started = time.monotonic()
+    started, commit = time.monotonic(), _commit()
     folder = work_dir / 'runs' / setting.name
     arm = ARMS[setting.arm]
     with locked(world.folder):
@@ -146,7 +146,7 @@ def run_in(
         **scores,
         'accepted': _accepted(runner),
         'seconds': {'training': round(seconds), 'all': round(time.monotonic() - started)},
-        'commit': _commit(),
+        'commit': commit,
         'start': hashlib.sha256(start.read_bytes()).hexdigest()[:8],
     }
 
@@ -315,7 +315,7 @@ def _accepted(runner: Any) -> float | None:
 
 
 def _commit() -> str:
-    command = ['git', '-C', str(ROOT), 'rev-parse', '--short', 'HEAD']
+    command = ['git', '-C', str(ROOT), 'describe', '--always', '--dirty']
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 

@@ -125,12 +125,12 @@ def test_arms_differ_from_the_baseline_in_what_they_say(name, world, base):
     assert cfg.optim_wrapper == base.optim_wrapper
 
 
-def run(arm, seed, rare, regime='few_rare', **changes):
+def run(arm, seed, rare, regime='few_rare', start='a', **changes):
     setting = replace(SETTING, regime=regime, arm=arm, seed=seed, **changes)
     scores = {'ap': rare / 2, 'pck': rare}
     subsets = {'rare': scores, 'common': scores, 'rarest': scores}
     return {**asdict(setting), **subsets, 'families': {'lying': scores}, 'accepted': 0.9,
-            'seconds': {'training': 60}, 'commit': f'{seed}abc'}  # fmt: skip
+            'seconds': {'training': 60}, 'commit': f'{seed}abc', 'start': start}  # fmt: skip
 
 
 def test_arms_are_compared_seed_by_seed():
@@ -160,7 +160,7 @@ def test_how_much_of_the_possible_gain_an_arm_makes():
     assert found['regimes']['few_rare']['closed'] == {
         'pg2': {'ap': pytest.approx(0.5), 'pck': pytest.approx(0.5)}
     }
-    assert '| 50% |' in rare_markdown(found)
+    assert '| 50%, 50% |' in rare_markdown(found)
 
 
 def test_the_summary_has_the_arms_that_both_regimes_have_run():
@@ -232,14 +232,61 @@ def test_points_of_a_sweep_have_the_same_seeds():
     assert sweep['0.6']['pg2']['rare']['pck']['seeds'] == [70.0, 70.0]
 
 
+def test_what_is_compared_started_from_the_same_estimator():
+    runs = [run('pg2', seed, v, start=s) for seed, v, s in ((0, 0.5, 'a'), (1, 0.6, 'b'))]
+    runs += [run('rotation_oversampling', seed, 0.4) for seed in (0, 1)]
+    runs += [run('pg2', 2, 0.9, start='b'), run('rotation_oversampling', 2, 0.3)]
+    runs += [run('rotation_oversampling', 2, 0.5, start='b')]
+    found = report(runs, 'cpu', {'few_rare': 0.025})
+    paired = found['regimes']['few_rare']['paired']['pg2_vs_rotation_oversampling']
+    assert paired['rare']['pck']['seeds'] == [10.0, 40.0]
+    # Means are over the first run of each seed.
+    arms = found['regimes']['few_rare']['arms']
+    assert arms['rotation_oversampling']['rare']['pck']['seeds'] == [40.0, 40.0, 30.0]
+
+
+def test_a_sweep_is_of_one_start():
+    runs = [run('pg2', 0, 0.5, share=s, start='b') for s in (0.1, 0.2)]
+    runs += [run('pg2', 0, 0.6), run('pg2', 0, 0.7, start='b')]
+    sweep = report(runs, 'cpu', {'few_rare': 0.025})['sweeps']['share']['few_rare']
+    means = [of_value['pg2']['rare']['pck']['mean'] for of_value in sweep.values()]
+    assert list(sweep) == ['0.1', '0.2', '0.5']
+    assert means == [50.0, 50.0, 70.0]
+
+
+def test_no_synthesis_is_a_share_of_0():
+    runs = [run('pg2_rotation', 0, 0.5), run('rotation', 0, 0.3)]
+    sweep = report(runs, 'cpu', {'few_rare': 0.025})['sweeps']['share']['few_rare']
+    means = {v: of_value['pg2_rotation']['rare']['pck']['mean'] for v, of_value in sweep.items()}
+    assert means == {'0': 30.0, '0.5': 50.0}
+
+
+def test_the_points_of_a_share_are_compared_with_the_usual_augmentation():
+    runs = [run('pg2', seed, 0.5 + seed / 10) for seed in (0, 1)]
+    runs += [run('pg2', seed, 0.7, share=0.6) for seed in (0, 1)]
+    # The third seed is nobody else's.
+    runs += [run('baseline', seed, 0.3) for seed in (0, 1, 2)]
+    found = report(runs, 'cpu', {'few_rare': 0.025})
+    points = found['sweeps']['share']['few_rare']
+    assert points['0.5']['pg2']['against']['common']['pck']['mean'] == pytest.approx(25)
+    assert points['0.6']['pg2']['against']['rare']['ap']['seeds'] == [20.0, 20.0]
+    assert '| 2 | +25.0, +12.5, +25.0, +12.5 | +40.0, +20.0,' in rare_markdown(found)
+
+
+def test_no_difference_at_all_has_no_p_value():
+    runs = [run(arm, seed, 0.5) for arm in ('pg2', 'rotation_oversampling') for seed in (0, 1)]
+    paired = report(runs, 'cpu', {'few_rare': 0.025})['regimes']['few_rare']['paired']
+    assert paired['pg2_vs_rotation_oversampling']['rare']['pck']['p'] is None
+
+
 def test_a_run_that_was_run_twice_counts_once():
     runs = [run('pg2', 0, 0.5), run('pg2', 1, 0.6), run('pg2', 0, 0.7)]
     found = report(runs, 'cpu', {'few_rare': 0.025})
     arms = found['regimes']['few_rare']['arms']
     assert arms['pg2']['rare']['pck']['seeds'] == [50.0, 60.0]
     assert list(found['again']) == [SETTING.name]
-    assert found['again'][SETTING.name]['rare'] == {'ap': [25.0, 35.0], 'pck': [50.0, 70.0]}
-    assert f'| {SETTING.name} | 50.0, 70.0 | 25.0, 35.0 |' in rare_markdown(found)
+    assert [of['rare']['pck'] for of in found['again'][SETTING.name]] == [50.0, 70.0]
+    assert f'| {SETTING.name} | a | 70.0 | 35.0 |' in rare_markdown(found)
 
 
 def test_finished_runs_are_not_run_again(tmp_path):

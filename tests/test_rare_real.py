@@ -100,7 +100,7 @@ def run(setting, rare, accepted=None):
     scores = {'ap': rare / 2, 'pck': rare}
     subsets = dict.fromkeys(('rare', 'common', 'rarest'), scores)
     return {**asdict(setting), **subsets, 'families': {'leaning': scores}, 'accepted': accepted,
-            'seconds': {'training': 60}}  # fmt: skip
+            'seconds': {'training': 60}, 'start': 'a'}  # fmt: skip
 
 
 def test_trainings_with_the_same_camera_are_one_sample():
