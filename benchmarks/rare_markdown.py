@@ -101,8 +101,8 @@ def _summary(regimes: dict[str, Any]) -> list[str]:
 def _again(again: dict[str, Any]) -> list[str]:
     """The scores of what was run more than once."""
     lines = [
-        'How much is chance: the same settings and seeds, from an estimator that was pretrained '
-        'anew by the same command.',
+        'How much is chance: the same settings and seeds, mostly from an estimator that was '
+        'pretrained anew by the same command, and by another version of the code.',
         '',
         *_head('Run', ['start', *(f'{subset} {metric.upper()}' for subset, metric in HEADINGS)]),
     ]
