@@ -22,7 +22,7 @@ RESULTS = ROOT / 'docs' / 'results'
 SUBSETS, METRICS = ('rare', 'common', 'rarest'), ('ap', 'pck')
 SWEPT = ('share', 'images', 'rare_share', 'iterations')
 BAR = 'rotation_oversampling'
-"""The arm to beat: the strongest thing that needs no synthesis."""
+"""The arm to beat: what a user can do without synthesis."""
 
 BOUND = 'render_rotation'
 """What perfect synthesis in the poses that people have annotated would do."""
@@ -100,7 +100,7 @@ def report(runs: Runs, size: str, regimes: dict[str, float]) -> dict[str, Any]:
                 ]
             swept = _comparable(swept, key)
             if swept:
-                # Of no share is anything different in it.
+                # It is the same at every share.
                 untouched = _by_arm(main).get('baseline', []) if key == 'share' else []
                 found['sweeps'][key][regime] = {
                     f'{value:g}': _point([run for run in swept if run[key] == value], untouched)
@@ -198,10 +198,10 @@ def _closed(by_arm: dict[str, Runs]) -> dict[str, dict[str, float]]:
 
 
 def _matched(*arms: Runs) -> list[tuple[dict[str, Any], ...]]:
-    """Runs of some arms with the same seed and from the same start, one of each seed."""
+    """Runs of some arms with the same seed and from the same start, the first ones of each seed."""
     of_keys = [{(r['seed'], r['start']): r for r in reversed(runs)} for runs in arms]
-    shared = [key for key in of_keys[0] if all(key in of_key for of_key in of_keys)]
-    of_seeds = {key[0]: key for key in reversed(shared)}
+    starts = [(r['seed'], r['start']) for r in reversed(arms[0])]
+    of_seeds = {key[0]: key for key in starts if all(key in of_key for of_key in of_keys)}
     return [tuple(of_key[key] for of_key in of_keys) for _, key in sorted(of_seeds.items())]
 
 

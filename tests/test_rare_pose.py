@@ -240,6 +240,10 @@ def test_what_is_compared_started_from_the_same_estimator():
     found = report(runs, 'cpu', {'few_rare': 0.025})
     paired = found['regimes']['few_rare']['paired']['pg2_vs_rotation_oversampling']
     assert paired['rare']['pck']['seeds'] == [10.0, 40.0]
+    # Of two starts that both have, the first.
+    runs += [run('pg2', 0, 0.8, start='c'), run('rotation_oversampling', 0, 0.1, start='c')]
+    paired = report(runs, 'cpu', {'few_rare': 0.025})['regimes']['few_rare']['paired']
+    assert paired['pg2_vs_rotation_oversampling']['rare']['pck']['seeds'] == [10.0, 40.0]
     # Means are over the first run of each seed.
     arms = found['regimes']['few_rare']['arms']
     assert arms['rotation_oversampling']['rare']['pck']['seeds'] == [40.0, 40.0, 30.0]
