@@ -29,9 +29,9 @@ DECIDING = {
                  'pg2_rotation'),
 }  # fmt: skip
 OTHERS = {
-    'external_bank': ('pg2', 'limb_warp', 'render', 'pg2_uniform', 'pg2_rare', 'pg2_unchecked',
-                      'pg2_own_check', 'pg2_offline'),
-    'few_rare': ('pg2', 'oversampling'),
+    'external_bank': ('pg2', 'pg2_uniform', 'pg2_rare', 'pg2_unchecked', 'pg2_own_check',
+                      'pg2_offline', 'render'),
+    'few_rare': ('oversampling',),
 }  # fmt: skip
 
 

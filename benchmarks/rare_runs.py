@@ -123,11 +123,10 @@ def run_in(
             world.bank(uniform)
         if arm.extra == 'render':
             world.render(size.renders)
-    # Takes minutes, in which other arms need not wait.
-    with locked(world.folder / 'synthesis'):
-        generator = _generator(arm.generator or ('self' if arm.extra == 'offline' else None),
-                               world, size)  # fmt: skip
-        offline = _offline(world, generator, size) if arm.extra == 'offline' else None
+    generator = _generator(
+        arm.generator or ('self' if arm.extra == 'offline' else None), world, size
+    )
+    offline = _offline(world, generator, size) if arm.extra == 'offline' else None
     extra = extra_source(arm, world, offline, size.renders)
     cfg = arm_config(arm, base, world, setting.share, generator, extra)
     trained = time.process_time()
@@ -224,8 +223,10 @@ def _generator(name: str | None, world: World, size: Size) -> dict[str, Any] | N
     config = {'self': 'pg2-self', 'paper': 'pg2'}[name] + '_figures-64x48.py'
     folder = world.folder / f'generator_{name}'
     checkpoint = folder / f'iter_{size.stage1_iters + size.stage2_iters}.pth'
-    if not checkpoint.exists():
-        _train_generator(config, folder, world, size)
+    # Takes minutes, in which arms that need another one need not wait.
+    with locked(folder):
+        if not checkpoint.exists():
+            _train_generator(config, folder, world, size)
     return dict(config=str(folder / config), checkpoint=str(checkpoint))
 
 
@@ -251,7 +252,6 @@ def _train_generator(config: str, folder: Path, world: World, size: Size) -> Non
     if config.startswith('pg2-self'):
         # The poses that people are sent through are those that they will be put into.
         options['train_dataloader.dataset.pose_bank'] = world.bank()
-    folder.mkdir(parents=True, exist_ok=True)
     run_tool(
         ['train_pg2.py', ROOT / 'configs' / 'pg2' / config, '--amp', '--resume']
         + ['--work-dir', folder, '--cfg-options']
@@ -263,14 +263,15 @@ def _train_generator(config: str, folder: Path, world: World, size: Size) -> Non
 def _offline(world: World, generator: dict[str, Any] | None, size: Size) -> Path:
     """The training set, expanded by tools/synthesize.py."""
     folder = world.folder / 'offline'
-    if not (folder / 'person_keypoints.json').exists():
-        train = world.train()
-        command = ['synthesize.py', '--config', generator['config']]
-        command += ['--checkpoint', generator['checkpoint'], '--ann-file', train]
-        command += ['--img-root', train.parent / 'images' / 'train', '--pose-bank', world.bank()]
-        command += ['--num', size.offline, '--seed', world.seed]
-        command += ['--max-view-change', MAX_VIEW_CHANGE, '--out', folder]
-        run_tool(command)
+    train = world.train()
+    command = ['synthesize.py', '--config', generator['config']]
+    command += ['--checkpoint', generator['checkpoint'], '--ann-file', train]
+    command += ['--img-root', train.parent / 'images' / 'train', '--pose-bank', world.bank()]
+    command += ['--num', size.offline, '--seed', world.seed]
+    command += ['--max-view-change', MAX_VIEW_CHANGE, '--out', folder]
+    with locked(world.folder / 'expansion'):
+        if not (folder / 'person_keypoints.json').exists():
+            run_tool(command)
     return folder
 
 
