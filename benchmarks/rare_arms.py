@@ -65,7 +65,10 @@ ARMS = {
     ),
     'pg2_unchecked': Arm('PG2Augment, no check', generator='self'),
     'pg2_own_check': Arm(
-        'PG2Augment, checked by the estimator', generator='self', check=dict(type='EstimatorCheck')
+        'PG2Augment, checked by the estimator',
+        generator='self',
+        # It has learnt already.
+        check=dict(type='EstimatorCheck', begin=0),
     ),
     'pg2_offline': Arm('expanded offline', extra='offline'),
     'render': Arm('true render', extra='render'),
