@@ -57,7 +57,11 @@ class EstimatorCheck(PoseComparison):
         self._model: nn.Module | None = None
 
     def attach(
-        self, model: nn.Module, average: nn.Module | None, metainfo: Mapping[str, Any]
+        self,
+        model: nn.Module,
+        average: nn.Module | None,
+        metainfo: Mapping[str, Any],
+        max_iters: int,
     ) -> None:
         """Take over the model in training.
 
@@ -65,10 +69,18 @@ class EstimatorCheck(PoseComparison):
             model: It, out of any wrapper.
             average: Its EMA copy, if there is one.
             metainfo: Of the data set, which has the joints of what is synthesised.
+            max_iters: Iterations of the training.
 
         Raises:
-            ValueError: If the model does not predict keypoints, or the metainfo has no sigmas.
+            ValueError: If the model does not predict keypoints, the metainfo has no sigmas, or the
+                training ends before the model would judge.
         """
+        if self.begin >= max_iters:
+            raise ValueError(
+                f'EstimatorCheck(begin={self.begin}) would never judge in {max_iters} iterations: '
+                'lower begin (to 0, where the model starts from what it has learnt), or use '
+                "check=dict(type='AppearanceCheck')"
+            )
         judge = average if self.ema and average is not None else model
         check_predicts(judge, 'the model in training')
         self.set_sigmas(metainfo, 'the train dataset')

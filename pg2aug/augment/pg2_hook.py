@@ -88,7 +88,7 @@ class PG2Hook(Hook):
         self.synthesizer = placements[0].augment.build_synthesizer(get_device())
         if isinstance(self.synthesizer.check, EstimatorCheck):
             metainfo = placements[0].dataset.metainfo
-            self.synthesizer.check.attach(model, _average(runner), metainfo)
+            self.synthesizer.check.attach(model, _average(runner), metainfo, runner.max_iters)
         if self.reweighting is not None:
             check_predicts(model, 'the model in training')
             self.reweighting.start(placements[0].augment.bank, self.synthesizer.device)

@@ -35,7 +35,7 @@ def swapped():
 
 def attached(model, average=None, **settings):
     check = EstimatorCheck(**{**dict(begin=0, min_oks=0.0), **settings})
-    check.attach(model, average, METAINFO)
+    check.attach(model, average, METAINFO, 100)
     return check
 
 
@@ -127,12 +127,23 @@ def test_without_the_hook_it_says_what_to_add(swapped):
 def test_a_data_set_without_sigmas():
     metainfo = {key: value for key, value in METAINFO.items() if key != 'sigmas'}
     with pytest.raises(ValueError, match='metainfo of the train dataset has no sigmas'):
-        EstimatorCheck().attach(build_model(), None, metainfo)
+        EstimatorCheck(begin=0).attach(build_model(), None, metainfo, 100)
 
 
 def test_begin_out_of_range():
     with pytest.raises(ValueError, match='begin must be an iteration, 0 or more, got -1'):
         EstimatorCheck(begin=-1)
+
+
+def test_a_training_that_ends_before_it_would_judge(generator, pose_bank, people, tmp_path):
+    augment = dict(type='pg2aug.PG2Augment', generator=generator, pose_bank=pose_bank, prob=1)
+    augment['check'] = dict(type='EstimatorCheck', begin=8)
+    dataset = dict(people, pipeline=train_steps(augment))
+    hooks = [dict(type='pg2aug.PG2Hook')]
+    # Two epochs of four iterations.
+    runner = Runner.from_cfg(pose_config(tmp_path / 'pose', dataset, None, hooks))
+    with pytest.raises(ValueError, match=r'begin=8\) would never judge in 8 iterations: lower'):
+        runner.train()
 
 
 @pytest.mark.parametrize('ema', [True, False])
