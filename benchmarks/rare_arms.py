@@ -41,8 +41,10 @@ ARMS = {
     'rotation': Arm('rotation up to 180', rotation=True),
     'oversampling': Arm('oversampling', extra='oversampled'),
     'rotation_oversampling': Arm('rotation, oversampling', rotation=True, extra='oversampled'),
-    'pg2_uniform': Arm('PG2, uniform targets', generator='paper', uniform=True, check=APPEARANCE),
-    'pg2_rare': Arm('PG2, rare targets', generator='paper', check=APPEARANCE),
+    'pg2_uniform': Arm(
+        'PG2 as in the paper, uniform targets', generator='paper', uniform=True, check=APPEARANCE
+    ),
+    'pg2_rare': Arm('PG2 as in the paper, rare targets', generator='paper', check=APPEARANCE),
     'pg2': Arm('PG2Augment', generator='self', check=APPEARANCE),
     'pg2_rotation': Arm('PG2Augment, rotation', rotation=True, generator='self', check=APPEARANCE),
     'pg2_rotation_oversampling': Arm(
