@@ -56,7 +56,8 @@ def curves(report: dict[str, Any], path: Path) -> None:
             if key == 'images':
                 axis.set_xscale('log')
         column[0].set_title(regime)
-        column[0].legend(fontsize='small')
+        # Beneath the column, where it hides no point.
+        column[1].legend(fontsize='small', loc='upper center', bbox_to_anchor=(0.5, -0.2))
     for row, subset in zip(axes, ('rare', 'common'), strict=True):
         row[0].set_ylabel(f'PCK on {subset} poses, %')
     _save(figure, path)
