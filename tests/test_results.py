@@ -78,3 +78,40 @@ def test_the_rows_in_the_readme_are_those_of_the_table():
     assert len(rows) == 2 + 5
     first = made.index(rows[0])
     assert rows == made[first : first + len(rows)]
+
+
+def test_the_readme_says_of_rare_poses_what_the_numbers_say():
+    text = ' '.join((ROOT / 'README.md').read_text().split())
+    regimes = json.loads((RESULTS / 'rare_pose.json').read_text())['regimes']
+
+    def said(form, regime, arms, subset):
+        pck, ap = (regimes[regime]['paired'][arms][subset][metric] for metric in ('pck', 'ap'))
+        return form.format(abs(pck['mean']), abs(ap['mean']), pck['p'], ap['p'])
+
+    for form, regime, arms, subset in (
+        (
+            '{:.1f} points of rare PCK and {:.1f} of AP over rotation with oversampling',
+            'external_bank',
+            'pg2_rotation_vs_rotation_oversampling',
+            'rare',
+        ),
+        (
+            "one's own {0:.1f} (p = {2:.3f}) and {1:.1f} (p = {3:.3f})",
+            'few_rare',
+            'pg2_rotation_oversampling_vs_rotation_oversampling',
+            'rare',
+        ),
+        (
+            'lose** {:.1f} points of PCK and {:.1f} of AP against the usual augmentation',
+            'external_bank',
+            'pg2_rotation_vs_baseline',
+            'common',
+        ),
+        (
+            'and {:.1f} and {:.1f} with few rare images',
+            'few_rare',
+            'pg2_rotation_oversampling_vs_baseline',
+            'common',
+        ),
+    ):
+        assert said(form, regime, arms, subset) in text
