@@ -67,7 +67,7 @@ def _setup(size: dict[str, Any], commits: list[str]) -> list[str]:
         'common families of poses, and the rarest tenth by the pose bank, whatever its family. AP '
         'is that of COCO, PCK is PCK@0.1 of the box; percentages, mean over seeds ± half of the '
         '95% interval; p-values of paired t tests. What is compared has the same seed and started '
-        'from the same pretrained estimator, of which each sitting trains its own; the means of '
+        'from the same pretrained estimator, which was pretrained more than once; the means of '
         'arms are over all seeds, whatever these started from. All are tested '
         'on the same people: intervals tell the chance of a training, not that of other people. '
         '"Of the way": how far an arm comes from rotation with oversampling to the true render, '
