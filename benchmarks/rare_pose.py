@@ -62,7 +62,7 @@ SWEEPS = (
     Sweep('share', 'few_rare', (0.3,), FEW_BOTH, seeds=(2, 3, 4)),
     Sweep('images', 'external_bank', (200, 2000, 6000), BOTH),
     Sweep('iterations', 'external_bank', (0, 500, 3000), ('baseline', *BOTH)),
-    # The 2% of the regime are a point, too.
+    # The regime's own share is a point, too.
     Sweep('rare_share', 'few_rare', (0.0, 0.005, 0.08), FEW_BOTH, seeds=(2, 3)),
 )
 SEEDS = {'deciding': 5, 'others': 3}
