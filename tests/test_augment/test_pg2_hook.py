@@ -232,15 +232,17 @@ def test_the_dataset_synthesises_by_itself_again_after_training(augment, people,
     assert not any(placement.augment.deferred for placement in find_augments(dataset))
 
 
-def test_a_pipeline_that_is_switched_to_is_deferred_too(augment, people, tmp_path):
-    switch = dict(
-        type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=train_steps(augment)
-    )
+@pytest.mark.parametrize('augmented', [True, False])
+def test_a_pipeline_that_is_switched_to_does_what_stands_in_it(
+    augment, people, tmp_path, augmented
+):
+    steps = train_steps(augment) if augmented else train_steps()
+    switch = dict(type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=steps)
     dataset = with_pipeline(people, augment)
     _, spy = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK, switch]))
     batches = replaced(spy).reshape(8, -1)
     assert batches[:4].any()
-    assert batches[4:].any()
+    assert batches[4:].any() == augmented
 
 
 def test_without_the_hook_the_transform_is_complete(augment, people, tmp_path):
