@@ -290,6 +290,7 @@ def main() -> None:
     runs = args.runs or default_runs(args.size)
     if not runs.exists():
         raise SystemExit(f'{runs} is not there: run rare_pose.py, or name its file with --runs')
+    args.out.mkdir(parents=True, exist_ok=True)
     found = report(read_runs(runs), args.size, REGIMES)
     text = json.dumps(found, indent=1, allow_nan=False) + '\n'
     name = 'rare_pose' if args.size == 'cpu' else f'rare_pose_{args.size}'
