@@ -16,6 +16,7 @@ from pg2aug.visualization import contact_sheet, draw_skeleton
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
 
 SHOWN_ROWS, SCALE = 12, 1.5
 
@@ -47,23 +48,32 @@ def curves(report: dict[str, Any], path: Path) -> None:
         for regime, values in regimes.items()
     ]
     figure, axes = plt.subplots(
-        2, len(sweeps), figsize=(4 * len(sweeps), 6), squeeze=False, layout='constrained'
+        2,
+        len(sweeps),
+        figsize=(3.2 * len(sweeps), 6),
+        squeeze=False,
+        sharey='row',
+        layout='constrained',
     )
+    arms = dict.fromkeys(arm for *_, values in sweeps for point in values.values() for arm in point)
+    colours = {arm: f'C{i}' for i, arm in enumerate(arms)}
     for column, (key, regime, values) in zip(axes.T, sweeps, strict=True):
         for axis, subset in zip(column, ('rare', 'common'), strict=True):
-            _curve(axis, values, subset)
+            _curve(axis, values, subset, colours)
             axis.set_xlabel(key)
             if key == 'images':
                 axis.set_xscale('log')
+                axis.set_xticks([float(value) for value in values], list(values), minor=False)
+                axis.minorticks_off()
         column[0].set_title(regime)
-        # Beneath the column, where it hides no point.
-        column[1].legend(fontsize='small', loc='upper center', bbox_to_anchor=(0.5, -0.2))
     for row, subset in zip(axes, ('rare', 'common'), strict=True):
         row[0].set_ylabel(f'PCK on {subset} poses, %')
+    lines = [Line2D([], [], color=colours[arm], marker='o', label=ARMS[arm].title) for arm in arms]
+    figure.legend(handles=lines, loc='outside lower center', ncols=len(arms))
     _save(figure, path)
 
 
-def _curve(axis: Any, values: dict[str, Any], subset: str) -> None:
+def _curve(axis: Any, values: dict[str, Any], subset: str, colours: dict[str, str]) -> None:
     """A line for each arm: mean over seeds."""
     for arm in dict.fromkeys(arm for of_value in values.values() for arm in of_value):
         points = [
@@ -72,7 +82,7 @@ def _curve(axis: Any, values: dict[str, Any], subset: str) -> None:
             if arm in of_value
         ]
         means = [spread['mean'] for _, spread in points]
-        axis.plot([value for value, _ in points], means, marker='o', label=ARMS[arm].title)
+        axis.plot([value for value, _ in points], means, marker='o', color=colours[arm])
 
 
 def predictions(folders: dict[str, Path], test: TestSet, path: Path) -> None:
