@@ -63,7 +63,7 @@ def curves(report: dict[str, Any], path: Path) -> None:
             axis.set_xlabel(key)
             if key == 'images':
                 axis.set_xscale('log')
-                axis.set_xticks([float(value) for value in values], list(values), minor=False)
+                axis.set_xticks([float(value) for value in values], list(values))
                 axis.minorticks_off()
         column[0].set_title(regime)
     for row, subset in zip(axes, ('rare', 'common'), strict=True):
