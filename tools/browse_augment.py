@@ -6,6 +6,7 @@ the label check refused are no labels, and neither is any joint of a refused per
 """
 
 import argparse
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from rich.progress import track
 
 import pg2aug  # noqa: F401 (registers the transform, and makes mmpose.models import)
 from pg2aug.augment.deferred import DeferredBatch
+from pg2aug.augment.estimator_check import EstimatorCheck
+from pg2aug.augment.pg2_augment import PG2Augment
 from pg2aug.augment.pipelines import check_alike, check_placement, find_augments
 from pg2aug.augment.plan import to_crop
 from pg2aug.augment.sample import FINAL_KEYPOINTS
-from pg2aug.augment.synthesizer import Result, Synthesizer
+from pg2aug.augment.synthesizer import Result
 from pg2aug.poses import Skeleton
 from pg2aug.visualization import contact_sheet, draw_skeleton, skeleton_image, write_png
 
@@ -46,8 +49,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def load(cfg: Config, device: str) -> tuple[Any, Any, Synthesizer]:
-    """Train dataset with PG2Augment deferred at prob 1, the model's preprocessor, synthesizer."""
+def load(cfg: Config, device: str) -> tuple[Any, Any, list[PG2Augment]]:
+    """Train dataset, the model's preprocessor, and its PG2Augments, deferred and at prob 1."""
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     placements = find_augments(dataset)
     if not placements:
@@ -55,9 +58,10 @@ def load(cfg: Config, device: str) -> tuple[Any, Any, Synthesizer]:
     for placement in placements:
         check_placement(placement)
         placement.augment.prob, placement.augment.deferred = 1.0, True
-    check_alike([placement.augment for placement in placements])
+    augments = [placement.augment for placement in placements]
+    check_alike(augments)
     preprocessor = MODELS.build(cfg.model.data_preprocessor).to(device)
-    return dataset, preprocessor, placements[0].augment.build_synthesizer(device)
+    return dataset, preprocessor, augments
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,13 @@ def main(argv: list[str] | None = None) -> None:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    dataset, preprocessor, synthesizer = load(cfg, args.device)
+    dataset, preprocessor, augments = load(cfg, args.device)
+    synthesizer = augments[0].build_synthesizer(args.device)
+    if isinstance(synthesizer.check, EstimatorCheck):
+        print(
+            'EstimatorCheck asks the model in training; here the check before it (`before`) judges'
+        )
+        synthesizer.check = synthesizer.check.before
     np.random.seed(args.seed)  # noqa: NPY002 (the generator that the pipeline's transforms use)
     order = np.random.default_rng(args.seed).permutation(len(dataset))
     rows, captions, left, accepted = [], [], 0, 0
@@ -146,7 +156,11 @@ def main(argv: list[str] | None = None) -> None:
         write_png(Path(args.out) / f'sheet_{first // args.rows:03d}.png', sheet)
     print(f'{args.num} samples: {len(rows)} synthesised, {accepted} of them accepted')
     if left:
-        print(f'{left} left as they are: too little of the person or of the pose to be seen')
+        print(f'{left} left as they are:')
+        for reason, count in sum(
+            (a.suitability.reasons for a in augments), Counter()
+        ).most_common():
+            print(f'  {count}: {reason}')
     print(f'sheets: {args.out}/')
 
 

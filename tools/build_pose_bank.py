@@ -188,6 +188,9 @@ def build(args: argparse.Namespace) -> tuple[PoseBank, dict[str, Any]]:
 def main(argv: list[str] | None = None) -> int:
     """Build, report and write the bank; the exit status."""
     args = parse_args(argv)
+    if args.out.suffix != '.npz':
+        print(f'error: --out must end in .npz, got {args.out}', file=sys.stderr)
+        return 1
     if args.out.exists() and not args.overwrite:
         print(f'{args.out} exists: pass --overwrite to replace it', file=sys.stderr)
         return 1

@@ -105,7 +105,9 @@ class DeferredBatch:
         kept = (result.joints_ok & result.accepted[:, None]).to(self.inputs.device)
         kept = kept.gather(1, self.on_device['orders'])
         labels = [sample.gt_instance_labels for sample in self.samples]
-        weights = torch.stack([label.keypoint_weights for label in labels]) * kept[:, None]
+        weights = torch.stack([label.keypoint_weights for label in labels])
+        # (N, 1, K), or (N, L, 1, K) of a codec of L levels.
+        weights = weights * kept.view(len(kept), *[1] * (weights.ndim - 2), -1)
         for label, weight in zip(labels, weights, strict=True):
             label.keypoint_weights = weight
         return result

@@ -25,6 +25,7 @@ from pg2aug.augment.plan import Plan, make_plan
 from pg2aug.augment.pool import pool_slots
 from pg2aug.augment.repeats import Repeats
 from pg2aug.augment.sample import attach_plan, check_sample, relabel
+from pg2aug.augment.suitability import Suitability
 from pg2aug.augment.suitable import (
     UnsuitableError,
     UnsuitablePersonError,
@@ -46,6 +47,9 @@ _ARGUMENTS = (
 _TURN = (5**0.5 - 1) / 2
 """By which uniform numbers are turned from process to process: they stay uniform."""
 
+_TURNS = 2**20
+"""So many of them at most: a float has digits for the rest of the number."""
+
 
 @register_for_users(TRANSFORMS)
 class PG2Augment(BaseTransform):
@@ -57,7 +61,8 @@ class PG2Augment(BaseTransform):
     hook synthesises whole batches on the model's device.
 
     A sample is left as it is where its person shows too little to synthesise from, where no pose
-    that was drawn fits, and (without the hook) where the label check refuses the result.
+    that was drawn fits, and (without the hook) where the label check refuses the result. If hardly
+    any person can be replaced, the log warns, and says why.
 
     Required Keys:
 
@@ -163,6 +168,8 @@ class PG2Augment(BaseTransform):
         self.bank = self._load_bank()
         self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
         self._people = self._load_neighbours()
+        self.suitability = Suitability()
+        """How many of the persons who were to be replaced could be."""
         check_view_change(max_view_change, self.generator_file.skeleton)
         check_pool(reuse, pool_mb, self.generator_file.size)
         self._synthesizer: Synthesizer | None = None
@@ -190,8 +197,10 @@ class PG2Augment(BaseTransform):
             return results
         try:
             plan = self._decide(results, draws)
-        except UnsuitableError:
+        except UnsuitableError as error:
+            self.suitability.add(str(error))
             return results
+        self.suitability.add(None)
         if self.deferred:
             return attach_plan(relabel(results, plan, plan.target_visible), plan)
         image, joints_ok, accepted = synthesize_in_image(self.synthesizer, results['img'], plan)
@@ -287,8 +296,11 @@ class PG2Augment(BaseTransform):
     def _draw_uniforms(self) -> list[float]:
         """All random numbers of a sample: whether it is replaced, and the poses to try."""
         drawn = np.random.random(1 + self.max_draws)  # noqa: NPY002 (MMEngine seeds this one)
-        # It seeds all processes of a distributed training alike, unless they have workers.
-        turned: list[float] = ((drawn + get_rank() * _TURN) % 1).tolist()
+        # It seeds all processes of a distributed training alike, unless they have workers, and
+        # workers that are started anew for each epoch alike every time.
+        worker = get_worker_info()
+        turns = get_rank() + (0 if worker is None else worker.seed % _TURNS)
+        turned: list[float] = ((drawn + turns * _TURN) % 1).tolist()
         return turned
 
     def _load_bank(self) -> PoseBank:

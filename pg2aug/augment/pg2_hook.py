@@ -48,7 +48,8 @@ class PG2Hook(Hook):
     Joints that the label check refuses get a keypoint weight of 0, and so do all joints of a person
     who is refused. The accepted shares are logged as ``pg2/persons`` and ``pg2/joints``, by rarity
     of the pose as ``pg2/accepted_decile_0`` (the commonest tenth of the bank) to ``_9``, and by
-    joint as ``pg2/accepted_<name>``.
+    joint as ``pg2/accepted_<name>``; and as ``pg2/suitable`` the share of persons to be replaced of
+    whom enough was to be seen.
 
     Args:
         interval: Iterations between two logs of the accepted shares.
@@ -165,6 +166,9 @@ class PG2Hook(Hook):
                 runner.message_hub.update_scalar(f'train/pg2/{name}', value)
         if not self.every_n_train_iters(runner, self.interval):
             return
+        tried, suitable = np.sum([augment.suitability.take() for augment in self._augments], axis=0)
+        if tried:
+            runner.message_hub.update_scalar('train/pg2/suitable', suitable / tried)
         counts = self._counts.take()
         for name, (seen, accepted) in counts.items():
             if seen:

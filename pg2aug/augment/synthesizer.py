@@ -266,7 +266,7 @@ class Synthesizer:
         labelled = visible > 0
         joints_ok = labelled
         if self.check is not None:
-            joints_ok = self.check(synthesis(drawn, visible, self.skeleton))
+            joints_ok = self.check(synthesis(drawn, visible, self.skeleton)) & labelled
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
         return drawn['persons'], joints_ok, share >= self.min_joints_ok
 

@@ -93,10 +93,11 @@ def _in_front(
     plan: Plan, corner: NDArray[np.float32], shape: tuple[int, int], skeleton: Skeleton
 ) -> Tensor:
     """Where neighbours stay in front, in a window (height, width) at a corner: (1, 1, H, W)."""
+    count = int((plan.neighbour_radius > 0).sum())
     return neighbours_alpha(
-        torch.from_numpy(plan.neighbour_keypoints - corner)[None],
-        torch.from_numpy(plan.neighbour_visible)[None],
-        torch.from_numpy(plan.neighbour_radius)[None],
+        torch.from_numpy(plan.neighbour_keypoints[:count] - corner)[None],
+        torch.from_numpy(plan.neighbour_visible[:count])[None],
+        torch.from_numpy(plan.neighbour_radius[:count])[None],
         shape,
         skeleton,
     )

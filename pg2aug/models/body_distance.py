@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pg2aug.models.constants import constant, take
 from pg2aug.models.head import locate_heads
-from pg2aug.models.parts import in_parts
+from pg2aug.models.parts import bands, in_parts
 from pg2aug.models.pixels import pixel_grid
 from pg2aug.poses.skeleton import Skeleton
 
@@ -74,9 +74,15 @@ def body_distance(
     def distance(keypoints: Tensor, visible: Tensor) -> Tensor:
         labelled = visible > 0
         keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-        nearest = _nearest_segment(keypoints, labelled, shape, limbs)
+        rows = bands(shape, keypoints.device, len(keypoints) * len(limbs))
+        grids = (pixel_grid((end - top, shape[1]), keypoints.device, top) for top, end in rows)
+        parts = [band(keypoints, labelled, *grid) for grid in grids]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def band(keypoints: Tensor, labelled: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+        nearest = _nearest_segment(keypoints, labelled, xs, ys, limbs)
         if torso:
-            filled = _inside_hull(take(keypoints, torso), shape)
+            filled = _inside_hull(take(keypoints, torso), xs, ys)
             filled &= take(labelled, torso).all(dim=1)[:, None, None]
             nearest.masked_fill_(filled, 0.0)
         return nearest
@@ -96,12 +102,11 @@ def _nearest_point(points: Tensor, known: Tensor, shape: tuple[int, int]) -> Ten
 
 
 def _nearest_segment(
-    keypoints: Tensor, labelled: Tensor, shape: tuple[int, int], limbs: Sequence[tuple[int, int]]
+    keypoints: Tensor, labelled: Tensor, xs: Tensor, ys: Tensor, limbs: Sequence[tuple[int, int]]
 ) -> Tensor:
     """Distance to the nearest limb of which both joints are labelled: (N, H, W)."""
     if not limbs:
-        return keypoints.new_full((len(keypoints), *shape), torch.inf)
-    xs, ys = pixel_grid(shape, keypoints.device)
+        return keypoints.new_full((len(keypoints), len(ys), xs.shape[1]), torch.inf)
     starts, ends = zip(*limbs, strict=True)
     known = take(labelled, starts) & take(labelled, ends)
     a, b = take(keypoints, starts), take(keypoints, ends)
@@ -116,7 +121,7 @@ def _nearest_segment(
     return across.square_().addcmul_(down, down).amin(dim=1).sqrt_()
 
 
-def _inside_hull(corners: Tensor, shape: tuple[int, int]) -> Tensor:
+def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
     """Whether each pixel lies in the convex hull of corners (N, C, 2), of 3 at least: (N, H, W).
 
     A line through two corners bounds the hull where all others are on one side of it, in whatever
@@ -135,7 +140,6 @@ def _inside_hull(corners: Tensor, shape: tuple[int, int]) -> Tensor:
     facing = (sides >= 0).all(dim=2).float() - (sides <= 0).all(dim=2).float()
     starts, ends = (take(corners, side) for side in zip(*pairs, strict=True))
     d = (ends - starts) * facing[..., None]
-    xs, ys = pixel_grid(shape, corners.device)
     across = d[..., :1, None] * (ys - starts[..., 1:, None])
     down = d[..., 1:, None] * (xs - starts[..., :1, None])
     inside = (across - down).amin(dim=1) >= 0

@@ -1,4 +1,4 @@
-"""Large batches in parts that a device works on well."""
+"""Large batches, and large frames, in parts that a device works on well."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,9 +24,18 @@ def in_parts(
     Returns:
         A tensor of N results.
     """
-    pixels = _PIXELS_AT_ONCE.get(samples[0].device.type, _PIXELS_AT_ONCE_ELSEWHERE)
-    size = max(1, pixels // max(1, fields * shape[0] * shape[1]))
+    size = max(1, _at_once(samples[0].device) // max(1, fields * shape[0] * shape[1]))
     if len(samples[0]) <= size:
         return function(*samples)
     parts = zip(*(torch.split(values, size) for values in samples), strict=True)
     return torch.cat([function(*part) for part in parts])
+
+
+def bands(shape: tuple[int, int], device: torch.device, fields: int) -> list[tuple[int, int]]:
+    """Rows of a frame (height, width) to work on at a time, from and to, as :func:`in_parts`."""
+    rows = max(1, _at_once(device) // max(1, fields * shape[1]))
+    return [(top, min(top + rows, shape[0])) for top in range(0, shape[0], rows)]
+
+
+def _at_once(device: torch.device) -> int:
+    return _PIXELS_AT_ONCE.get(device.type, _PIXELS_AT_ONCE_ELSEWHERE)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -137,19 +137,23 @@ def joint_key(name: str) -> JointKey:
     return side, tuple(sorted(word for word in words if word not in _SIDES))
 
 
-def describe_differences(expected: Skeleton, found: Skeleton) -> str:
+def describe_differences(expected: Skeleton, found: Skeleton | Sequence[str]) -> str:
     """Name the joints in which two skeletons differ, in their order; empty where they agree.
 
-    Spelling is ignored (see :func:`joint_key`), limbs and colours do not matter.
+    Spelling is ignored (see :func:`joint_key`), limbs and colours do not matter; of the second the
+    joints' names are enough.
     """
-    if expected.num_keypoints != found.num_keypoints:
-        lacking = _names_not_in(expected, found)
-        extra = _names_not_in(found, expected)
+    ours, theirs = expected.keypoint_names, found
+    if isinstance(theirs, Skeleton):
+        theirs = theirs.keypoint_names
+    if len(ours) != len(theirs):
+        lacking = _names_not_in(ours, theirs)
+        extra = _names_not_in(theirs, ours)
         return (
-            f'{expected.num_keypoints} joints expected, {found.num_keypoints} found '
+            f'{len(ours)} joints expected, {len(theirs)} found '
             f'(lacking: {lacking or "none"}; not expected: {extra or "none"})'
         )
-    pairs = zip(expected.keypoint_names, found.keypoint_names, strict=True)
+    pairs = zip(ours, theirs, strict=True)
     return ', '.join(
         f'joint {k} is {b!r}, not {a!r}'
         for k, (a, b) in enumerate(pairs)
@@ -157,12 +161,12 @@ def describe_differences(expected: Skeleton, found: Skeleton) -> str:
     )
 
 
-def check_same_joints(expected: Skeleton, found: Skeleton, context: str) -> None:
+def check_same_joints(expected: Skeleton, found: Skeleton | Sequence[str], context: str) -> None:
     """Raise where two skeletons do not have the same joints in the same order.
 
     Args:
         expected: The skeleton in use.
-        found: The skeleton of ``context``.
+        found: The skeleton of ``context``, or the names of its joints.
         context: Names where ``found`` comes from, e.g. ``'pose bank poses.npz'``.
 
     Raises:
@@ -173,9 +177,9 @@ def check_same_joints(expected: Skeleton, found: Skeleton, context: str) -> None
         raise ValueError(f'{context} has another skeleton: {differences}')
 
 
-def _names_not_in(skeleton: Skeleton, other: Skeleton) -> list[str]:
-    keys = {joint_key(name) for name in other.keypoint_names}
-    return [name for name in skeleton.keypoint_names if joint_key(name) not in keys]
+def _names_not_in(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    keys = {joint_key(name) for name in others}
+    return [name for name in names if joint_key(name) not in keys]
 
 
 def _flip_indices(names: tuple[str, ...]) -> tuple[int, ...]:

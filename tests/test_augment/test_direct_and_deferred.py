@@ -64,14 +64,14 @@ def _random_state():
 
 
 def run_pipeline(augment, steps, codec, samples, preprocessor):
-    """A preprocessed batch, one seed a sample."""
+    """A preprocessed batch, one seed a sample; of several levels where there are several codecs."""
     pipeline = compose(
         dict(type='LoadImage'),
         augment,
         dict(type='GetBBoxCenterScale', padding=1.25),
         *steps,
         dict(type='TopdownAffine', input_size=INPUT, use_udp=codec is UDP),
-        dict(type='GenerateTarget', encoder=codec),
+        dict(type='GenerateTarget', encoder=codec, multilevel=isinstance(codec, list)),
         dict(type='PackPoseInputs'),
     )
     packed = []
@@ -273,3 +273,27 @@ def test_mixed_precision_of_the_pose_model_moves_nothing(
             DeferredBatch.take(output).synthesize(augment.synthesizer, preprocessor)
         inputs.append(output['inputs'])
     assert torch.equal(*inputs)
+
+
+@pytest.mark.parametrize('count', [2, 3])
+def test_of_several_levels_each_loses_the_refused_joints(
+    make_augment, smooth_persons, preprocessor, count
+):
+    """MSPN and RSN have weights (L, 1, K) for each sample."""
+    codec = dict(type='MegviiHeatmap', input_size=INPUT, heatmap_size=(24, 32))
+    levels = [dict(codec, kernel_size=size) for size in (7, 5, 3)]
+    check = dict(type='RefuseJoints', joints=[5], every_second=True)
+    augment = make_augment(check=check)
+    augment.deferred = True
+    samples = [make_sample(person_id=i, seed=i) for i in range(count)]
+    output = run_pipeline(augment, [], levels, samples, preprocessor)
+    planned = [s.gt_instance_labels.keypoint_weights.clone() for s in output['data_samples']]
+    batch = DeferredBatch.take(output)
+    batch.synthesize(augment.synthesizer, preprocessor)
+    for number, (sample, expected) in enumerate(zip(batch.samples, planned, strict=True)):
+        assert expected.shape == (3, 1, 17)
+        assert expected[..., 5].all()
+        expected[..., 5] = 0
+        if number % 2:
+            expected[:] = 0
+        assert torch.equal(sample.gt_instance_labels.keypoint_weights, expected)

@@ -71,6 +71,35 @@ def test_the_others_of_a_samples_image_are_found(sample):
     assert PeopleFile(content, SKELETON, 'it').of(alone).shape == (0, 17, 3)
 
 
+def test_the_sample_s_own_annotation_is_no_neighbour(sample):
+    """MMPose's JhmdbDataset moves joints by a pixel; what is unlabelled may be NaN."""
+    moved = dict(sample, keypoints=sample['keypoints'] - 1)
+    content = coco(sample, beside(sample, 4))
+    assert len(PeopleFile(content, SKELETON, 'it').of(moved)) == 1
+    content['annotations'][1]['keypoints'][:3] = [float('nan'), float('nan'), 0]
+    moved['keypoints'][0, 0] = np.nan
+    assert len(PeopleFile(content, SKELETON, 'it').of(moved)) == 1
+
+
+def test_flags_of_0_and_1_alone_hide_nobody(sample):
+    """PoseTrack's files have no flag 2; a neighbour on the person would be hidden by him."""
+    content = coco(sample, beside(sample, 8, flag=1))
+    assert (PeopleFile(content, SKELETON, 'it').of(sample)[..., 2] == 1).all()
+    for annotation in content['annotations']:
+        annotation['keypoints'][2::3] = [1] * 17
+    people = PeopleFile(content, SKELETON, 'it').of(sample)
+    assert (people[..., 2] == 2).all()
+    assert plan_with(sample, *people).neighbour_visible.sum() == 17
+
+
+def test_a_category_needs_no_links(sample):
+    content = coco(sample, beside(sample, 20))
+    unlinked = {k: v for k, v in COCO_CATEGORY.items() if k != 'skeleton'}
+    for category in (unlinked, dict(unlinked, skeleton=[])):
+        people = PeopleFile(dict(content, categories=[category]), SKELETON, 'it').of(sample)
+        assert len(people) == 1
+
+
 @pytest.mark.parametrize(
     'change', [dict(img_id=7), dict(img_id=8), dict(img_id=0), dict(img_path='xfigure.png')]
 )

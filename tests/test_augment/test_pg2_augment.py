@@ -1,11 +1,15 @@
 import copy
 import json
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from augment_world import SKELETON, make_sample
 from mmcv.transforms.utils import cache_random_params
+from mmengine.dataset import worker_init_fn
+from torch.utils.data import DataLoader, Dataset
 
 from pg2aug.augment import Plan, UnsuitableError
 from pg2aug.augment import pg2_augment as module
@@ -157,6 +161,75 @@ def test_an_unsuitable_person_leaves_the_sample_as_it_was(make_augment, sample):
     assert same(augment(sample), before)
     with pytest.raises(UnsuitableError, match='torso'):
         augment.plan(sample, 0)
+
+
+@pytest.mark.parametrize('deferred', [False, True])
+def test_that_hardly_anybody_is_suitable_is_warned_of_once(
+    make_augment, sample, monkeypatch, deferred
+):
+    said = []
+    monkeypatch.setattr('pg2aug.augment.suitability.print_log', lambda text, **_: said.append(text))
+    augment = make_augment()
+    augment.deferred = deferred
+    torso_less = copy.deepcopy(sample)
+    torso_less['keypoints_visible'][0, 5:13] = 0
+    for _ in range(60):
+        augment(copy.deepcopy(torso_less))
+    assert len(said) == 1
+    assert 'left 50 of the first 50 persons as they are, mostly for this: the torso' in said[0]
+    assert augment.suitability.take() == (60, 0)
+    augment(copy.deepcopy(sample))
+    assert augment.suitability.take() == (1, 1)
+    assert augment.suitability.take() == (0, 0)
+
+
+def test_where_most_persons_are_suitable_nothing_is_said(make_augment, sample, monkeypatch):
+    said = []
+    monkeypatch.setattr('pg2aug.augment.suitability.print_log', lambda text, **_: said.append(text))
+    augment = make_augment()
+    augment.deferred = True
+    for _ in range(55):
+        augment(copy.deepcopy(sample))
+    assert augment.suitability.take() == (55, 55)
+    assert not said
+
+
+def test_a_check_that_passes_what_is_no_label_adds_none(make_augment, sample):
+    augment = make_augment(check=dict(type='PassEverything'))
+    augment.bank.visible[:, 9] = 0
+    result = augment(copy.deepcopy(sample))
+    assert not same(result, sample)
+    assert result['keypoints_visible'][0].sum() == result['num_keypoints'] == 16
+    assert result['keypoints_visible'][0, 9] == 0
+
+
+class Drawn(Dataset):
+    """The random numbers of each sample."""
+
+    def __init__(self, augment):
+        self.augment = augment
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return self.augment._draw_uniforms()
+
+
+def test_workers_that_are_started_anew_draw_other_poses(make_augment):
+    """MMEngine seeds them alike each time."""
+    seed_workers = partial(
+        worker_init_fn, num_workers=2, rank=0, seed=3, disable_subprocess_warning=True
+    )
+    loader = DataLoader(
+        Drawn(make_augment()), batch_size=None, num_workers=2, worker_init_fn=seed_workers
+    )
+    torch.manual_seed(5)
+    epochs = [torch.tensor(list(loader)) for _ in range(2)]
+    assert len(torch.cat(epochs).unique()) == sum(epoch.numel() for epoch in epochs)
+    torch.manual_seed(5)
+    again = torch.tensor(list(loader))
+    assert torch.equal(again, epochs[0])
 
 
 def test_poses_are_drawn_until_one_fits(make_augment, sample, monkeypatch):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,22 @@ def test_the_accepted_shares_are_logged(augment, people, tmp_path, check, person
         values, _ = scalars[f'train/pg2/{name}'].data
         assert len(values) == 8
         assert np.mean(values) == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_persons_that_cannot_be_replaced_are_counted(augment, people, tmp_path, workers):
+    path = Path(people['data_root'], people['ann_file'])
+    content = json.loads(path.read_text())
+    for annotation in content['annotations'][::2]:
+        # An ankle without a label: the lower leg could not be removed.
+        annotation['keypoints'][45:48] = [0, 0, 0]
+    (tmp_path / 'ankles.json').write_text(json.dumps(content))
+    dataset = with_pipeline(dict(people, ann_file=str(tmp_path / 'ankles.json')), augment)
+    cfg = pose_config(tmp_path / 'pose', dataset, None, [HOOK])
+    cfg.train_dataloader.update(num_workers=workers, persistent_workers=workers > 0)
+    run(cfg)
+    values, _ = MessageHub.get_current_instance().log_scalars['train/pg2/suitable'].data
+    assert np.mean(values) == pytest.approx(0.5, abs=0.13)
 
 
 def test_many_refused_persons_are_warned_of(augment, people, tmp_path, monkeypatch):
