@@ -12,6 +12,7 @@ from pg2aug.compat import load_checkpoint
 from pg2aug.models.detailed_generator import DetailedGenerator, Generator
 from pg2aug.models.limb_warp_generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
+from pg2aug.models.trained import check_preprocessor
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
 
@@ -84,7 +85,8 @@ class GeneratorFile:
         Raises:
             FileNotFoundError: If one of them is missing.
             ValueError: If the config is not that of a PG2, the checkpoint does not say how its
-                crops were made, or there cannot be such detail.
+                crops were made or was trained with other preprocessing, or there cannot be such
+                detail.
         """
         for key, path in (('config', config), ('checkpoint', checkpoint)):
             if not Path(path).is_file():
@@ -103,6 +105,7 @@ class GeneratorFile:
                 f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
                 'not trained on a PersonPairDataset by tools/train_pg2.py'
             )
+        check_preprocessor(cfg.model, content, checkpoint, config)
         width, height = meta['crop']['size']
         skeleton = Skeleton.from_metainfo(meta)
         padding = float(meta['crop']['padding'])

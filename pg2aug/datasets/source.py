@@ -49,8 +49,21 @@ def build_topdown_dataset(
             )
         dataset = cls(**options)
         _check_files(dataset, backend_args)
-        dataset.full_init()
+        _read(dataset)
         return dataset
+
+
+def _read(dataset: BaseCocoStyleDataset) -> None:
+    """Read the annotations, which MMPose does without a word on the file in which it fails."""
+    try:
+        dataset.full_init()
+    except (ValueError, KeyError, AssertionError, IndexError, TypeError) as error:
+        raise ValueError(
+            f'annotation file {dataset.ann_file!r} cannot be read by {type(dataset).__name__} '
+            f'({type(error).__name__}: {error}): it has to be a COCO keypoint file in which at '
+            "least one person has 'bbox' and 'keypoints', x, y and flag of every joint of the data "
+            'set; tools/validate_coco.py lists what is wrong with it'
+        ) from error
 
 
 def _check_files(dataset: BaseCocoStyleDataset, backend_args: dict[str, Any] | None) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from mmengine.runner.amp import autocast
@@ -67,17 +69,54 @@ class PG2OptimWrapperConstructor:
             settings.merge_from_dict(self.overrides[name])
             constructor = DefaultOptimWrapperConstructor(settings.to_dict(), self.paramwise_cfg)
             wrappers[name] = constructor(getattr(model, name))
-            wrappers[name].optimizer.register_load_state_dict_post_hook(_match_layouts)
+            optimizer = wrappers[name].optimizer
+            optimizer.register_load_state_dict_pre_hook(partial(_keep_settings, name))
+            optimizer.register_load_state_dict_post_hook(partial(_match_layouts, name))
         return OptimWrapperDict(**wrappers)
 
 
-def _match_layouts(optimizer: torch.optim.Optimizer) -> None:
+def _keep_settings(
+    network: str, optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]
+) -> dict[str, Any]:
+    """Let the config's settings go before those of a checkpoint; what a schedule sets stays."""
+    pairs = list(zip(optimizer.param_groups, state_dict['param_groups'], strict=False))
+    if any(len(own['params']) != len(loaded['params']) for own, loaded in pairs):
+        raise _other_model(network, 'another number of weights')
+    groups = list(state_dict['param_groups'])
+    for number, (own, loaded) in enumerate(pairs):
+        changed = {
+            name: own[name]
+            for name in optimizer.defaults
+            if own[name] != loaded.get(name) and f'initial_{name}' not in loaded
+        }
+        for name, value in changed.items():
+            print_log(
+                f'{network}: {name} is {value}, as the config says; it was {loaded.get(name)} when '
+                'the checkpoint was written',
+                logger='current',
+            )
+        groups[number] = loaded | changed
+    return {**state_dict, 'param_groups': groups}
+
+
+def _match_layouts(network: str, optimizer: torch.optim.Optimizer) -> None:
     """Lay a loaded state out in memory as its parameters are.
 
     Fused optimisers go through both from the first byte to the last, and on the CPU do not check.
     """
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
-            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                laid_out = torch.empty_like(parameter, dtype=value.dtype)
-                state[name] = laid_out.copy_(value)
+            if not isinstance(value, torch.Tensor) or value.ndim == 0:
+                continue
+            if value.shape != parameter.shape:
+                shapes = [tuple(tensor.shape) for tensor in (value, parameter)]
+                raise _other_model(network, f'weights of {shapes[0]} where here are {shapes[1]}')
+            laid_out = torch.empty_like(parameter, dtype=value.dtype)
+            state[name] = laid_out.copy_(value)
+
+
+def _other_model(network: str, what: str) -> ValueError:
+    return ValueError(
+        f'the {network} of the checkpoint has {what}: it cannot be resumed by this model; give the '
+        'config that the checkpoint was trained with, or train from the start'
+    )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pg2aug.compat import load_checkpoint
 from pg2aug.engine.training import build_runner
+from pg2aug.models.trained import check_preprocessor
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 
 METRIC_TYPES = ('pg2aug.SynthesisMetric', 'SynthesisMetric')
@@ -34,8 +35,8 @@ def build_test_runner(cfg: Config, checkpoint: str) -> Runner:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the config has no ``test_dataloader``, or sizes, skeletons or weights of
-            checkpoint, model and test data do not fit; with both sides.
+        ValueError: If the config has no ``test_dataloader``, or sizes, skeletons, preprocessing or
+            weights of checkpoint, model and test data do not fit; with both sides.
     """
     if not cfg.get('test_dataloader'):
         raise ValueError(
@@ -49,6 +50,7 @@ def build_test_runner(cfg: Config, checkpoint: str) -> Runner:
         raise ValueError(f"{checkpoint!r} has no 'state_dict': it is no checkpoint of a Runner")
     meta = (content.get('meta') or {}).get('dataset_meta') or {}
     _check_crops(cfg, meta, checkpoint)
+    check_preprocessor(cfg.model, content, checkpoint, str(cfg.filename))
     cfg.setdefault('test_evaluator', dict(type=METRIC_TYPES[0]))
     cfg.setdefault('test_cfg', dict())
     metric_settings(cfg)['foreground'] = cuts_out_targets(cfg)

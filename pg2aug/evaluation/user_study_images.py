@@ -106,6 +106,7 @@ def same_size(images: Sequence[StudyImage]) -> tuple[list[bytes], tuple[int, int
     """
     smallest = min(images, key=lambda image: image.pixels.shape[0])
     height, width = smallest.pixels.shape[:2]
+    limits = np.min([image.pixels.shape[:2] for image in images], axis=0).tolist()
     for image in images:
         own_height, own_width = image.pixels.shape[:2]
         if not math.isclose(own_width / own_height, width / height, rel_tol=_ASPECT_TOLERANCE):
@@ -113,6 +114,7 @@ def same_size(images: Sequence[StudyImage]) -> tuple[list[bytes], tuple[int, int
                 f'{image.file} is {own_width}x{own_height} and {smallest.file} {width}x{height}: '
                 'other proportions tell the kinds apart; crop or pad all images alike'
             )
+    height, width = limits
     pngs = []
     for image in images:
         picture = Image.fromarray(image.pixels)

@@ -24,7 +24,12 @@ def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor, mask_weight: flo
 
 
 def matte_l1(
-    prediction: Tensor, target: Tensor, background: Tensor, mask: Tensor, core: Tensor
+    prediction: Tensor,
+    target: Tensor,
+    background: Tensor,
+    mask: Tensor,
+    core: Tensor,
+    mask_weight: float = 1.0,
 ) -> Tensor:
     """Pose-mask loss of a person and its coverage, laid over the scene without the person.
 
@@ -38,12 +43,13 @@ def matte_l1(
         background: (N, 3, H, W), the scene without the person, as far as it can be known.
         mask: (N, 1, H, W), 1 on the body of the target pose and 0 outside.
         core: (N, 1, H, W) in [0, 1], where there is nothing but the person.
+        mask_weight: Factor on the mask, see :func:`masked_l1`.
 
     Returns:
         Scalar.
     """
     person, coverage = prediction[:, :3], prediction[:, 3:]
-    loss = masked_l1(torch.lerp(background, person, coverage), target, mask)
+    loss = masked_l1(torch.lerp(background, person, coverage), target, mask, mask_weight)
     loss = loss + ((person - target).abs() * core).mean()
     missing, needless = core * (1 - coverage), (1 - core) * coverage
     return loss + missing.mean() + MATTE_WEIGHT * needless.mean()

@@ -225,8 +225,8 @@ class PG2(BaseModel):
     def _image_loss(self, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
         if image.shape[1] == 3:
             return masked_l1(image, batch['target'], batch['mask'], self.mask_weight)
-        parts = (batch[name] for name in ('target', 'background', 'mask', 'core'))
-        return matte_l1(image, *parts)
+        parts = {name: batch[name] for name in ('target', 'background', 'mask', 'core')}
+        return matte_l1(image, **parts, mask_weight=self.mask_weight)
 
     def val_step(self, data: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
         """Synthesise a batch; returns one (coarse, refined) pair of (3, H, W) images a sample.

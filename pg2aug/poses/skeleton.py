@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 JointKey = tuple[str, tuple[str, ...]]
@@ -74,6 +75,22 @@ class Skeleton:
         """Joints of the head at the top of the skull: ``head_top``, or no more than ``head``."""
         keys = [set(joint_key(name)[1]) for name in self.keypoint_names]
         return tuple(k for k in self.head if keys[k] in ({'head'}, {'head', 'top'}))
+
+    @cached_property
+    def body_limbs(self) -> tuple[tuple[int, int], ...]:
+        """The limbs, and what closes the body where the skeleton has no limb for it.
+
+        The sides and the bottom of the torso; from a neck to the ears and from ear to ear, which
+        are all that is seen of a head from behind. MMPose's skeleton of OpenPose has none of them,
+        and the authors of PG2 draw all.
+        """
+        keys = [joint_key(name) for name in self.keypoint_names]
+        closing = list(zip(self.torso[1:], (*self.torso[2:], *self.torso[:1]), strict=True))
+        neck_and_ears = [('', ('neck',)), ('left', ('ear',)), ('right', ('ear',))]
+        if all(key in keys for key in neck_and_ears):
+            closing += combinations(map(keys.index, neck_and_ears), 2)
+        known = {frozenset(limb) for limb in self.limbs}
+        return (*self.limbs, *(limb for limb in closing if frozenset(limb) not in known))
 
     @property
     def tips(self) -> tuple[int, ...]:

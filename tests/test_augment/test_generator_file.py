@@ -101,6 +101,14 @@ def test_missing_files_are_told(generator):
             GeneratorFile.from_config({**generator, key: 'gone'})
 
 
+def test_a_config_of_other_preprocessing_is_told(generator, tmp_path):
+    config = Config.fromfile(generator['config'])
+    config.model.data_preprocessor.heatmap_radius = 3.0
+    config.dump(tmp_path / 'other.py')
+    with pytest.raises(ValueError, match=r'heatmap_radius=2\.0, not 3\.0\. Give the config it was'):
+        GeneratorFile.from_config({**generator, 'config': str(tmp_path / 'other.py')})
+
+
 @pytest.fixture
 def with_matte(generator, tmp_path):
     """The generator as it was described, but untrained, and with a coverage of its own."""
@@ -109,7 +117,8 @@ def with_matte(generator, tmp_path):
     config.dump(tmp_path / 'matte.py')
     content = load_checkpoint(generator['checkpoint'])
     model = MODELS.build(dict(config.model, stage1_iters=0, _scope_='pg2aug'))
-    torch.save({**content, 'state_dict': model.state_dict()}, tmp_path / 'matte.pth')
+    meta = {**content['meta'], 'cfg': config.pretty_text}
+    torch.save({'meta': meta, 'state_dict': model.state_dict()}, tmp_path / 'matte.pth')
     return dict(config=str(tmp_path / 'matte.py'), checkpoint=str(tmp_path / 'matte.pth'))
 
 

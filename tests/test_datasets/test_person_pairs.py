@@ -320,6 +320,40 @@ def test_missing_files_are_named_before_an_image_is_read(tmp_path, change, messa
         PersonPairDataset({**make_coco(tmp_path, [1, 1]), **change}, size=(96, 128))
 
 
+def without(key):
+    return lambda content: [annotation.pop(key) for annotation in content['annotations']]
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        without('keypoints'),
+        without('bbox'),
+        lambda content: content.update(annotations=[]),
+        lambda content: content['images'][0].pop('width'),
+        lambda content: content['annotations'][1]['keypoints'].pop(),
+    ],
+)
+def test_annotations_that_cannot_be_read_name_their_file(tmp_path, change):
+    settings = make_coco(tmp_path, [1, 1])
+    path = tmp_path / 'ann.json'
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(
+        ValueError, match=r"'.*/ann\.json' cannot be read by CocoDataset .*validate"
+    ):
+        PersonPairDataset(settings, size=(96, 128))
+
+
+@pytest.mark.parametrize('text', ['', '{"images": [', '[]'])
+def test_files_that_are_no_keypoint_files_are_named(tmp_path, text):
+    settings = make_coco(tmp_path, [1, 1])
+    (tmp_path / 'ann.json').write_text(text)
+    with pytest.raises(ValueError, match=r"'.*/ann\.json' cannot be read by CocoDataset"):
+        PersonPairDataset(settings, size=(96, 128))
+
+
 @pytest.mark.parametrize('content', [None, b'', b'this is no image'])
 def test_an_unreadable_image_is_named(tmp_path, content):
     pairs = make_pairs(tmp_path, [1, 1])

@@ -112,6 +112,57 @@ def test_a_resumed_training_ends_with_the_same_bits(people, tmp_path, expected, 
     assert_same_training(resumed, expected)
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'generator2': {'base_channels': 12}}, 'generator2 of the checkpoint has weights of'),
+        (
+            {'discriminator': {'scheme': 'triplet'}},
+            'discriminator of the checkpoint has weights of',
+        ),
+        ({'generator1': {'num_blocks': 2}}, 'generator1 of the checkpoint has another number of'),
+    ],
+)
+def test_another_model_cannot_be_resumed(people, tmp_path, uninterrupted, change, message):
+    cfg = train_config(people, tmp_path / 'run', resume=True)
+    cfg.merge_from_dict({'model': change, 'load_from': str(uninterrupted / 'iter_6.pth')})
+    forget_runners()
+    with pytest.raises(ValueError, match=message):
+        build_runner(cfg).train()
+
+
+def test_settings_that_changed_hold_in_a_resumed_training(people, tmp_path, uninterrupted):
+    cfg = train_config(people, tmp_path / 'run', resume=True)
+    changes = {'generator2': {'optimizer': {'lr': 1e-6}}, 'optimizer': {'betas': (0.4, 0.99)}}
+    cfg.merge_from_dict({'optim_wrapper': changes, 'load_from': str(uninterrupted / 'iter_4.pth')})
+    forget_runners()
+    build_runner(cfg).train()
+    states = load(tmp_path / 'run' / f'iter_{TOTAL_ITERS}.pth')['optimizer']
+    before = load(uninterrupted / f'iter_{TOTAL_ITERS}.pth')['optimizer']
+    for name, state in states.items():
+        (group,), (old,) = state['param_groups'], before[name]['param_groups']
+        assert group['lr'] == (1e-6 if name == 'generator2' else old['lr'])
+        assert tuple(group['betas']) == (0.4, 0.99)
+
+
+def test_what_a_schedule_has_set_is_not_undone(people, tmp_path, uninterrupted):
+    scheduler = dict(type='ConstantLR', factor=0.1, begin=0, end=100, by_epoch=False)
+    networks = ('generator1', 'generator2', 'discriminator')
+    settings = dict(param_scheduler={name: [scheduler] for name in networks})
+    lengths = [dict(stage2_iters=2), dict(resume=True)]
+    for length in lengths:
+        cfg = train_config(people, tmp_path / 'run')
+        cfg.merge_from_dict({**settings, **length})
+        forget_runners()
+        build_runner(cfg).train()
+    states = load(tmp_path / 'run' / f'iter_{TOTAL_ITERS}.pth')['optimizer']
+    before = load(uninterrupted / f'iter_{TOTAL_ITERS}.pth')['optimizer']
+    for name, state in states.items():
+        assert state['param_groups'][0]['lr'] == pytest.approx(
+            0.1 * before[name]['param_groups'][0]['lr']
+        )
+
+
 def test_a_resumed_training_does_not_load_old_batches(people, tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         train(people, tmp_path / 'run', hooks=[dict(type='InterruptHook', at=7)])

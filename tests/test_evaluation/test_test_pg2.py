@@ -168,14 +168,30 @@ def test_pairs_of_a_file_and_the_coarse_image(main, test_config, checkpoint, tmp
         (dict(foreground=True, aligned=True, matte=True), False),
     ],
 )
-def test_targets_follow_the_preprocessor(test_config, checkpoint, preprocessor, expected):
+def test_targets_follow_the_preprocessor(test_config, checkpoint, tmp_path, preprocessor, expected):
     cfg = test_config(model=dict(data_preprocessor=preprocessor))
+    # As if it had been trained so.
+    text = cfg.pretty_text
+    trained = rewrite(checkpoint, tmp_path / 'so.pth', lambda c: c['meta'].update(cfg=text))
     if preprocessor.get('matte'):
         with pytest.raises(ValueError, match='does not fit'):
-            build_test_runner(cfg, checkpoint)
+            build_test_runner(cfg, trained)
     else:
-        build_test_runner(cfg, checkpoint)
+        build_test_runner(cfg, trained)
     assert metric_settings(cfg)['foreground'] is expected
+
+
+def test_a_checkpoint_of_other_preprocessing_is_refused(test_config, checkpoint, tmp_path):
+    cfg = test_config(model=dict(data_preprocessor=dict(foreground=True, heatmap_background=-1.0)))
+    text = test_config().pretty_text
+    plain = rewrite(checkpoint, tmp_path / 'plain.pth', lambda c: c['meta'].update(cfg=text))
+    message = r'foreground=False, not True, heatmap_background=0\.0, not -1\.0\. Give the config'
+    with pytest.raises(ValueError, match=message):
+        build_test_runner(cfg, plain)
+    # One that does not say so is taken at its word.
+    for text in (None, 'no = config', 'model = 1 +', 'model = build()'):
+        bare = rewrite(checkpoint, tmp_path / 'bare.pth', lambda c, t=text: c['meta'].update(cfg=t))
+        build_test_runner(cfg, bare)
 
 
 def rewrite(checkpoint, path, change):

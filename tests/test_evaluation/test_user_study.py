@@ -104,6 +104,14 @@ def test_images_are_scaled_to_the_smallest(tmp_path, larger):
         assert Image.open(io.BytesIO(base64.b64decode(image['png']))).size == (32, 64)
 
 
+def test_no_image_is_enlarged_in_either_direction(tmp_path):
+    """Nothing says which kind is the blurred one like an image that was scaled up."""
+    make_images(tmp_path / 'real', 6, seed=1, size=(178, 256))
+    make_images(tmp_path / 'fake', 6, seed=2, size=(176, 256))
+    key = build_study(tmp_path / 'real', tmp_path / 'fake', tmp_path / 'study', num_images=6)
+    assert key['size'] == (176, 256)
+
+
 def test_other_proportions_are_refused(folders, tmp_path):
     make_images(tmp_path / 'fake', 6, seed=3, size=(32, 32))
     with pytest.raises(ValueError, match=r'fake_\d\.png is 32x32 and .*real_\d+\.png 16x32.*crop'):

@@ -77,6 +77,16 @@ def test_matte_l1_is_that_of_a_slow_reference():
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_mask_has_the_same_weight_under_a_matte():
+    inputs = prediction, target, background, mask, _ = matte_inputs()
+    picture = torch.lerp(background, prediction[:, :3], prediction[:, 3:])
+    losses = [masked_l1(picture, target, mask, weight) for weight in (0.0, 1.0, 10.0)]
+    mattes = [matte_l1(*inputs, weight) for weight in (0.0, 1.0, 10.0)]
+    for k in (1, 2):
+        torch.testing.assert_close(mattes[k] - mattes[0], losses[k] - losses[0])
+    assert mattes[0] < mattes[1] < mattes[2]
+
+
 def matte_loss(coverage, clothes=0.8, background=0.2, core=0.0):
     """Loss where the person's true colour is known and its coverage is to be found."""
     shape = (1, 3, 2, 2)

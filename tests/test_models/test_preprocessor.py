@@ -53,8 +53,27 @@ def test_a_batch_is_scaled_and_rasterised(background):
         assert torch.equal(batch[role], to_model_range(data[f'{role}_image']))
     assert torch.equal(batch['pose'], keypoint_heatmaps(*joints, 2.0, background))
     skeleton = preprocessor.skeleton
-    assert torch.equal(batch['mask'], pose_mask(*joints, skeleton.limbs, skeleton.torso))
+    assert torch.equal(batch['mask'], pose_mask(*joints, skeleton.body_limbs, skeleton.torso))
     assert batch['mask'].mean() > 0.1
+
+
+def test_a_head_from_behind_is_in_the_mask():
+    """OpenPose finds neck and ears there, and neither nose nor eyes."""
+    openpose = dict(from_file='configs/_base_/datasets/coco_openpose.py')
+    preprocessor = PG2DataPreprocessor(openpose)
+    names = preprocessor.skeleton.keypoint_names
+    places = dict(neck=(16, 16), left_ear=(19, 8), right_ear=(13, 8))
+    places |= dict(left_shoulder=(22, 17), right_shoulder=(10, 17))
+    data = make_batch()
+    count = len(data['target_keypoints'])
+    data['target_keypoints'] = torch.tensor([places.get(name, (0, 0)) for name in names]).float()
+    data['target_keypoints'] = data['target_keypoints'].repeat(count, 1, 1)
+    data['target_visible'] = torch.tensor([float(name in places) for name in names]).repeat(
+        count, 1
+    )
+    mask = preprocessor(data)['mask'][0, 0]
+    for x, y in (*places.values(), (16, 8), (17, 12)):
+        assert mask[y, x] == 1
 
 
 def test_without_a_target_image_there_is_no_target():
