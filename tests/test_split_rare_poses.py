@@ -78,6 +78,32 @@ def test_rare_is_what_the_reference_lacks(main, write, tmp_path):
     assert ids(rarest) == set(range(60, 110))
 
 
+def test_no_file_is_written_over_another(main, write, tmp_path, capsys):
+    path = write('all.json', 20, 2)
+    text = path.read_text()
+    out = tmp_path / 'new' / 'part.json'
+    for arguments in (['--rarest', out, '--others', out], ['--others', path, '--overwrite']):
+        assert main(path, *arguments) == 1
+        assert 'named twice' in capsys.readouterr().err
+        assert not out.exists()
+    assert path.read_text() == text
+    assert main(path, '--rarest', out) == 0
+    assert len(ids(out)) == 2
+
+
+def test_annotations_need_neither_ids_nor_keypoints(main, write, tmp_path):
+    path = write('all.json', 20, 2)
+    content = json.loads(path.read_text())
+    for annotation in content['annotations']:
+        del annotation['id']
+    content['annotations'].insert(0, {'image_id': 0, 'category_id': 1, 'keypoints': None})
+    path.write_text(json.dumps(content))
+    parts = tmp_path / 'rarest.json', tmp_path / 'others.json'
+    assert main(path, '--rarest', parts[0], '--others', parts[1]) == 0
+    found = [len(json.loads(part.read_text())['annotations']) for part in parts]
+    assert found == [2, 21]
+
+
 def test_existing_files_and_bad_input_are_refused(main, write, tmp_path, capsys):
     path = write('all.json', 20, 2)
     out = tmp_path / 'rarest.json'

@@ -58,8 +58,26 @@ def _share(text: str) -> float:
     return value
 
 
+def check_outputs(args: argparse.Namespace) -> None:
+    """Make the folders of the files to be written.
+
+    Raises:
+        ValueError: If one of them exists, is an input, or is both.
+    """
+    taken = {path.resolve(): path for path in (args.ann_file, args.reference) if path is not None}
+    for path in (args.rarest, args.others):
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise ValueError(f'{path} is named twice: every part needs a file of its own')
+        taken[path.resolve()] = path
+        if path.exists() and not args.overwrite:
+            raise ValueError(f'{path} exists: pass --overwrite to replace it')
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tuple[set[int], int]:
-    """Ids of the annotations in the rarest poses, and how many were judged.
+    """Which annotations, by position, are in the rarest poses, and how many were judged.
 
     Args:
         args: The command line.
@@ -76,13 +94,14 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
             [args.reference], min_visible=args.min_keypoints, skeleton=skeleton
         )[:2]
     least = least_visible(skeleton.num_keypoints, args.min_keypoints)
+    annotations = content['annotations']
     judged = [
-        annotation
-        for annotation in content['annotations']
+        number
+        for number, annotation in enumerate(annotations)
         if not annotation.get('iscrowd')
-        and np.count_nonzero(annotation.get('keypoints', [])[2::3]) >= least
+        and np.count_nonzero((annotation.get('keypoints') or [])[2::3]) >= least
     ]
-    triplets = np.array([a['keypoints'] for a in judged], np.float64)
+    triplets = np.array([annotations[number]['keypoints'] for number in judged], np.float64)
     triplets = triplets.reshape(len(judged), skeleton.num_keypoints, 3)
     rarity = PoseBank.from_poses(
         triplets[..., :2].astype(np.float32),
@@ -95,7 +114,7 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
     plausible = np.flatnonzero(np.isfinite(rarity))
     number = max(1, round(args.share * len(plausible)))
     rarest = plausible[np.argsort(-rarity[plausible], kind='stable')[:number]]
-    return {judged[index]['id'] for index in rarest}, len(plausible)
+    return {judged[index] for index in rarest}, len(plausible)
 
 
 def write_part(path: Path, content: dict[str, Any], annotations: list[dict[str, Any]]) -> None:
@@ -114,21 +133,18 @@ def write_part(path: Path, content: dict[str, Any], annotations: list[dict[str, 
 def main(argv: list[str] | None = None) -> int:
     """Split and report; the exit status."""
     args = parse_args(argv)
-    for path in (args.rarest, args.others):
-        if path is not None and path.exists() and not args.overwrite:
-            print(f'{path} exists: pass --overwrite to replace it', file=sys.stderr)
-            return 1
     try:
+        check_outputs(args)
         content = json.loads(args.ann_file.read_text())
-        ids, judged = rarest_annotations(args, content)
-    except (ValueError, FileNotFoundError) as error:
+        rarest, judged = rarest_annotations(args, content)
+    except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    number = len(content['annotations'])
-    print(f'{len(ids)} rare of {judged} judged poses, of {number} annotations')
+    annotations = content['annotations']
+    print(f'{len(rarest)} rare of {judged} judged poses, of {len(annotations)} annotations')
     for path, rare in ((args.rarest, True), (args.others, False)):
         if path is not None:
-            chosen = [a for a in content['annotations'] if (a['id'] in ids) == rare]
+            chosen = [a for k, a in enumerate(annotations) if (k in rarest) == rare]
             write_part(path, content, chosen)
     return 0
 

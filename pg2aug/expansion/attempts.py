@@ -66,8 +66,7 @@ class Synthesised:
     Attributes:
         attempt: The attempt.
         plan: What was synthesised.
-        source_image: (H, W, 3) uint8 BGR, as read.
-        image: The same with the person in the new pose.
+        image: (H, W, 3) uint8 BGR, the source with the person in the new pose.
         joints_ok: (K,) bool, joints that the new label may name.
         annotations: All of the image: the person's as it was, the others' without the joints that
             were painted over.
@@ -75,7 +74,6 @@ class Synthesised:
 
     attempt: Attempt
     plan: Plan
-    source_image: NDArray[np.uint8]
     image: NDArray[np.uint8]
     joints_ok: NDArray[np.bool_]
     annotations: Sequence[Annotation]
@@ -194,13 +192,13 @@ def _remaining(job: Job, person: Annotation, plan: Plan) -> list[Annotation]:
 def _outcome(
     prepared: Prepared, image: NDArray[np.uint8], joints_ok: NDArray[Any], accepted: bool
 ) -> Outcome:
-    attempt, source_image, plan, annotations = prepared
+    attempt, _, plan, annotations = prepared
     labelled = plan.target_visible > 0
     shown = np.asarray(joints_ok, bool) & labelled
     if not accepted:
         detail = f'{int(shown.sum())} of {int(labelled.sum())} joints passed'
         return Refused(attempt, 'the label check failed', detail, labelled, shown)
-    return Synthesised(attempt, plan, source_image, image, shown, annotations)
+    return Synthesised(attempt, plan, image, shown, annotations)
 
 
 def _describe(error: Exception) -> str:

@@ -55,7 +55,7 @@ def new_entries(
     new_person = _person(made, person, skeleton, provenance)
     if window is None:
         height, width = made.image.shape[:2]
-        annotations = [new_person if a is person else dict(a) for a in made.annotations]
+        annotations = [new_person if a is person else _kept(a) for a in made.annotations]
     else:
         left, top, right, bottom = window
         width, height = right - left, bottom - top
@@ -66,6 +66,14 @@ def new_entries(
         # Of no meaning to a reader of the file, but perhaps to whoever made the source.
         origin['source_license'] = entry.pop('license')
     return entry, annotations
+
+
+def _kept(annotation: Annotation) -> dict[str, Any]:
+    """Somebody who stays. What an earlier expansion says of him is not about this one."""
+    kept = dict(annotation)
+    if 'pg2aug' in kept:
+        kept['pg2aug_before'] = kept.pop('pg2aug')
+    return kept
 
 
 def crop_window(plan: Plan, padding: float) -> Window:

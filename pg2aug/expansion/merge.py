@@ -67,13 +67,19 @@ def merge(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Sum
     """
     folder = recipe.folder
     summary = Summary(len(recipe.plan.items))
+    gone = []
     with _Lists(recipe, summary) as lists:
         for part in parts:
             part.remove_rest()
             found = part.read()
-            _check_images(recipe, part, found)
+            gone += _reopen_if_gone(recipe, part, found)
             for lines in found.values():
                 lists.add(lines)
+        if gone:
+            raise MissingImagesError(
+                f'{len(gone)} images are gone, such as {recipe.image_path(gone[0])}: run the same '
+                'command again'
+            )
         summary.acceptance = lists.acceptance()
         content = recipe.job.sources.content
         head = {
@@ -94,16 +100,13 @@ def merge(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Sum
     return summary
 
 
-def _check_images(recipe: Recipe, part: Part, lines: Mapping[int, list[Line]]) -> None:
-    """Make sure that the images of a part are there; reopen it if they are not."""
+def _reopen_if_gone(recipe: Recipe, part: Part, lines: Mapping[int, list[Line]]) -> list[int]:
+    """The items of a part whose images are gone; if there are any, it is reopened."""
     gone = {item for item, found in lines.items() if found and not _is_there(recipe, found[-1])}
     if gone:
         kept = (found[:-1] if item in gone else found for item, found in lines.items())
         part.reopen(line for found in kept for line in found)
-        raise MissingImagesError(
-            f'{len(gone)} images of {part.path} are gone, such as '
-            f'{recipe.image_path(min(gone))}: run the same command again'
-        )
+    return sorted(gone)
 
 
 def _is_there(recipe: Recipe, line: Line) -> bool:

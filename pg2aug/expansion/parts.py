@@ -101,7 +101,8 @@ class Part:
         """Declare that every item is done: the lines are put in the order of the items."""
         lines = [line for found in self.read().values() for line in found]
         self.folder.write(self.path, _encode(lines))
-        self.open_path.unlink()
+        # A process that merges may have removed it already.
+        self.open_path.unlink(missing_ok=True)
 
     def reopen(self, lines: Iterable[Line]) -> None:
         """Take back all but some lines, so that the others are made anew."""

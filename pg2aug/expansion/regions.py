@@ -18,7 +18,8 @@ class Regions(NamedTuple):
 
     Attributes:
         labels: (N,) region of each pose of the bank, from 0; -1 for those that are never drawn.
-        counts: (R,) how many of the data set's plausible poses are in each.
+        counts: (R,) how many of the data set's plausible poses are in each; those that show too
+            little to be compared are in none.
         centres: (R,) pose of the bank in the middle of each.
     """
 
@@ -56,19 +57,24 @@ def pose_regions(bank: PoseBank, data: PosesAndMask, count: int, seed: int = 0) 
     centres = _spread(sample, weights, count, cost, flip, rng)
 
     def nearest(which: PosesAndMask) -> NDArray[np.int64]:
+        """The centre most like each pose; -1 where a pose can be compared with none."""
         if not len(which[0]):
             return np.zeros(0, np.int64)
         reference = sample[0][centres], sample[1][centres]
-        return nearer_distances(which, reference, cost, flip).argmin(axis=1)
+        distances = nearer_distances(which, reference, cost, flip)
+        comparable = np.isfinite(distances).any(axis=1)
+        return np.where(comparable, distances.argmin(axis=1), -1)
 
     labels = np.full(len(bank), -1, np.int64)
-    labels[bank.weights > 0] = nearest((poses, visible))
+    # A pose that can be drawn belongs somewhere.
+    labels[bank.weights > 0] = np.maximum(nearest((poses, visible)), 0)
     # A region may lose all of its poses, to one that coincides with it.
     used = np.unique(labels[labels >= 0])
     renumbered = np.full(len(centres), -1, np.int64)
     renumbered[used] = np.arange(len(used))
     labels[labels >= 0] = renumbered[labels[labels >= 0]]
-    found = renumbered[nearest((others, others_visible))]
+    found = nearest((others, others_visible))
+    found = renumbered[found[found >= 0]]
     counts = np.bincount(found[found >= 0], minlength=len(used))
     return Regions(labels, counts, np.flatnonzero(bank.weights > 0)[chosen[centres[used]]])
 

@@ -147,9 +147,8 @@ def _run(
         try:
             return _merge_once(recipe, parts, info)
         except MissingImagesError:
-            # Other processes have gone.
-            if ranks.size > 1:
-                raise
+            # Other processes have gone, or go where they find parts unfinished: all are this one's.
+            own = parts
 
 
 def _merge_once(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Summary | None:
@@ -157,7 +156,10 @@ def _merge_once(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) 
     path = recipe.folder.root / ANNOTATION_FILE
     before = _inode(path)
     with recipe.folder.merging():
-        return merge(recipe, parts, info) if _inode(path) == before else None
+        # While this one waited, another may have found images gone, and be making them.
+        if _inode(path) != before or not all(part.is_finished for part in parts):
+            return None
+        return merge(recipe, parts, info)
 
 
 def _inode(path: Path) -> int | None:

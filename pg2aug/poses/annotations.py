@@ -65,7 +65,8 @@ def read_coco_triplets(
     """Read all poses of one COCO keypoint file with the category that names their joints.
 
     Neither images nor boxes are needed, nor links between the joints; with ``names`` no categories
-    either. Crowds, and annotations without keypoints, are left out and counted.
+    either, and MPII's list of ``joints`` and ``joints_vis`` will do. Crowds, and annotations
+    without keypoints, are left out and counted.
 
     Args:
         path: The json file.
@@ -88,8 +89,9 @@ def read_coco_triplets(
 def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Flags]:
     """Split ``(N, K, 3)`` into keypoints, 0 where unlabelled, and flags: 0, 1 (hidden) or 2."""
     values = triplets[..., 2]
-    # What is no flag, a score for instance, does not tell that a joint is hidden.
-    flags = np.where(values > 0, np.where(values == 1, 1, 2), 0).astype(np.uint8)
+    # A score of 1 among scores does not tell that a joint is hidden.
+    are_flags = np.isin(values, (0, 1, 2)).all(axis=-1, keepdims=True)
+    flags = np.where(values > 0, np.where(are_flags & (values == 1), 1, 2), 0).astype(np.uint8)
     return np.where(flags[..., None] > 0, triplets[..., :2], 0).astype(np.float32), flags
 
 
@@ -115,6 +117,8 @@ def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
         data = mmengine.load(path, file_format='json')
     except ValueError as error:
         raise ValueError(f'{path} is no json file: {error}') from error
+    if isinstance(data, list) and not need_categories:
+        data = {'annotations': [_of_mpii(entry) for entry in data]}
     needed = {'annotations', 'categories'} if need_categories else {'annotations'}
     if not isinstance(data, Mapping) or not needed <= data.keys():
         kind = sorted(data) if isinstance(data, Mapping) else type(data).__name__
@@ -123,6 +127,18 @@ def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
             f'which a metainfo has to name the joints), got {kind}'
         )
     return data
+
+
+def _of_mpii(entry: Any) -> dict[str, Any]:
+    """An entry of MPII's annotation as MMPose distributes it: a bare list, without flags."""
+    try:
+        triplets = [
+            [x, y, 2 if shown else 0]
+            for (x, y), shown in zip(entry['joints'], entry['joints_vis'], strict=True)
+        ]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return {'keypoints': [value for triplet in triplets for value in triplet]}
 
 
 def _keypoint_categories(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:

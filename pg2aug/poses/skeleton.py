@@ -58,7 +58,10 @@ class Skeleton:
         used = [joint for limb in self.limbs for joint in limb] + [*self.torso, *self.head]
         outside = [joint for joint in [*used, *self.flip_indices] if joint not in joints]
         if outside:
-            raise ValueError(f'joint indices {outside} are outside 0..{len(names) - 1}')
+            raise ValueError(
+                f'joint indices {outside} are outside 0..{len(names) - 1}; '
+                "COCO's 'skeleton' counts joints from 1"
+            )
         flip = self.flip_indices
         if len(flip) != len(names) or any(flip[flip[k]] != k for k in joints):
             raise ValueError(

@@ -1,10 +1,12 @@
 """Poses from elsewhere: other data sets, other skeletons, 3-D keypoints, on one skeleton."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -114,8 +116,9 @@ def read_poses(
         raise ValueError('no file of poses given')
     parts = []
     for source in sources:
-        own = _read(source, views)
-        skeleton = skeleton or _own_skeleton(source, own)
+        with _named(source):
+            own = _read(source, views)
+            skeleton = skeleton or _own_skeleton(source, own)
         parts.append(_convert(source, own, skeleton, min_visible, substitutes))
     counts: Counter[str] = Counter()
     for part in parts:
@@ -129,6 +132,17 @@ def read_poses(
         sum((getattr(part, name) for part in parts), ()) for name in ('report', 'sizes', 'joints')
     )
     return SourcePoses(keypoints, flags, parts[0].skeleton, dict(counts), report, sizes, joints)
+
+
+@contextmanager
+def _named(source: PoseSource) -> Iterator[None]:
+    """Name the file in whatever goes wrong with its content."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        words = f'{type(error).__name__}: {error}' if type(error) is not ValueError else str(error)
+        words = words if str(source.path) in words else f'{source.path}: {words}'
+        raise ValueError(words) from error
 
 
 def _read(source: PoseSource, views: Mapping[str, Any]) -> _Own:

@@ -28,6 +28,12 @@ def outcomes(job, count, batch_size, seed=0):
     return [outcome for batch in batches for outcome in run_attempts(job, batch)]
 
 
+def source_image(job, outcome):
+    """The image that an attempt began with."""
+    person = job.sources.persons[outcome.attempt.person]
+    return job.sources.folder.read(job.sources.images[person['image_id']]['file_name'])
+
+
 def fork(function, *arguments):
     """Call a function in a process of its own, which has everything imported: its process id."""
     child = os.fork()

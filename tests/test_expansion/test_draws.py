@@ -85,3 +85,14 @@ def test_regions_hold_poses_alike(make_job):
         found = pose_regions(job.bank, (mirrored[chosen], visible[chosen]), 5).counts
         assert found.argmax() == region
         assert found[region] == found.sum()
+
+
+def test_who_shows_too_little_to_be_compared_is_in_no_region(make_job):
+    job = make_job()
+    counts = pose_regions(job.bank, (job.bank.keypoints, job.bank.visible), 5).counts
+    # Knee and ankle: two joints have no distance.
+    little = np.zeros_like(job.bank.visible)
+    little[:, [13, 15]] = 1
+    keypoints = np.concatenate([job.bank.keypoints] * 2)
+    visible = np.concatenate([job.bank.visible, little])
+    np.testing.assert_array_equal(pose_regions(job.bank, (keypoints, visible), 5).counts, counts)

@@ -74,6 +74,15 @@ def test_the_number_of_processes_leaves_no_trace(expand, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in done} == before
 
 
+def test_images_that_are_gone_are_made_anew_by_one_of_several(expand, tmp_path):
+    assert expand('out') == 0
+    expected = tree(tmp_path / 'out')
+    for image in sorted((tmp_path / 'out' / 'images').iterdir())[::3]:
+        image.unlink()
+    assert run_ranks(expand, 'out', 2) == [0, 0]
+    assert tree(tmp_path / 'out') == expected
+
+
 def test_all_stop_where_one_cannot_begin(expand, tmp_path, capfd):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine.txt').write_text('mine')

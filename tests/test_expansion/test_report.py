@@ -4,7 +4,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from attempt_helpers import outcomes
+from attempt_helpers import outcomes, source_image
 
 from pg2aug.expansion import Synthesised
 from pg2aug.expansion.coco import failed_joints, person_label
@@ -80,7 +80,7 @@ def test_the_label_and_the_failed_joints_are_the_whole_pose(make_job):
             keypoints[shown], outcome.plan.target_keypoints[shown], atol=0.006
         )
         strip = made_strip(
-            outcome.source_image,
+            source_image(job, outcome),
             outcome.image,
             job.sources.persons[outcome.attempt.person],
             annotation,
@@ -237,3 +237,23 @@ def test_what_a_killed_report_left_is_removed(synthesize):
     (out / '.report.partial' / 'made').mkdir(parents=True)
     assert synthesize('--no-report', num=2, chosen=LIMB_WARP)[0] == 0
     assert not (out / '.report.partial').exists()
+
+
+def test_an_expansion_of_an_expansion_knows_who_is_new(tool, pose_bank, couples, tmp_path):
+    def expand(ann_file, img_root, out):
+        files = ['--ann-file', ann_file, '--img-root', img_root, '--pose-bank', pose_bank]
+        command = [*LIMB_WARP, *files, '--out', out, '--num', 6, '--no-check', '--device', 'cpu']
+        assert tool.main([str(word) for word in command]) == 0
+        return json.loads((out / 'person_keypoints.json').read_text())
+
+    first = expand(*couples, tmp_path / 'first')
+    second = expand(
+        tmp_path / 'first/person_keypoints.json', tmp_path / 'first/images', tmp_path / 'second'
+    )
+    assert len(second['images']) == 6
+    new = [a for a in second['annotations'] if 'pg2aug' in a]
+    assert sorted(a['image_id'] for a in new) == [image['id'] for image in second['images']]
+    ids = {a['id'] for a in first['annotations']}
+    assert {a['pg2aug']['source_annotation_id'] for a in new} <= ids
+    assert any('pg2aug_before' in a for a in second['annotations'])
+    assert page_data(tmp_path / 'second')

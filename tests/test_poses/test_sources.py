@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from pose_samples import COCO, COCO_CATEGORY, people
 
+from pg2aug.poses.annotations import read_coco_triplets, split_triplets
 from pg2aug.poses.keypoints_3d import read_keypoints_3d
 from pg2aug.poses.sources import PoseSource, metainfo_skeleton, read_poses
 
@@ -149,6 +150,48 @@ def test_3d_arrays_of_several_shapes(tmp_path):
         assert np.nonzero(~visible) == (0, 3)
         np.testing.assert_array_equal(keypoints[visible], body[visible])
         assert np.isfinite(keypoints).all()
+
+
+def test_mpii_s_own_list_is_read(tmp_path):
+    poses = people(4)[:, :16]
+    shown = np.ones((4, 16), int)
+    shown[1, 3] = 0
+    entries = [
+        {'joints': pose.tolist(), 'joints_vis': seen.tolist(), 'image': 'a.jpg'}
+        for pose, seen in zip(poses, shown, strict=True)
+    ]
+    (tmp_path / 'mpii.json').write_text(json.dumps(entries))
+    triplets, _, counts = read_coco_triplets(tmp_path / 'mpii.json', [f'j{k}' for k in range(16)])
+    np.testing.assert_allclose(triplets[..., :2], poses)
+    np.testing.assert_array_equal(triplets[..., 2], 2 * shown)
+    assert counts['read'] == 4
+
+
+def test_a_score_of_1_is_no_flag():
+    scores = np.array([[1.0, 0.93, 0.0, 1.0], [1, 2, 0, 1]])
+    triplets = np.concatenate([np.ones((2, 4, 2)), scores[..., None]], axis=-1)
+    _, flags = split_triplets(triplets)
+    assert flags.tolist() == [[2, 2, 0, 2], [1, 2, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('a.npz', b'PK\x03\x04 no archive', r'a\.npz: BadZipFile'),
+        ('a.npy', b'no array', r'a\.npy: .*pickled'),
+        ('a.json', b'{"annotations": [null], "categories": []}', r'a\.json'),
+        ('b.json', dict(skeleton=[]), r'b\.json: the skeleton of 17 joints has no limbs'),
+        ('b.json', dict(skeleton=[[0, 1]]), r'b\.json: joint indices \[-1\].*counts joints from 1'),
+    ],
+)
+def test_errors_name_their_file(tmp_path, coco, name, content, message):
+    path = tmp_path / name
+    if isinstance(content, dict):
+        _write(path, people(3), categories=[COCO_CATEGORY | content])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_poses([PoseSource(str(path)), PoseSource(coco)])
 
 
 def test_bad_3d_files_are_refused(tmp_path):
