@@ -161,7 +161,8 @@ def main(argv: list[str] | None = None) -> None:
             (a.suitability.reasons for a in augments), Counter()
         ).most_common():
             print(f'  {count}: {reason}')
-    print(f'sheets: {args.out}/')
+    if rows:
+        print(f'sheets: {args.out}/')
 
 
 if __name__ == '__main__':

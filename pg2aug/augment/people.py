@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.poses import Skeleton, check_same_joints
+from pg2aug.poses.annotations import keypoint_values
 
 SAME_PX = 1.5
 """Distance within which all joints of two annotations lie where both are of the same person.
@@ -39,20 +40,22 @@ class PeopleFile:
         missing = {'images', 'annotations', 'categories'} - set(content)
         if missing:
             raise ValueError(f'{context} is no COCO keypoint file: it has no {sorted(missing)}')
-        for category in content['categories']:
-            if category.get('keypoints'):
-                check_same_joints(skeleton, category['keypoints'], context)
         annotations = [a for a in content['annotations'] if _is_posed(a)]
-        width = 3 * skeleton.num_keypoints
-        wrong = [a.get('id') for a in annotations if len(a['keypoints']) != width]
+        count, width = skeleton.num_keypoints, 3 * skeleton.num_keypoints
+        # The category of COCO-WholeBody names the joints of the body alone.
+        whole_body = any(len(keypoint_values(a, count)) > len(a['keypoints']) for a in annotations)
+        for category in content['categories']:
+            if category.get('keypoints') and not whole_body:
+                check_same_joints(skeleton, category['keypoints'], context)
+        wrong = [a.get('id') for a in annotations if len(keypoint_values(a, count)) != width]
         if wrong:
             raise ValueError(
                 f'{context}: annotation {wrong[0]} does not have {width} keypoint values'
             )
         images = sorted(content['images'], key=lambda image: image['id'])
         annotations.sort(key=lambda annotation: annotation['image_id'])
-        values = [a['keypoints'] for a in annotations]
-        self.people: People = np.array(values, np.float32).reshape(-1, skeleton.num_keypoints, 3)
+        values = [keypoint_values(a, count) for a in annotations]
+        self.people: People = np.array(values, np.float32).reshape(-1, count, 3)
         self.image_ids = np.array([image['id'] for image in images])
         self.file_names = np.array([image['file_name'].encode() for image in images], np.bytes_)
         owners = np.array([a['image_id'] for a in annotations], self.image_ids.dtype)
@@ -103,8 +106,8 @@ def other_people(annotations: Sequence[Mapping[str, Any]], keypoints: NDArray[An
 
     Crowds, people without labelled joints and things of other joints are left out.
     """
-    width = 3 * len(keypoints)
-    posed = [a['keypoints'] for a in annotations if _is_posed(a) and len(a['keypoints']) == width]
+    values = [keypoint_values(a, len(keypoints)) for a in annotations if _is_posed(a)]
+    posed = [v for v in values if len(v) == 3 * len(keypoints)]
     return _but(np.array(posed, np.float32).reshape(-1, len(keypoints), 3), keypoints)
 
 

@@ -21,6 +21,7 @@ from pg2aug.augment.pipelines import (
     draw_alike,
     find_augments,
     set_repeats,
+    switched_augments,
 )
 from pg2aug.augment.pose_estimator import check_predicts
 from pg2aug.augment.reweighting import Reweighting
@@ -93,6 +94,7 @@ class PG2Hook(Hook):
         if self.reweighting is not None:
             check_predicts(model, 'the model in training')
             self.reweighting.start(placements[0].augment.bank, self.synthesizer.device)
+        self._check_switches(runner, placements)
         # Last of what can fail: a failed start must not leave a transform deferred.
         self._adopt(placements)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
@@ -100,6 +102,22 @@ class PG2Hook(Hook):
             restart_dataloader(runner.train_loop)
         # Not before: an EMA copy of the model, made in before_run, would copy the hook.
         self._handle = model.data_preprocessor.register_forward_hook(self._serve)
+
+    def _check_switches(self, runner: Runner, placements: list[Placement]) -> None:
+        """Check the pipelines to come, whose mistakes would end a training that is nearly done."""
+        for hook in runner.hooks:
+            later = switched_augments(hook, runner.train_dataloader.dataset)
+            if later is None:
+                continue
+            for placement in later:
+                check_placement(placement)
+            check_alike([placement.augment for placement in [*placements, *later]])
+            if not later:
+                runner.logger.warning(
+                    f'PG2Hook: the pipeline to which {type(hook).__name__} switches has no '
+                    'PG2Augment: from then on nothing is synthesised. If that is not meant, put it '
+                    'into that pipeline, too'
+                )
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Take over from PG2Augments that came with a new pipeline, as PipelineSwitchHook sets."""
@@ -166,14 +184,17 @@ class PG2Hook(Hook):
                 runner.message_hub.update_scalar(f'train/pg2/{name}', value)
         if not self.every_n_train_iters(runner, self.interval):
             return
-        tried, suitable = np.sum([augment.suitability.take() for augment in self._augments], axis=0)
-        if tried:
-            runner.message_hub.update_scalar('train/pg2/suitable', suitable / tried)
         counts = self._counts.take()
-        for name, (seen, accepted) in counts.items():
+        tried, suitable = np.sum([augment.suitability.take() for augment in self._augments], axis=0)
+        for name, (seen, share) in {**counts, 'suitable': (tried, suitable)}.items():
+            whole = name in ('persons', 'joints', 'suitable')
+            key = f'train/pg2/{name if whole else f"accepted_{name}"}'
             if seen:
-                name = name if name in ('persons', 'joints') else f'accepted_{name}'
-                runner.message_hub.update_scalar(f'train/pg2/{name}', accepted / seen)
+                runner.message_hub.update_scalar(key, share / seen)
+            elif name != 'suitable' or not counts['persons'][0]:
+                # The last value would be logged as if it were of these iterations. (Workers decide
+                # ahead: where persons are seen, that none was decided on means nothing.)
+                runner.message_hub.log_scalars.pop(key, None)
         self._warn_if_refused(runner, *counts['persons'])
 
     def _warn_if_refused(self, runner: Runner, persons: float, persons_ok: float) -> None:

@@ -1,9 +1,12 @@
 """Finding PG2Augment in a dataset, and telling at start-up what would go wrong later."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mmcv.transforms import Compose
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
 from torch import nn
@@ -43,6 +46,20 @@ def find_augments(dataset: Any) -> list[Placement]:
                     'pipeline itself, and set prob'
                 )
     return found
+
+
+def switched_augments(hook: Hook, dataset: Any) -> list[Placement] | None:
+    """The PG2Augments of the pipeline to which a hook will switch; None if it switches to none.
+
+    Args:
+        hook: Such as ``mmdet.PipelineSwitchHook``.
+        dataset: That of the train dataloader.
+    """
+    steps = getattr(hook, 'switch_pipeline', None)
+    if not steps:
+        return None
+    transforms = list(Compose(copy.deepcopy(steps)).transforms)
+    return [Placement(t, transforms, dataset) for t in transforms if isinstance(t, PG2Augment)]
 
 
 def check_placement(placement: Placement) -> None:
@@ -172,7 +189,8 @@ def set_repeats(placements: list[Placement]) -> PersonPool | None:
             raise ValueError(
                 f'PG2Augment(reuse={placement.augment.reuse}) stands in the pipeline of a '
                 f'{type(placement.dataset).__name__}, whose samples have the indices of the data '
-                'sets in it: put it into the pipelines of those, or set reuse=1'
+                'sets in it: set reuse=1, or put it into the pipelines of those, if none of them '
+                'has a KeypointConverter'
             )
     persons = [len(placement.dataset) for placement in reusing]
     slots = min(reusing[0].augment.pool_slots, sum(persons))

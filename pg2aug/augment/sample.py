@@ -82,10 +82,10 @@ def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[
     old_visible = results['keypoints_visible']
     new_visible = np.zeros_like(old_visible)
     new_visible[0, shown] = 1
-    box = plan.bbox[None].astype(results['bbox'].dtype)
+    box = plan.bbox[None].astype(_real(results['bbox']))
     width, height = (box[0, 2:] - box[0, :2]).tolist()
     updates: dict[str, Any] = {
-        'keypoints': plan.target_keypoints[None].astype(results['keypoints'].dtype),
+        'keypoints': plan.target_keypoints[None].astype(_real(results['keypoints'])),
         'keypoints_visible': new_visible,
         'bbox': box,
     }
@@ -99,6 +99,11 @@ def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[
     }
     updates.update({key: value for key, value in optional.items() if key in results})
     return {**results, **updates}
+
+
+def _real(values: NDArray[Any]) -> np.dtype[Any]:
+    """The type of an array, or float32 where whole numbers would cut a new pose off."""
+    return values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype(np.float32)
 
 
 def attach_plan(results: dict[str, Any], plan: Plan) -> dict[str, Any]:

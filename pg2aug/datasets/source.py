@@ -13,6 +13,7 @@ from mmpose.registry import DATASETS as MMPOSE_DATASETS
 from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
+from pg2aug.poses.annotations import keypoint_values
 
 
 def build_topdown_dataset(
@@ -118,8 +119,8 @@ def keypoint_flags(info: Mapping[str, Any]) -> NDArray[np.float32]:
     """
     visible = np.asarray(info['keypoints_visible'][0], np.float32)
     visible = visible[:, 0] if visible.ndim == 2 else visible
-    raw = (info.get('raw_ann_info') or {}).get('keypoints')
-    if raw is None or len(raw) != 3 * len(visible):
+    raw = keypoint_values(info.get('raw_ann_info') or {}, len(visible))
+    if len(raw) != 3 * len(visible):
         return visible
     triples = np.asarray(raw, np.float32).reshape(-1, 3)
     labelled = visible > 0

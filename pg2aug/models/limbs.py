@@ -9,8 +9,8 @@ from pg2aug.poses.skeleton import Skeleton
 LEG_WIDTHS = 1.9, 1.5, 1.0
 """Half width of a leg at hip, knee and ankle, over the limb radius: clothes, little background."""
 
-ARM_WIDTHS = 1.3, 1.1, 0.8
-"""The same of an arm at shoulder, elbow and wrist."""
+ARM_WIDTHS = 1.3, 1.1, 0.8, 0.8, 0.3
+"""The same of an arm at shoulder, elbow, wrist and hand, and of fingers."""
 
 
 def body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
@@ -23,21 +23,22 @@ def body_limbs(skeleton: Skeleton) -> list[tuple[int, int]]:
 
 def upper_limbs(limbs: list[tuple[int, int]], skeleton: Skeleton) -> list[tuple[int, int]]:
     """Limbs that hang on the shoulders, those next to them first; not the way to the head."""
+    all_limbs = [*limbs, *skeleton.attachments]
     reached, upper = set(skeleton.torso[:2]), list[tuple[int, int]]()
     necks = {k for limb in skeleton.limbs if set(limb) & set(skeleton.head) for k in limb}
     others = (set(skeleton.torso[2:]) | necks) - reached
-    for _ in limbs:
-        for limb in limbs:
+    for _ in all_limbs:
+        for limb in all_limbs:
             if limb not in upper and set(limb) & reached and not set(limb) & others:
                 upper.append(limb)
                 reached |= set(limb) - set(skeleton.torso)
-    return upper
+    return [limb for limb in upper if limb in limbs]
 
 
 @functools.cache
 def limb_steps(skeleton: Skeleton) -> Mapping[int, tuple[bool, int]]:
     """For each joint of a limb, whether it is an arm's, and how many limbs it is from the torso."""
-    limbs = body_limbs(skeleton)
+    limbs = [*body_limbs(skeleton), *skeleton.attachments]
     upper = upper_limbs(limbs, skeleton)
     steps = {k: (k in skeleton.torso[:2], 0) for k in skeleton.torso}
     for _ in limbs:

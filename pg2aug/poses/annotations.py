@@ -12,6 +12,8 @@ import numpy.typing as npt
 from pg2aug.poses.scale import Array, Flags, Mask
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 
+WHOLE_BODY_PARTS = 'foot_kpts', 'face_kpts', 'lefthand_kpts', 'righthand_kpts'
+
 
 def read_coco_poses(
     paths: Sequence[str | Path],
@@ -84,6 +86,22 @@ def read_coco_triplets(
     category = {'keypoints': tuple(names)} if names else _one_category(data, str(path))
     triplets, counts = _read_file(data, str(path), len(category['keypoints']))
     return triplets, category, dict(counts)
+
+
+def keypoint_values(annotation: Mapping[str, Any], num_keypoints: int) -> Sequence[Any]:
+    """x, y and flag of all joints of a COCO annotation; empty where it has none.
+
+    COCO-WholeBody keeps feet, face and hands in lists of their own. They are added where they make
+    up the joints that are wanted, in the order of MMPose.
+
+    Args:
+        annotation: Of a COCO keypoint file.
+        num_keypoints: K. Annotations of another number of joints are returned as they are.
+    """
+    lists = [annotation.get(name) for name in ('keypoints', *WHOLE_BODY_PARTS)]
+    values, *parts = (() if part is None else part for part in lists)
+    whole = [*values, *(value for part in parts for value in part)]
+    return whole if len(whole) == 3 * num_keypoints else values
 
 
 def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Flags]:
@@ -180,7 +198,7 @@ def _read_file(
     counts = Counter({'read': len(data['annotations']), 'crowd': 0, 'no keypoints': 0})
     poses = []
     for annotation in data['annotations']:
-        values = annotation.get('keypoints')
+        values = keypoint_values(annotation, num_keypoints)
         if not values or (posed and annotation.get('category_id') not in posed):
             counts['no keypoints'] += 1
         elif len(values) != 3 * num_keypoints:

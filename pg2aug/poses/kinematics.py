@@ -26,7 +26,7 @@ def joint_depths(skeleton: Skeleton) -> tuple[npt.NDArray[np.int64], npt.NDArray
     """
     count = skeleton.num_keypoints
     edges = np.zeros((count, count), bool)
-    for start, end in skeleton.limbs:
+    for start, end in (*skeleton.limbs, *skeleton.attachments):
         edges[start, end] = edges[end, start] = True
     steps = shortest_path(edges.astype(float), directed=False, unweighted=True)
     steps = np.where(np.isfinite(steps), steps, count)

@@ -173,7 +173,7 @@ def _hanging(skeleton: Skeleton) -> tuple[tuple[int, tuple[int, ...]], ...]:
     head, torso = set(skeleton.head), skeleton.torso
     count = skeleton.num_keypoints
     linked = np.zeros((count, count), bool)
-    for a, b in skeleton.limbs:
+    for a, b in (*skeleton.limbs, *skeleton.attachments):
         # Ears are linked to shoulders, but a head is no wider on wide shoulders.
         if not torso or not {a, b} & head:
             linked[a, b] = linked[b, a] = True

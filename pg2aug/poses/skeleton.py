@@ -95,9 +95,30 @@ class Skeleton:
         known = {frozenset(limb) for limb in self.limbs}
         return (*self.limbs, *(limb for limb in closing if frozenset(limb) not in known))
 
-    @property
+    @cached_property
+    def attachments(self) -> tuple[tuple[int, int], ...]:
+        """Wrists and the roots of their hands: one place, which whole-body skeletons do not link.
+
+        They are no limbs: a hand without labels is no reason to leave a person out.
+        """
+        keys = [joint_key(name) for name in self.keypoint_names]
+        pairs = [((side, ('wrist',)), (side, ('hand', 'root'))) for side in _OPPOSITE]
+        return tuple(
+            (keys.index(wrist), keys.index(root))
+            for wrist, root in pairs
+            if wrist in keys and root in keys
+        )
+
+    @cached_property
     def tips(self) -> tuple[int, ...]:
-        """Joints at which a limb ends, off the head: ankles and wrists, beyond which are more."""
+        """Wrists and ankles, beyond which there is more of the person.
+
+        Where a skeleton has none of such names, the joints off the head at which a limb ends.
+        """
+        keys = [joint_key(name)[1] for name in self.keypoint_names]
+        named = tuple(k for k, words in enumerate(keys) if words in (('wrist',), ('ankle',)))
+        if len(named) == 4:
+            return named
         ends = Counter(joint for limb in self.limbs for joint in limb)
         return tuple(k for k, count in sorted(ends.items()) if count == 1 and k not in self.head)
 

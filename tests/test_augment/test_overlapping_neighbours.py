@@ -15,6 +15,7 @@ from pg2aug.augment.neighbours import (
 from pg2aug.augment.people import PeopleFile, other_people
 from pg2aug.expansion.neighbours import changed_pixels, hidden_joints
 from pg2aug.models.rasterize import body_alpha
+from pg2aug.poses.sources import metainfo_skeleton
 
 COCO_CATEGORY = dict(
     id=1,
@@ -90,6 +91,24 @@ def test_flags_of_0_and_1_alone_hide_nobody(sample):
     people = PeopleFile(content, SKELETON, 'it').of(sample)
     assert (people[..., 2] == 2).all()
     assert plan_with(sample, *people).neighbour_visible.sum() == 17
+
+
+def test_whole_bodies_are_read_from_the_lists_of_coco_wholebody(sample):
+    """Feet, face and hands are lists of their own, and the category names the body alone."""
+    skeleton = metainfo_skeleton('configs/_base_/datasets/coco_wholebody.py')
+    content = coco(sample, beside(sample, 20))
+    sizes = dict(foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
+    for annotation in content['annotations']:
+        for number, (name, joints) in enumerate(sizes.items()):
+            annotation[name] = [number + 1.0, 2.0 + annotation['id'], 2.0] * joints
+    own = content['annotations'][1]
+    triplets = np.reshape([*own['keypoints'], *(v for name in sizes for v in own[name])], (-1, 3))
+    whole = dict(sample, keypoints=triplets[None, :, :2])
+    people = PeopleFile(content, skeleton, 'it').of(whole)
+    assert people.shape == (1, 133, 3)
+    np.testing.assert_array_equal(people[0, :17], beside(sample, 20))
+    np.testing.assert_array_equal(people[0, [17, 23, 91, 112, 132], 0], [1, 2, 3, 4, 4])
+    assert (PeopleFile(content, SKELETON, 'it').of(sample) == beside(sample, 20)).all()
 
 
 def test_a_category_needs_no_links(sample):

@@ -118,6 +118,19 @@ def test_keys_that_a_sample_lacks_are_not_added(make_augment, sample):
     assert make_augment()(sample).keys() == sample.keys()
 
 
+def test_whole_numbers_do_not_cut_the_new_pose_off(make_augment, sample):
+    """As MMPose's CocoWholeBodyDataset has them of a file in whole numbers."""
+    sample['keypoints'] = sample['keypoints'].round().astype(np.int64)
+    sample['bbox'] = sample['bbox'].round().astype(np.int64)
+    augment = make_augment()
+    augment.deferred = True
+    result = augment(sample)
+    plan = result['pg2_plan'][0]
+    np.testing.assert_array_equal(result['keypoints'][0], plan.target_keypoints)
+    np.testing.assert_array_equal(result['bbox'][0], plan.bbox)
+    assert (plan.target_keypoints % 1).any()
+
+
 def test_visibility_with_weights_keeps_its_shape(make_augment, sample):
     # As MMPose's KeypointConverter gives it.
     visible = sample['keypoints_visible']

@@ -256,10 +256,38 @@ def test_a_pipeline_that_is_switched_to_does_what_stands_in_it(
     steps = train_steps(augment) if augmented else train_steps()
     switch = dict(type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=steps)
     dataset = with_pipeline(people, augment)
-    _, spy = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK, switch]))
+    runner, spy = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK, switch]))
     batches = replaced(spy).reshape(8, -1)
     assert batches[:4].any()
     assert batches[4:].any() == augmented
+    log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+    assert (
+        'the pipeline to which PipelineSwitchHook switches has no PG2Augment' in log
+    ) != augmented
+    # What is not measured any more is not logged any more.
+    assert ('train/pg2/persons' in MessageHub.get_current_instance().log_scalars) == augmented
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(min_joints_ok=0.5), 'share one synthesizer, but min_joints_ok differs'),
+        (dict(pose_bank='typo.npz'), 'typo'),
+        (None, "must stand right after dict\\(type='LoadImage'\\)"),
+    ],
+)
+def test_mistakes_in_a_pipeline_to_come_are_told_at_once(
+    augment, people, tmp_path, change, message
+):
+    steps = train_steps(*([dict(augment, **change)] if change else []))
+    if change is None:
+        steps.insert(3, augment)
+    switch = dict(type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=steps)
+    cfg = pose_config(tmp_path / 'pose', with_pipeline(people, augment), None, [HOOK, switch])
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        runner.train()
+    assert runner.iter == 0
 
 
 def test_without_the_hook_the_transform_is_complete(augment, people, tmp_path):
@@ -278,7 +306,7 @@ def logged(name):
 def test_the_accepted_shares_are_logged_by_joint_and_by_rarity(augment, people, tmp_path):
     check = dict(type='RefuseJoints', joints=[5, 6])
     dataset = with_pipeline(people, dict(augment, check=check))
-    run(pose_config(tmp_path / 'pose', dataset, None, [HOOK]))
+    run(pose_config(tmp_path / 'pose', dataset, None, [dict(HOOK, interval=8)]))
     assert (logged('accepted_left_shoulder') == 0).all()
     assert (logged('accepted_nose') == 1).all()
     scalars = MessageHub.get_current_instance().log_scalars

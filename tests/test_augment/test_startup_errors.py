@@ -38,7 +38,9 @@ def make_model(use_target_weight=True, preprocessor=None):
 def start(dataset, model=None):
     """What happens before the first iteration of a training."""
     loader = SimpleNamespace(dataset=dataset)
-    runner = SimpleNamespace(train_dataloader=loader, train_loop=None, model=model or make_model())
+    runner = SimpleNamespace(
+        train_dataloader=loader, train_loop=None, hooks=[], model=model or make_model()
+    )
     hook = PG2Hook()
     hook.before_train(runner)
     hook.after_train(runner)

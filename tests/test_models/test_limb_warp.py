@@ -13,8 +13,9 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from pg2aug.models.body_distance import body_distance
 from pg2aug.models.bones import TIP_LENGTH, Body
 from pg2aug.models.limb_warp import limb_warp
-from pg2aug.models.limbs import ARM_WIDTHS, LEG_WIDTHS
+from pg2aug.models.limbs import ARM_WIDTHS, LEG_WIDTHS, half_widths
 from pg2aug.poses import Skeleton
+from pg2aug.poses.sources import metainfo_skeleton
 
 COCO = Skeleton.from_metainfo(parse_pose_metainfo(dict(COCO_METAINFO)))
 HEAD, TORSO = list(COCO.head), list(COCO.torso)
@@ -164,7 +165,7 @@ def test_a_limb_takes_the_length_of_the_target_and_keeps_its_width():
     along = longer[LEFT_WRIST] - longer[LEFT_ELBOW]
     across = np.array([-along[1], along[0]]) / np.linalg.norm(along)
     outwards = across if across[0] > 0 else -across
-    width = sum(ARM_WIDTHS[1:]) / 2 * RADIUS
+    width = sum(ARM_WIDTHS[1:3]) / 2 * RADIUS
     assert at(coverage, middle + 0.6 * width * outwards) == 1
     assert at(coverage, middle + 1.4 * width * outwards) == 0
 
@@ -431,3 +432,16 @@ def test_a_head_of_one_joint_and_no_neck_is_moved_but_not_turned():
     assert full.sum() > 100
     expected = texture(grid() - (target[0] - pose[0]))
     np.testing.assert_allclose(colors[:, full], expected[:, full], atol=2e-3)
+
+
+def test_fingers_are_no_thicker_than_fingers():
+    """Whole-body skeletons link no hand to its arm, and have 20 bones in each."""
+    skeleton = metainfo_skeleton('configs/_base_/datasets/coco_wholebody.py')
+    names = skeleton.keypoint_names
+    fingers = [k for k, name in enumerate(names) if 'finger' in name or 'thumb' in name]
+    assert len(fingers) == 40
+    assert set(half_widths(fingers, skeleton)) == {ARM_WIDTHS[-1]}
+    wrists = [names.index(f'{side}_wrist') for side in ('left', 'right')]
+    assert half_widths(wrists, skeleton) == [ARM_WIDTHS[2]] * 2
+    feet = [k for k, name in enumerate(names) if name.endswith(('_toe', '_heel'))]
+    assert set(half_widths(feet, skeleton)) == {LEG_WIDTHS[-1]}

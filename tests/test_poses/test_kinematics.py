@@ -11,6 +11,7 @@ from pg2aug.poses.kinematics import (
     to_bones,
     turn_joints,
 )
+from pg2aug.poses.retarget import MAX_RATIO, MIN_RATIO, segments, stretch_limbs
 from pg2aug.poses.scale import limb_lengths
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.poses.sources import metainfo_skeleton
@@ -119,3 +120,20 @@ def test_depths_follow_the_limbs():
     assert np.nonzero(hangs_on[ANKLE])[0].tolist() == [KNEE]
     chain = Skeleton(('a', 'b', 'c'), ((0, 1), (1, 2)), (0, 1, 2))
     assert joint_depths(chain)[0].tolist() == [1, 0, 1]
+
+
+def test_hands_stay_at_their_wrists():
+    """Whole-body skeletons do not link them."""
+    skeleton = metainfo_skeleton('configs/_base_/datasets/coco_wholebody.py')
+    rng = np.random.default_rng(0)
+    poses = rng.normal(size=(2, 5, 133, 2))
+    wrists, hands = (list(joints) for joints in zip(*skeleton.attachments, strict=True))
+    poses[:, :, hands] = poses[:, :, wrists]
+    visible = np.ones((5, 133), bool)
+    turned = turn_joints(poses[0], visible, rng.normal(size=(5, 133)), skeleton)
+    between = interpolate_poses(*poses, visible, np.full(5, 0.4), skeleton)
+    ratios = rng.uniform(MIN_RATIO, MAX_RATIO, len(segments(skeleton)) + 3)
+    stretched = np.stack([stretch_limbs(pose, visible[0], ratios, skeleton) for pose in poses[0]])
+    for moved in (turned, between, stretched):
+        np.testing.assert_allclose(moved[:, hands], moved[:, wrists], atol=1e-9)
+        assert not np.allclose(moved[:, hands], poses[0][:, hands])

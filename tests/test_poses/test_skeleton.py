@@ -114,6 +114,20 @@ def test_a_skeleton_that_is_closed_gets_no_more_limbs():
     assert skeleton.body_limbs == skeleton.limbs
 
 
+def test_hands_hang_on_wrists_that_nothing_links_them_to():
+    skeleton = Skeleton.from_metainfo(_metainfo('coco_wholebody'))
+    names = [[skeleton.keypoint_names[k] for k in pair] for pair in skeleton.attachments]
+    assert names == [[f'{side}_wrist', f'{side}_hand_root'] for side in ('left', 'right')]
+    assert not Skeleton.from_metainfo(_metainfo('coco')).attachments
+
+
+@pytest.mark.parametrize('name', ['coco', 'coco_wholebody', 'halpe26', 'mpii'])
+def test_beyond_wrists_and_ankles_there_is_more_of_the_person(name):
+    skeleton = Skeleton.from_metainfo(_metainfo(name))
+    expected = {f'{side}_{part}' for side in ('left', 'right') for part in ('wrist', 'ankle')}
+    assert {skeleton.keypoint_names[k] for k in skeleton.tips} == expected
+
+
 def test_metainfo_without_links_is_refused():
     with pytest.raises(ValueError, match='no limbs'):
         Skeleton.from_metainfo(_metainfo('aflw'))

@@ -167,6 +167,23 @@ def test_mpii_s_own_list_is_read(tmp_path):
     assert counts['read'] == 4
 
 
+def test_the_lists_of_coco_wholebody_are_one_pose(tmp_path):
+    path = tmp_path / 'whole.json'
+    sizes = dict(foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
+    body = people(2)
+    _write(path, body, categories=[COCO_CATEGORY])
+    content = json.loads(path.read_text())
+    for annotation in content['annotations']:
+        annotation.update({name: [7.0, 8.0, 2.0] * count for name, count in sizes.items()})
+    path.write_text(json.dumps(content))
+    whole = 'configs/_base_/datasets/coco_wholebody.py'
+    poses = read_poses([PoseSource(str(path), whole)])
+    assert poses.keypoints.shape == (2, 133, 2)
+    np.testing.assert_allclose(poses.keypoints[:, :17], body, atol=1e-4)
+    assert (poses.keypoints[:, 17:] == [7, 8]).all()
+    assert read_poses([PoseSource(str(path))]).keypoints.shape == (2, 17, 2)
+
+
 def test_a_score_of_1_is_no_flag():
     scores = np.array([[1.0, 0.93, 0.0, 1.0], [1, 2, 0, 1]])
     triplets = np.concatenate([np.ones((2, 4, 2)), scores[..., None]], axis=-1)
