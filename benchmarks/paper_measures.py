@@ -48,7 +48,7 @@ class TestPairs:
             for role in ('condition', 'target')
         ]
         poses = (batch['target_keypoints'], batch['target_visible'], images[0].shape[1:3])
-        masks = pose_mask(*poses, dataset.skeleton.body_limbs, dataset.skeleton.torso)
+        masks = pose_mask(*poses, dataset.skeleton.mask_limbs, dataset.skeleton.torso)
         return cls(names, *images, masks[:, 0].numpy().astype(np.uint8))
 
     def read(self, folder: Path) -> np.ndarray:

@@ -62,7 +62,7 @@ def check_outputs(args: argparse.Namespace) -> None:
     """Make the folders of the files to be written.
 
     Raises:
-        ValueError: If one of them exists, is an input, or is both.
+        ValueError: If one of them exists or is an input, or both parts are one file.
     """
     taken = {path.resolve(): path for path in (args.ann_file, args.reference) if path is not None}
     for path in (args.rarest, args.others):

@@ -49,8 +49,8 @@ class PG2Hook(Hook):
     Joints that the label check refuses get a keypoint weight of 0, and so do all joints of a person
     who is refused. The accepted shares are logged as ``pg2/persons`` and ``pg2/joints``, by rarity
     of the pose as ``pg2/accepted_decile_0`` (the commonest tenth of the bank) to ``_9``, and by
-    joint as ``pg2/accepted_<name>``; and as ``pg2/suitable`` the share of persons to be replaced of
-    whom enough was to be seen.
+    joint as ``pg2/accepted_<name>``; and as ``pg2/suitable`` the share of the persons chosen who
+    could be replaced: enough of them is labelled, and one of the poses drawn fits.
 
     Args:
         interval: Iterations between two logs of the accepted shares.

@@ -1,6 +1,7 @@
 """How many of the persons that are to be replaced can be."""
 
 import logging
+import re
 from collections import Counter
 
 import torch
@@ -11,6 +12,8 @@ MIN_SUITABLE = 0.2
 
 MIN_TRIED = 50
 """Persons over which that share is taken."""
+
+_NUMBER = re.compile(r'-?\d+(\.\d+)?')
 
 
 class Suitability:
@@ -25,7 +28,7 @@ class Suitability:
         self._counts = torch.zeros(5, dtype=torch.int64)
         self._counts.share_memory_()  # type: ignore[no-untyped-call]
         self.reasons: Counter[str] = Counter()
-        """Why persons were left as they are, as far as this process saw it."""
+        """Why persons were left as they are, less the numbers, as far as this process saw it."""
 
     def add(self, reason: str | None) -> None:
         """Count a person: why it was left as it is, or None if it was not."""
@@ -33,7 +36,7 @@ class Suitability:
         if reason is None:
             self._counts[1] += 1
         else:
-            self.reasons[reason] += 1
+            self.reasons[_NUMBER.sub('…', reason)] += 1
         tried, suitable, warned = self._counts[:3].tolist()
         if tried >= MIN_TRIED and not warned:
             self._counts[2] = 1

@@ -61,9 +61,9 @@ def _read(dataset: BaseCocoStyleDataset) -> None:
     except (ValueError, KeyError, AssertionError, IndexError, TypeError) as error:
         raise ValueError(
             f'annotation file {dataset.ann_file!r} cannot be read by {type(dataset).__name__} '
-            f'({type(error).__name__}: {error}): it has to be a COCO keypoint file in which at '
-            "least one person has 'bbox' and 'keypoints', x, y and flag of every joint of the data "
-            'set; tools/validate_coco.py lists what is wrong with it'
+            f'({type(error).__name__}: {error}): in it at least one person must have a box and '
+            'keypoints, and all the joints of the data set; tools/validate_coco.py lists what is '
+            'wrong with a COCO keypoint file'
         ) from error
 
 

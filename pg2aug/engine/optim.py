@@ -15,6 +15,9 @@ from torch import nn
 
 from pg2aug.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
+_MIRRORS = 'exp_avg', 'exp_avg_sq', 'momentum_buffer', 'square_avg', 'sum'
+"""What optimisers keep of each weight in its own shape."""
+
 NETWORKS = ('generator1', 'generator2', 'discriminator')
 
 
@@ -79,15 +82,18 @@ def _keep_settings(
     network: str, optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]
 ) -> dict[str, Any]:
     """Let the config's settings go before those of a checkpoint; what a schedule sets stays."""
-    pairs = list(zip(optimizer.param_groups, state_dict['param_groups'], strict=False))
-    if any(len(own['params']) != len(loaded['params']) for own, loaded in pairs):
-        raise _other_model(network, 'another number of weights')
     groups = list(state_dict['param_groups'])
-    for number, (own, loaded) in enumerate(pairs):
+    counts = [sum(len(g['params']) for g in side) for side in (optimizer.param_groups, groups)]
+    if counts[0] != counts[1]:
+        raise _other_model(network, f'{counts[1]} weights and biases where here are {counts[0]}')
+    for number, (own, loaded) in enumerate(zip(optimizer.param_groups, groups, strict=False)):
+        # A schedule notes what it began with.
+        scheduled = {name for name in optimizer.defaults if f'initial_{name}' in own}
+        scheduled |= {'betas', 'momentum'} if 'initial_momentum' in own else set()
         changed = {
             name: own[name]
             for name in optimizer.defaults
-            if own[name] != loaded.get(name) and f'initial_{name}' not in loaded
+            if own[name] != loaded.get(name) and name not in scheduled
         }
         for name, value in changed.items():
             print_log(
@@ -106,13 +112,14 @@ def _match_layouts(network: str, optimizer: torch.optim.Optimizer) -> None:
     """
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
-            if not isinstance(value, torch.Tensor) or value.ndim == 0:
+            if not isinstance(value, torch.Tensor):
                 continue
-            if value.shape != parameter.shape:
+            if value.shape == parameter.shape:
+                laid_out = torch.empty_like(parameter, dtype=value.dtype)
+                state[name] = laid_out.copy_(value)
+            elif name in _MIRRORS:
                 shapes = [tuple(tensor.shape) for tensor in (value, parameter)]
                 raise _other_model(network, f'weights of {shapes[0]} where here are {shapes[1]}')
-            laid_out = torch.empty_like(parameter, dtype=value.dtype)
-            state[name] = laid_out.copy_(value)
 
 
 def _other_model(network: str, what: str) -> ValueError:

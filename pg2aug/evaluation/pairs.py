@@ -53,7 +53,7 @@ def evaluated_pairs(
     device = synthesised.device
     keypoints, visible = (data[f'target_{name}'].to(device) for name in ('keypoints', 'visible'))
     shape = (synthesised.shape[-2], synthesised.shape[-1])
-    mask = pose_mask(keypoints, visible, shape, skeleton.body_limbs, skeleton.torso)
+    mask = pose_mask(keypoints, visible, shape, skeleton.mask_limbs, skeleton.torso)
     target = target_images(data, skeleton, foreground).to(device)
     return EvaluatedPairs(synthesised, target, mask.to(torch.uint8), keypoints, visible)
 

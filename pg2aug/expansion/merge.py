@@ -73,7 +73,7 @@ def merge(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Sum
             part.remove_rest()
             found = part.read()
             gone += _reopen_if_gone(recipe, part, found)
-            for lines in found.values():
+            for lines in () if gone else found.values():
                 lists.add(lines)
         if gone:
             raise MissingImagesError(

@@ -105,6 +105,8 @@ def expand(
         draws, before = make_draws(job.sources, job.bank, request, seed)
         if ranks.rank == 0:
             write_plan(folder, lambda: make_plan(draws, before, request), job.sources, settings)
+        # Before anyone merges: what a merge reopens is not for the others to make.
+        finished = set(folder.parts.glob('*.jsonl'))
     with folder.locked(), warnings.catch_warnings():
         # The limit is ours to tell.
         warnings.simplefilter('ignore', Image.DecompressionBombWarning)
@@ -120,11 +122,12 @@ def expand(
             crops=output.crops,
             shard_size=output.shard_size,
         )
-        return _run(recipe, info, workers, ranks, report or (lambda progress: None))
+        return _run(recipe, finished, info, workers, ranks, report or (lambda progress: None))
 
 
 def _run(
     recipe: Recipe,
+    finished: set[Path],
     info: Mapping[str, Any],
     workers: int,
     ranks: Ranks,
@@ -136,8 +139,8 @@ def _run(
         for number, items in enumerate(groups)
     ]
     own = parts[ranks.rank :: ranks.size]
+    missing = [part for part in own if part.path not in finished]
     while True:
-        missing = [part for part in own if not part.is_finished]
         progress = Progress(sum(len(part.items) for part in own))
         progress.done = progress.items - sum(len(part.items) for part in missing)
         report(progress)
@@ -147,8 +150,8 @@ def _run(
         try:
             return _merge_once(recipe, parts, info)
         except MissingImagesError:
-            # Other processes have gone, or go where they find parts unfinished: all are this one's.
-            own = parts
+            # Other processes have nothing left to make: all is this one's.
+            own, missing = parts, [part for part in parts if not part.is_finished]
 
 
 def _merge_once(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Summary | None:

@@ -42,7 +42,7 @@ def body_distances(
         shape: (height, width) of the fields.
         skeleton: Skeleton of K joints.
     """
-    limbs = body_distance(keypoints, visible, shape, skeleton.body_limbs, skeleton.torso)
+    limbs = body_distance(keypoints, visible, shape, skeleton.mask_limbs, skeleton.torso)
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
     heads = locate_heads(keypoints, visible, skeleton)

@@ -66,8 +66,10 @@ def _model_of(text: str | None) -> dict[str, Any] | None:
 
 def _literal(node: ast.expr) -> Any:
     """A literal in which ``dict(a=1)`` may stand for ``{'a': 1}``."""
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict' and not node.args:
-        return {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
+        # MMEngine writes dict({0: ...}) where keys are no names.
+        (positional,) = [_literal(value) for value in node.args] or [{}]
+        return {**positional, **{k.arg: _literal(k.value) for k in node.keywords}}
     if isinstance(node, ast.List | ast.Tuple):
         return [_literal(item) for item in node.elts]
     if isinstance(node, ast.Dict):

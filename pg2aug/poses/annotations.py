@@ -100,7 +100,11 @@ def keypoint_values(annotation: Mapping[str, Any], num_keypoints: int) -> Sequen
     """
     lists = [annotation.get(name) for name in ('keypoints', *WHOLE_BODY_PARTS)]
     values, *parts = (() if part is None else part for part in lists)
-    whole = [*values, *(value for part in parts for value in part)]
+    whole = list(values)
+    for part in parts:
+        # The third values of hands are scores, which are no flags.
+        shown = (2 if value > 0 else 0 for value in part[2::3])
+        whole += [v for triplet in zip(part[::3], part[1::3], shown, strict=True) for v in triplet]
     return whole if len(whole) == 3 * num_keypoints else values
 
 
@@ -135,7 +139,7 @@ def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
         data = mmengine.load(path, file_format='json')
     except ValueError as error:
         raise ValueError(f'{path} is no json file: {error}') from error
-    if isinstance(data, list) and not need_categories:
+    if not need_categories and isinstance(data, list) and data and 'joints' in data[0]:
         data = {'annotations': [_of_mpii(entry) for entry in data]}
     needed = {'annotations', 'categories'} if need_categories else {'annotations'}
     if not isinstance(data, Mapping) or not needed <= data.keys():

@@ -80,7 +80,7 @@ class Skeleton:
         return tuple(k for k in self.head if keys[k] in ({'head'}, {'head', 'top'}))
 
     @cached_property
-    def body_limbs(self) -> tuple[tuple[int, int], ...]:
+    def mask_limbs(self) -> tuple[tuple[int, int], ...]:
         """The limbs, and what closes the body where the skeleton has no limb for it.
 
         The sides and the bottom of the torso; from a neck to the ears and from ear to ear, which
@@ -113,7 +113,7 @@ class Skeleton:
     def tips(self) -> tuple[int, ...]:
         """Wrists and ankles, beyond which there is more of the person.
 
-        Where a skeleton has none of such names, the joints off the head at which a limb ends.
+        Where a skeleton has no four joints of these names, those off the head at which a limb ends.
         """
         keys = [joint_key(name)[1] for name in self.keypoint_names]
         named = tuple(k for k, words in enumerate(keys) if words in (('wrist',), ('ankle',)))

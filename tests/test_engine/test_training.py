@@ -120,7 +120,10 @@ def test_a_resumed_training_ends_with_the_same_bits(people, tmp_path, expected, 
             {'discriminator': {'scheme': 'triplet'}},
             'discriminator of the checkpoint has weights of',
         ),
-        ({'generator1': {'num_blocks': 2}}, 'generator1 of the checkpoint has another number of'),
+        (
+            {'generator1': {'num_blocks': 2}},
+            r'generator1 of the checkpoint has \d+ weights and biases where here',
+        ),
     ],
 )
 def test_another_model_cannot_be_resumed(people, tmp_path, uninterrupted, change, message):

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import socket
+import time
 
 import pytest
 from attempt_helpers import fork, tree, wait_for
 
+import pg2aug.expansion.run as expansion_run
 from pg2aug.expansion.parts import Part
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
@@ -24,7 +26,7 @@ def expand(synthesize):
     return run
 
 
-def run_rank(expand, out, rank, size, port, killed):
+def run_rank(expand, out, rank, size, port, killed, late):
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(size))
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     if killed:
@@ -37,16 +39,28 @@ def run_rank(expand, out, rank, size, port, killed):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         Part.append = append_and_die
+    if late:
+        begin = expansion_run._run
+
+        def begin_late(*arguments):
+            # By now another has merged, and found images gone.
+            time.sleep(0.5)
+            return begin(*arguments)
+
+        expansion_run._run = begin_late
     return expand(out, '--launcher', 'pytorch')
 
 
-def run_ranks(expand, out, size, killed=()):
+def run_ranks(expand, out, size, killed=(), late=()):
     """Exit status of every rank."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     ranks = range(size)
-    children = [fork(run_rank, expand, out, rank, size, port, rank in killed) for rank in ranks]
+    children = [
+        fork(run_rank, expand, out, rank, size, port, rank in killed, rank in late)
+        for rank in ranks
+    ]
     return [wait_for(child) for child in children]
 
 
@@ -79,7 +93,7 @@ def test_images_that_are_gone_are_made_anew_by_one_of_several(expand, tmp_path):
     expected = tree(tmp_path / 'out')
     for image in sorted((tmp_path / 'out' / 'images').iterdir())[::3]:
         image.unlink()
-    assert run_ranks(expand, 'out', 2) == [0, 0]
+    assert run_ranks(expand, 'out', 2, late=[1]) == [0, 0]
     assert tree(tmp_path / 'out') == expected
 
 

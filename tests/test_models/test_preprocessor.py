@@ -53,7 +53,7 @@ def test_a_batch_is_scaled_and_rasterised(background):
         assert torch.equal(batch[role], to_model_range(data[f'{role}_image']))
     assert torch.equal(batch['pose'], keypoint_heatmaps(*joints, 2.0, background))
     skeleton = preprocessor.skeleton
-    assert torch.equal(batch['mask'], pose_mask(*joints, skeleton.body_limbs, skeleton.torso))
+    assert torch.equal(batch['mask'], pose_mask(*joints, skeleton.mask_limbs, skeleton.torso))
     assert batch['mask'].mean() > 0.1
 
 

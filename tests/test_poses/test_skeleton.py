@@ -101,9 +101,9 @@ def test_unusable_category_is_refused_with_the_reason(change, message):
 def test_the_mask_of_openpose_has_the_limbs_of_the_authors():
     """17 of MMPose's, and neck to ears, ear to ear, the sides and the bottom of the torso."""
     skeleton = Skeleton.from_metainfo(_metainfo('coco_openpose'))
-    names = {frozenset(skeleton.keypoint_names[k] for k in limb) for limb in skeleton.body_limbs}
-    assert len(skeleton.body_limbs) == len(names) == 23
-    assert skeleton.body_limbs[:17] == skeleton.limbs
+    names = {frozenset(skeleton.keypoint_names[k] for k in limb) for limb in skeleton.mask_limbs}
+    assert len(skeleton.mask_limbs) == len(names) == 23
+    assert skeleton.mask_limbs[:17] == skeleton.limbs
     sides = [('neck', 'left_ear'), ('neck', 'right_ear'), ('left_ear', 'right_ear')]
     sides += [(f'{side}_shoulder', f'{side}_hip') for side in ('left', 'right')]
     assert names >= {frozenset(pair) for pair in [*sides, ('left_hip', 'right_hip')]}
@@ -111,7 +111,7 @@ def test_the_mask_of_openpose_has_the_limbs_of_the_authors():
 
 def test_a_skeleton_that_is_closed_gets_no_more_limbs():
     skeleton = Skeleton.from_metainfo(_metainfo('coco'))
-    assert skeleton.body_limbs == skeleton.limbs
+    assert skeleton.mask_limbs == skeleton.limbs
 
 
 def test_hands_hang_on_wrists_that_nothing_links_them_to():
