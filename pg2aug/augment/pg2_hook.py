@@ -109,9 +109,7 @@ class PG2Hook(Hook):
             later = switched_augments(hook, runner.train_dataloader.dataset)
             if later is None:
                 continue
-            for placement in later:
-                check_placement(placement)
-            check_alike([placement.augment for placement in [*placements, *later]])
+            self._check(later, [placement.augment for placement in placements])
             if not later:
                 runner.logger.warning(
                     f'PG2Hook: the pipeline to which {type(hook).__name__} switches has no '
@@ -119,15 +117,13 @@ class PG2Hook(Hook):
                     'into that pipeline, too'
                 )
 
-    def before_train_epoch(self, runner: Runner) -> None:
-        """Take over from PG2Augments that came with a new pipeline, as PipelineSwitchHook sets."""
-        self._adopt(find_augments(runner.train_dataloader.dataset))
-
-    def _adopt(self, placements: list[Placement]) -> None:
-        new = [p for p in placements if not any(p.augment is a for a in self._augments)]
+    def _check(
+        self, new: list[Placement], others: list[PG2Augment]
+    ) -> tuple[list[PG2Augment], bool]:
+        """Check PG2Augments that come to others: all of them, and whether they draw alike."""
         for placement in new:
             check_placement(placement)
-        augments = [*self._augments, *(placement.augment for placement in new)]
+        augments = [*others, *(placement.augment for placement in new)]
         check_alike(augments)
         one_bank = draw_alike(augments)
         if self.reweighting is not None and not one_bank:
@@ -135,6 +131,15 @@ class PG2Hook(Hook):
                 'PG2Hook(reweight=...) reweights one bank, but the PG2Augments of this training '
                 'differ in pose_bank or min_visible: give them the same'
             )
+        return augments, one_bank
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Take over from PG2Augments that came with a new pipeline, as PipelineSwitchHook sets."""
+        self._adopt(find_augments(runner.train_dataloader.dataset))
+
+    def _adopt(self, placements: list[Placement]) -> None:
+        new = [p for p in placements if not any(p.augment is a for a in self._augments)]
+        augments, one_bank = self._check(new, self._augments)
         if new:
             self._count(augments[0].bank if one_bank else None)
             self._fill_pool(new)

@@ -156,9 +156,15 @@ def check_model(model: nn.Module) -> None:
 
 
 def _check_data(placement: Placement) -> None:
-    skeleton = placement.augment.generator_file.skeleton
+    skeleton, reuse = placement.augment.generator_file.skeleton, placement.augment.reuse
     metainfo = placement.dataset.metainfo
     name = type(placement.dataset).__name__
+    if reuse > 1 and any(getattr(placement.dataset, key, None) for key in ('dataset', 'datasets')):
+        raise ValueError(
+            f'PG2Augment(reuse={reuse}) stands in the pipeline of a {name}, whose samples have the '
+            'indices of the data sets in it: set reuse=1, or put it into the pipelines of those, '
+            'if none of them has a KeypointConverter'
+        )
     check_same_joints(
         skeleton,
         Skeleton.from_metainfo(metainfo),
@@ -177,21 +183,10 @@ def set_repeats(placements: list[Placement]) -> PersonPool | None:
 
     Returns:
         A pool for what they will have synthesised again; None where none of them has ``reuse``.
-
-    Raises:
-        ValueError: If the persons of a data set cannot be told apart by their index.
     """
     reusing = [p for p in placements if p.augment.reuse > 1]
     if not reusing:
         return None
-    for placement in reusing:
-        if any(getattr(placement.dataset, name, None) for name in ('dataset', 'datasets')):
-            raise ValueError(
-                f'PG2Augment(reuse={placement.augment.reuse}) stands in the pipeline of a '
-                f'{type(placement.dataset).__name__}, whose samples have the indices of the data '
-                'sets in it: set reuse=1, or put it into the pipelines of those, if none of them '
-                'has a KeypointConverter'
-            )
     persons = [len(placement.dataset) for placement in reusing]
     slots = min(reusing[0].augment.pool_slots, sum(persons))
     for placement, count in zip(reusing, persons, strict=True):

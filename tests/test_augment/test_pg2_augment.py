@@ -196,6 +196,16 @@ def test_that_hardly_anybody_is_suitable_is_warned_of_once(
     assert augment.suitability.take() == (0, 0)
 
 
+def test_reasons_that_differ_in_a_number_are_one(make_augment, sample, monkeypatch):
+    said = []
+    monkeypatch.setattr('pg2aug.augment.suitability.print_log', lambda text, **_: said.append(text))
+    suitability = make_augment().suitability
+    for number in range(50):
+        suitability.add('the torso' if number % 5 == 0 else f'seen from {number}.5 degrees')
+    assert suitability.reasons == {'seen from … degrees': 40, 'the torso': 10}
+    assert 'mostly for this: seen from … degrees' in said[0]
+
+
 def test_where_most_persons_are_suitable_nothing_is_said(make_augment, sample, monkeypatch):
     said = []
     monkeypatch.setattr('pg2aug.augment.suitability.print_log', lambda text, **_: said.append(text))

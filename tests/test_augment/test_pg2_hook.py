@@ -274,16 +274,20 @@ def test_a_pipeline_that_is_switched_to_does_what_stands_in_it(
         (dict(min_joints_ok=0.5), 'share one synthesizer, but min_joints_ok differs'),
         (dict(pose_bank='typo.npz'), 'typo'),
         (None, "must stand right after dict\\(type='LoadImage'\\)"),
+        ('another bank', 'reweights one bank'),
     ],
 )
 def test_mistakes_in_a_pipeline_to_come_are_told_at_once(
     augment, people, tmp_path, change, message
 ):
+    if change == 'another bank':
+        change = dict(pose_bank=str(Path(people['data_root'], people['ann_file'])))
     steps = train_steps(*([dict(augment, **change)] if change else []))
     if change is None:
         steps.insert(3, augment)
     switch = dict(type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=steps)
-    cfg = pose_config(tmp_path / 'pose', with_pipeline(people, augment), None, [HOOK, switch])
+    hooks = [dict(HOOK, reweight=dict()), switch]
+    cfg = pose_config(tmp_path / 'pose', with_pipeline(people, augment), None, hooks)
     runner = Runner.from_cfg(cfg)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         runner.train()

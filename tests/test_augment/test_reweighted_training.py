@@ -160,6 +160,23 @@ def test_weights_of_several_levels_count_where_any_level_trains(
     torch.testing.assert_close(errors[1:], expected[1:])
 
 
+def test_mixed_precision_does_not_blur_the_labels(make_augment, smooth_persons, monkeypatch):
+    preprocessor = PoseDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    augment = make_augment()
+    augment.deferred = True
+    samples = [make_sample(person_id=i, seed=i) for i in range(4)]
+    batch = DeferredBatch.take(run_pipeline(augment, *CASES['rotation'], samples, preprocessor))
+    batch.synthesize(augment.synthesizer, preprocessor)
+    # What joints of a large image would come to.
+    batch.matrices[:, :, :2] *= 40
+    found = torch.zeros(len(batch.plans), 17, 2)
+    monkeypatch.setattr('pg2aug.augment.deferred.predict_keypoints', lambda *_: (found, None))
+    expected, _ = batch.estimation_errors(None)
+    with torch.autocast('cpu', torch.bfloat16):
+        errors, _ = batch.estimation_errors(None)
+    assert torch.equal(errors, expected)
+
+
 def test_joints_that_are_not_trained_on_are_no_error():
     keypoints = torch.zeros(2, 3, 2)
     keypoints[:, 1] = torch.tensor([30.0, 40.0])

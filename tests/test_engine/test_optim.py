@@ -117,3 +117,41 @@ def test_the_configs_fuse_their_optimisers():
     cfg.optim_wrapper.pop('constructor')
     wrappers = PG2OptimWrapperConstructor(cfg.optim_wrapper)(make_pg2())
     assert all(w.optimizer.param_groups[0]['fused'] for w in wrappers.values())
+
+
+@pytest.mark.parametrize('kind', [torch.optim.Adafactor, torch.optim.SGD, torch.optim.RMSprop])
+def test_states_of_any_shape_are_loaded_into_the_same_model(kind):
+    settings = dict(type=kind, lr=0.1)
+    model = make_pg2()
+    wrapper = make_optim_wrapper(model, settings)['generator1']
+    for parameter in model.generator1.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    wrapper.optimizer.step()
+    again = make_optim_wrapper(make_pg2(), settings)['generator1']
+    again.load_state_dict(wrapper.state_dict())
+    states = [w.optimizer.state_dict()['state'] for w in (wrapper, again)]
+    assert states[0].keys() == states[1].keys()
+    for number, state in states[0].items():
+        for name, value in state.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(states[1][number][name]))
+
+
+def test_settings_hold_unless_a_schedule_sets_them():
+    def group(settings, **scheduled):
+        wrapper = make_optim_wrapper(make_pg2(), dict(type='Adam', **settings))['generator1']
+        wrapper.optimizer.param_groups[0].update(scheduled)
+        return wrapper
+
+    # It was decayed, and has no schedule any more.
+    decayed = group(dict(lr=1e-4), initial_lr=1e-3).state_dict()
+    now = group(dict(lr=1e-5))
+    now.load_state_dict(decayed)
+    assert now.optimizer.param_groups[0]['lr'] == 1e-5
+    now = group(dict(lr=1e-3), initial_lr=1e-3)
+    now.load_state_dict(decayed)
+    assert now.optimizer.param_groups[0]['lr'] == 1e-4
+    # MMEngine notes the momentum of Adam's betas as such.
+    slowed = group(dict(lr=1e-3, betas=(0.4, 0.9)), initial_momentum=0.5).state_dict()
+    now = group(dict(lr=1e-3, betas=(0.5, 0.9)), initial_momentum=0.5)
+    now.load_state_dict(slowed)
+    assert now.optimizer.param_groups[0]['betas'] == (0.4, 0.9)

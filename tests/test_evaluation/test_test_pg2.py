@@ -188,6 +188,13 @@ def test_a_checkpoint_of_other_preprocessing_is_refused(test_config, checkpoint,
     message = r'foreground=False, not True, heatmap_background=0\.0, not -1\.0\. Give the config'
     with pytest.raises(ValueError, match=message):
         build_test_runner(cfg, plain)
+    # The joints may be described in the config itself.
+    joints = dict(keypoint_info={0: dict(name='nose')})
+    described = test_config(model=dict(data_preprocessor=dict(metainfo=joints)))
+    text = described.pretty_text
+    inline = rewrite(checkpoint, tmp_path / 'inline.pth', lambda c: c['meta'].update(cfg=text))
+    with pytest.raises(ValueError, match=message):
+        build_test_runner(cfg, inline)
     # One that does not say so is taken at its word.
     for text in (None, 'no = config', 'model = 1 +', 'model = build()'):
         bare = rewrite(checkpoint, tmp_path / 'bare.pth', lambda c, t=text: c['meta'].update(cfg=t))

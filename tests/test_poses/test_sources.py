@@ -174,13 +174,17 @@ def test_the_lists_of_coco_wholebody_are_one_pose(tmp_path):
     _write(path, body, categories=[COCO_CATEGORY])
     content = json.loads(path.read_text())
     for annotation in content['annotations']:
-        annotation.update({name: [7.0, 8.0, 2.0] * count for name, count in sizes.items()})
+        # Of hands the third value is a score.
+        annotation.update({name: [7.0, 8.0, 0.3] * count for name, count in sizes.items()})
+        annotation['keypoints'][5::6] = [1] * len(annotation['keypoints'][5::6])
     path.write_text(json.dumps(content))
     whole = 'configs/_base_/datasets/coco_wholebody.py'
     poses = read_poses([PoseSource(str(path), whole)])
     assert poses.keypoints.shape == (2, 133, 2)
     np.testing.assert_allclose(poses.keypoints[:, :17], body, atol=1e-4)
     assert (poses.keypoints[:, 17:] == [7, 8]).all()
+    assert poses.flags[0, :5].tolist() == [2, 1, 2, 1, 2]
+    assert (poses.flags[:, 17:] == 2).all()
     assert read_poses([PoseSource(str(path))]).keypoints.shape == (2, 17, 2)
 
 
