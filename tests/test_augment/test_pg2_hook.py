@@ -217,11 +217,13 @@ def test_persons_that_cannot_be_replaced_are_counted(augment, people, tmp_path, 
         annotation['keypoints'][45:48] = [0, 0, 0]
     (tmp_path / 'ankles.json').write_text(json.dumps(content))
     dataset = with_pipeline(dict(people, ann_file=str(tmp_path / 'ankles.json')), augment)
-    cfg = pose_config(tmp_path / 'pose', dataset, None, [HOOK])
+    # Logged once: workers decide ahead of the iterations.
+    cfg = pose_config(tmp_path / 'pose', dataset, None, [dict(HOOK, interval=8)])
     cfg.train_dataloader.update(num_workers=workers, persistent_workers=workers > 0)
     run(cfg)
-    values, _ = MessageHub.get_current_instance().log_scalars['train/pg2/suitable'].data
-    assert np.mean(values) == pytest.approx(0.5, abs=0.13)
+    (value,), _ = MessageHub.get_current_instance().log_scalars['train/pg2/suitable'].data
+    # Two that count at the same time may count one.
+    assert value == pytest.approx(0.5, abs=0.1 if workers else 0)
 
 
 def test_many_refused_persons_are_warned_of(augment, people, tmp_path, monkeypatch):
