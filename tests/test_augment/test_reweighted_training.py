@@ -134,18 +134,23 @@ def test_errors_are_measured_in_the_networks_frame(make_augment, smooth_persons,
     assert batch.estimation_errors(None)[0].max() > 0.2
 
 
+def synthesized(augment, case, monkeypatch):
+    """A batch of four, in which a model finds every joint at 0, 0."""
+    preprocessor = PoseDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    augment.deferred = True
+    samples = [make_sample(person_id=i, seed=i) for i in range(4)]
+    batch = DeferredBatch.take(run_pipeline(augment, *CASES[case], samples, preprocessor))
+    batch.synthesize(augment.synthesizer, preprocessor)
+    found = torch.zeros(len(batch.plans), 17, 2)
+    monkeypatch.setattr('pg2aug.augment.deferred.predict_keypoints', lambda *_: (found, None))
+    return batch
+
+
 def test_weights_of_several_levels_count_where_any_level_trains(
     make_augment, smooth_persons, monkeypatch
 ):
     """MSPN and RSN have weights (L, 1, K) for each sample."""
-    preprocessor = PoseDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
-    augment = make_augment()
-    augment.deferred = True
-    samples = [make_sample(person_id=i, seed=i) for i in range(4)]
-    batch = DeferredBatch.take(run_pipeline(augment, *CASES['plain'], samples, preprocessor))
-    batch.synthesize(augment.synthesizer, preprocessor)
-    found = torch.zeros(len(batch.plans), 17, 2)
-    monkeypatch.setattr('pg2aug.augment.deferred.predict_keypoints', lambda *_: (found, None))
+    batch = synthesized(make_augment(), 'plain', monkeypatch)
     expected, _ = batch.estimation_errors(None)
     for number, sample in enumerate(batch.samples):
         labels = sample.gt_instance_labels
@@ -161,16 +166,9 @@ def test_weights_of_several_levels_count_where_any_level_trains(
 
 
 def test_mixed_precision_does_not_blur_the_labels(make_augment, smooth_persons, monkeypatch):
-    preprocessor = PoseDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
-    augment = make_augment()
-    augment.deferred = True
-    samples = [make_sample(person_id=i, seed=i) for i in range(4)]
-    batch = DeferredBatch.take(run_pipeline(augment, *CASES['rotation'], samples, preprocessor))
-    batch.synthesize(augment.synthesizer, preprocessor)
+    batch = synthesized(make_augment(), 'rotation', monkeypatch)
     # What joints of a large image would come to.
     batch.matrices[:, :, :2] *= 40
-    found = torch.zeros(len(batch.plans), 17, 2)
-    monkeypatch.setattr('pg2aug.augment.deferred.predict_keypoints', lambda *_: (found, None))
     expected, _ = batch.estimation_errors(None)
     with torch.autocast('cpu', torch.bfloat16):
         errors, _ = batch.estimation_errors(None)
