@@ -1,6 +1,6 @@
 """What fills the hole of a removed person best: true backgrounds under the silhouettes of people.
 
-Usage: python benchmarks/hole_filling.py [--data ../shared/data] [--out docs/results/hole_filling]
+Usage: python benchmarks/hole_filling.py [--data data] [--out docs/results/hole_filling]
 
 People's silhouettes, as wide as the Synthesizer removes them, are laid over places of photographs
 where nobody is (COCO images with open licences, balance4view) and over the backgrounds of the
@@ -159,7 +159,7 @@ def markdown(result: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, print the tables, write json and sheets."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--data', type=Path, default=ROOT.parent / 'shared' / 'data')
+    parser.add_argument('--data', type=Path, default=ROOT / 'data')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs' / 'results' / 'hole_filling')
     parser.add_argument('--photos', type=Path, help='PNG to write all photographs to')
     parser.add_argument('--seed', type=int, default=0)

@@ -43,9 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', choices=SIZES, default='cpu')
     parser.add_argument('--data', choices=('figures', 'balance4view'), default='figures')
-    parser.add_argument(
-        '--data-root', type=Path, default=ROOT.parent / 'shared' / 'data' / 'balance4view'
-    )
+    parser.add_argument('--data-root', type=Path, default=ROOT / 'data' / 'balance4view')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--per-person', type=int, default=4, help='targets of each kind')
     parser.add_argument('--arms', nargs='+', choices=ARMS, default=list(ARMS))

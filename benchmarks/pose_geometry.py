@@ -1,6 +1,6 @@
 """Figures on rarity, fitting and views: of wrong labels, missing joints, fitted poses and sides.
 
-Usage: python benchmarks/pose_geometry.py [--data ../shared/data] [--out docs/results/pose_geometry]
+Usage: python benchmarks/pose_geometry.py [--data data] [--out docs/results/pose_geometry]
 
 Procedural people, whose joints and views are known exactly; nothing is rendered. Missing joints are
 those of the annotation files of Market-1501 and DeepFashion, and left out where these are absent.
@@ -159,7 +159,7 @@ def to_markdown(result: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--data', type=Path, default=ROOT.parent / 'shared' / 'data')
+    parser.add_argument('--data', type=Path, default=ROOT / 'data')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs/results/pose_geometry')
     args = parser.parse_args(argv)
     modules = (('NumPy', np), ('SciPy', scipy), ('scikit-learn', sklearn))

@@ -150,7 +150,7 @@ def write_report(runs: Runs, out: Path) -> None:
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--data', type=Path, default=ROOT.parent / 'shared' / 'data')
+    parser.add_argument('--data', type=Path, default=ROOT / 'data')
     parser.add_argument('--regimes', nargs='+', choices=BANKS, default=list(BANKS))
     parser.add_argument('--arms', nargs='+', default=list(ARMS['motion_bank']))
     parser.add_argument('--seeds', type=int, nargs='+', default=list(range(8)))

@@ -1,7 +1,8 @@
-# PG2 on real frames of one man, four cameras (the Pose2Sim demo data), at a size that a CPU trains.
+# PG2 on real frames of one man, four cameras (benchmarks/README.md, "Data that is not here"), at a
+# size that a CPU trains.
 _base_ = '../_base_/pg2.py'
 
-data_root = '../shared/data/balance4view/'
+data_root = 'data/balance4view/'
 stage1_iters = 4000
 stage2_iters = 1500
 
@@ -13,7 +14,7 @@ model = dict(
     discriminator=dict(channels=(32, 64, 128, 256)),
     l1_weight=50)
 
-# Ten times the paper's rate for a fifth of its iterations; the paper's where G2 and D compete, for
+# Ten times the paper's rate for a sixth of its iterations; the paper's where G2 and D compete, for
 # at a higher one D wins and the refined image falls apart.
 optim_wrapper = dict(
     optimizer=dict(lr=2e-4),

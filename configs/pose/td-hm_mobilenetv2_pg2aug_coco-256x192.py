@@ -1,4 +1,4 @@
-# An MMPose config as it is, with PG2Augment: the marked lines are all that is added.
+# A config of MMPose as it is, and below it all that PG2Augment needs.
 _base_ = ['mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_mobilenetv2_8xb64-210e_coco-256x192.py']
 
 # Also what lets MMPose import beside mmcv-lite.
@@ -16,7 +16,7 @@ train_pipeline.insert(
         generator=dict(
             config='work_dirs/pg2-self_coco-128x96/pg2-self_coco-128x96.py',
             checkpoint='work_dirs/pg2-self_coco-128x96/iter_22000.pth'),
-        pose_bank='work_dirs/bank.npz',
+        pose_bank='bank.npz',
         neighbours='data/coco/annotations/person_keypoints_train2017.json',
         max_view_change=60,
         prob=0.3))

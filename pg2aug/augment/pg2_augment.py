@@ -104,7 +104,7 @@ class PG2Augment(BaseTransform):
             everybody else may be painted over.
         max_view_change: Largest difference, in degrees, of the sides from which the person and a
             target pose are seen: at 180 a front may become a back, which has to be invented. None
-            for any; 120 keeps fronts from becoming backs.
+            for any; 120 keeps fronts from becoming backs, 60 is what we recommend.
         precision: Number format of the generator's networks: 'auto', 'float32', 'bfloat16' or
             'float16', see :func:`pg2aug.augment.inference.network_dtype`.
         compile: Whether to compile them with :func:`torch.compile`.

@@ -1,4 +1,4 @@
-"""Metrics of person image synthesis; they need ``pip install 'pg2aug[metrics]'``."""
+"""Metrics of person image synthesis, which need scikit-image, torchmetrics and torch-fidelity."""
 
 from pg2aug.evaluation.inception import frechet_distance, inception_score, load_inception
 from pg2aug.evaluation.lpips import load_lpips, lpips

@@ -62,7 +62,8 @@ def library_versions(*names: str) -> dict[str, str]:
         return {name: metadata.version(name) for name in names}
     except metadata.PackageNotFoundError as error:
         raise ImportError(
-            f"the metrics need {error.name}, which is not installed: pip install 'pg2aug[metrics]'"
+            f'the metrics need {error.name}, which is not installed: pip install scikit-image '
+            'torchmetrics torch-fidelity'
         ) from error
 
 

@@ -145,7 +145,8 @@ def _add_plan(group: argparse._ArgumentGroup) -> None:
         '--max-view-change',
         type=float,
         metavar='DEGREES',
-        help='how far a person may be turned: 120 keeps fronts from becoming backs (default: any)',
+        help='how far a person may be turned: 120 keeps fronts from becoming backs, 60 is what we '
+        'recommend (default: any)',
     )
 
 
