@@ -54,10 +54,10 @@ class AppearanceCheck:
     somebody else. The check cannot tell a joint from another of the same colour, as a pose model
     can, and it refuses many people who are dressed in one colour from head to foot.
 
-    A joint that the condition image does not show, or that is hidden there while its mirrored
-    partner is not, is compared with that, since clothes and skin are about symmetric; where neither
-    is shown, the joint fails. A joint that is hidden in the new pose passes if the person does:
-    what is in front of it is seen there.
+    A joint that the condition image does not show, or that is hidden there, is compared with its
+    mirrored partner, since clothes and skin are about symmetric; where neither is seen, the joint
+    fails, for nobody knows how it looks. A joint that is hidden in the new pose passes if the
+    person does: what is in front of it is seen there.
 
     Args:
         max_distance: Largest distance at which a joint passes: mean over BGR of the absolute
@@ -88,10 +88,9 @@ class AppearanceCheck:
         flip = synthesis.skeleton.flip_indices
         known = synthesis.condition_visible > 0
         seen = known & ~flagged_hidden(synthesis.condition_visible)
-        own = known & (seen | ~take(seen, flip))
-        true = torch.where(own[..., None], true, take(true, flip))
+        true = torch.where(seen[..., None], true, take(true, flip))
         labelled, hidden = synthesis.visible > 0, flagged_hidden(synthesis.visible)
-        comparable = (known | take(known, flip)) & labelled & ~hidden
+        comparable = (seen | take(seen, flip)) & labelled & ~hidden
         near = (made - true).abs().mean(dim=-1) <= self.max_distance
         alike = _correlation(made, true, comparable) >= self.min_correlation
         return ((near & comparable) | hidden) & alike[:, None]

@@ -133,6 +133,15 @@ def test_a_joint_without_any_witness_fails():
     assert passed.sum() == 15
 
 
+def test_a_joint_that_is_hidden_on_both_sides_fails():
+    """As the knees of somebody who sits at a table, which is what the limb warp makes legs of."""
+    flags = torch.full((1, 17), 2.0)
+    flags[0, [9, 10]] = 1
+    passed = AppearanceCheck(max_distance=255, min_correlation=-1)(plain(flags))[0]
+    assert not passed[[9, 10]].any()
+    assert passed.sum() == 15
+
+
 def test_hidden_joints_of_the_condition_are_not_read():
     hidden = torch.ones(1, 17)
     hidden[0, 9] = 0
