@@ -82,7 +82,7 @@ def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[
     old_visible = results['keypoints_visible']
     new_visible = np.zeros_like(old_visible)
     new_visible[0, shown] = 1
-    box = plan.bbox[None].astype(_real(results['bbox']))
+    box = _framing_box(results, plan)[None].astype(_real(results['bbox']))
     width, height = (box[0, 2:] - box[0, :2]).tolist()
     updates: dict[str, Any] = {
         'keypoints': plan.target_keypoints[None].astype(_real(results['keypoints'])),
@@ -99,6 +99,20 @@ def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[
     }
     updates.update({key: value for key, value in optional.items() if key in results})
     return {**results, **updates}
+
+
+def _framing_box(results: dict[str, Any], plan: Plan) -> NDArray[Any]:
+    """(4,) x1, y1, x2, y2 of the box that the person in the new pose is framed by.
+
+    A square that came with its scale says how large the person is, whatever the pose, as MPII's
+    does: it is moved to the new pose.
+    """
+    tight = plan.bbox
+    width, height = np.reshape(results.get('bbox_scale', (0, 1)), 2)
+    if width != height:
+        return tight
+    centre, half = (tight[:2] + tight[2:]) / 2, width * plan.target_radius / plan.source_radius / 2
+    return np.concatenate([centre - half, centre + half])
 
 
 def _real(values: NDArray[Any]) -> np.dtype[Any]:

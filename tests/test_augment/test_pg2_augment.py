@@ -98,7 +98,6 @@ def test_hidden_joints_are_known_from_annotation_and_bank(make_augment, sample):
 
 
 def test_what_else_describes_the_person_follows(make_augment, sample):
-    # MPII's box is a centre and a scale.
     box = sample['bbox']
     sample.update(bbox_center=np.ones((1, 2), np.float32), bbox_scale=box[:, 2:] - box[:, :2])
     result = make_augment()(sample)
@@ -110,6 +109,26 @@ def test_what_else_describes_the_person_follows(make_augment, sample):
     assert result['area'] == pytest.approx(0.5 * np.prod(high - low), rel=1e-5)
     assert result['area'].dtype == np.float32
     assert result['segmentation'] is None
+
+
+def test_the_square_of_mpii_keeps_the_persons_size(make_augment, sample):
+    """It is as large as the person is tall, so that a squat is small in the network's input."""
+    centre, side = sample['bbox'].reshape(2, 2).mean(axis=0), np.float32(180)
+    sample.update(
+        bbox=np.concatenate([centre - side / 2, centre + side / 2])[None].astype(np.float32),
+        bbox_center=centre[None].astype(np.float32),
+        bbox_scale=np.full((1, 2), side),
+    )
+    augment = make_augment()
+    plan = next_plan(augment, sample)
+    label = relabel(sample, plan, plan.target_visible)
+    shrunk = side * plan.target_radius[0] / plan.source_radius[0]
+    np.testing.assert_allclose(label['bbox_scale'], np.full((1, 2), shrunk), rtol=1e-5)
+    low, high = label['bbox'].reshape(2, 2)
+    np.testing.assert_allclose(high - low, [shrunk] * 2, rtol=1e-5)
+    middle = plan.bbox.reshape(2, 2).mean(axis=0)
+    np.testing.assert_allclose(label['bbox_center'], [middle], rtol=1e-5)
+    np.testing.assert_allclose((low + high) / 2, middle, rtol=1e-5)
 
 
 def test_keys_that_a_sample_lacks_are_not_added(make_augment, sample):
