@@ -130,6 +130,15 @@ def test_labels_of_mirrored_samples_are_those_trained_on(world, browser, drawn, 
     np.testing.assert_allclose(shown[visible], keypoints[visible], atol=1e-3)
 
 
+def test_sheets_of_an_earlier_run_are_not_left_among_new_ones(world, browser, tmp_path):
+    (tmp_path / 'sheet_001.png').write_bytes(b'of another config')
+    (tmp_path / 'notes.txt').write_text('mine')
+    config = write_config(tmp_path / 'pose.py', world, dict(check=None))
+    browser['main']([config, '--num', '1', '--out', str(tmp_path), '--device=cpu'])
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ['notes.txt', 'pose.py', 'sheet_000.png']
+
+
 def test_a_refused_joint_of_a_mirrored_sample_is_left_out_on_its_own_side(
     world, browser, drawn, tmp_path
 ):

@@ -150,10 +150,15 @@ def main(argv: list[str] | None = None) -> None:
         rows.append(row)
         captions.append(caption)
         accepted += int(result.accepted.sum())
+    stale = set(Path(args.out).glob('sheet_*.png'))
     for first in range(0, len(rows), args.rows):
         chosen = slice(first, first + args.rows)
         sheet = contact_sheet(rows[chosen], TITLES, cell=(192, 256), captions=captions[chosen])
-        write_png(Path(args.out) / f'sheet_{first // args.rows:03d}.png', sheet)
+        path = Path(args.out) / f'sheet_{first // args.rows:03d}.png'
+        write_png(path, sheet)
+        stale.discard(path)
+    for path in stale:  # they show other samples, and may be those of another config
+        path.unlink()
     print(f'{args.num} samples: {len(rows)} synthesised, {accepted} of them accepted')
     if left:
         print(f'{left} left as they are:')

@@ -77,14 +77,14 @@ def check_placement(placement: Placement) -> None:
     for name in names[position + 1 :]:
         if name in (*_MIXING, 'KeypointConverter'):
             raise ValueError(f'PG2Augment cannot be followed by {name}; remove it from the {where}')
-        if name in _PHOTOMETRIC:
+    for transform in after:
+        if _may_recolour(transform):
             print_log(
-                f'{name} changes the background of a sample, but not the person that PG2Hook puts '
-                f'into it afterwards ({where})',
+                f'what {type(transform).__name__} does to colours changes the background of a '
+                f'sample, but not the person that PG2Hook puts into it afterwards ({where})',
                 logger='current',
                 level=30,
             )
-    for transform in after:
         encoders = getattr(transform, 'encoder', None) or []
         for encoder in encoders if isinstance(encoders, list) else [encoders]:
             if getattr(encoder, 'instance_mapping_table', None):
@@ -153,6 +153,15 @@ def check_model(model: nn.Module) -> None:
                 'that joints which the label check refused would be trained on: set '
                 'use_target_weight=True in it'
             )
+
+
+def _may_recolour(transform: Any) -> bool:
+    """Whether a transform, or one in it, changes colours, or is not MMPose's, so that it may."""
+    inner = getattr(transform, 'transforms', None)
+    if inner is not None:
+        return any(map(_may_recolour, inner))
+    kind = type(transform)
+    return kind.__name__ in _PHOTOMETRIC or not kind.__module__.startswith('mmpose.')
 
 
 def _check_data(placement: Placement) -> None:

@@ -19,6 +19,7 @@ MAX_PIXELS = 100_000_000
 PILLOW_LIMIT = 178_956_970
 """Pillow, which reads the headers, opens nothing larger."""
 
+_JPEG_SIDE = 65_500
 _BYTES_PER_PIXEL = 8
 _HEADER_BYTES = 1 << 20
 # Of this machine or its connections, not of a file.
@@ -107,6 +108,11 @@ class ImageFolder:
             raise ValueError(f'{file_name} is too large: {error}') from error
         except (OSError, SyntaxError, EOFError, ValueError) as error:
             raise ValueError(f'{file_name} is no image: its header cannot be read') from error
+        if max(width, height) > _JPEG_SIDE:
+            raise ValueError(
+                f'{file_name} is {width}x{height}: no side may be longer than {_JPEG_SIDE} pixels, '
+                'the most that JPEG, as which images are written, can hold'
+            )
         if width * height > self.max_pixels:
             raise ValueError(
                 f'{file_name} has {width}x{height} pixels, more than {self._limit} allows'

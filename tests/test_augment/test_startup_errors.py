@@ -89,6 +89,31 @@ def test_a_pipeline_that_mixes_images(people, augment):
         start(build_dataset(people, steps))
 
 
+@pytest.mark.parametrize(
+    ('step', 'told'),
+    [
+        (dict(type='PhotometricDistortion'), True),
+        (dict(type='mmdet.PhotoMetricDistortion'), True),
+        (dict(type='mmcv.RandomGrayscale', prob=0.5), True),
+        (
+            dict(type='mmcv.RandomApply', prob=0.5, transforms=[dict(type='YOLOXHSVRandomAug')]),
+            True,
+        ),
+        (dict(type='mmcv.RandomApply', prob=0.5, transforms=[dict(type='RandomHalfBody')]), False),
+    ],
+)
+def test_colours_that_do_not_reach_the_person_are_told(people, augment, monkeypatch, step, told):
+    messages = []
+    monkeypatch.setattr(
+        'pg2aug.augment.pipelines.print_log', lambda text, **_: messages.append(text)
+    )
+    steps = train_steps(augment)
+    steps[2:2] = [step]
+    start(build_dataset(people, steps))
+    name = step['type'].split('.')[-1]
+    assert [f'what {name} does to colours' in text for text in messages] == [True] * told
+
+
 def test_samples_that_do_not_tell_how_they_were_flipped(people, augment):
     steps = [*train_steps(augment)[:-1], dict(type='PackPoseInputs', meta_keys=('id', 'flip'))]
     words = (

@@ -8,6 +8,7 @@ import pytest
 from mmengine.fileio import BaseStorageBackend, LocalBackend, backends, register_backend
 
 from pg2aug.expansion import ImageFolder
+from pg2aug.expansion.files import encode_jpeg
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
 
@@ -30,6 +31,14 @@ def test_what_is_too_large_is_not_decoded(tmp_path, monkeypatch, size):
     monkeypatch.setattr(cv2, 'imdecode', lambda *a: pytest.fail('it was decoded'))
     with pytest.raises(ValueError, match=r'bomb\.png (has \d+x\d+ pixels|is too large)'):
         ImageFolder(str(tmp_path), max_pixels=1_000_000).read('bomb.png')
+
+
+@pytest.mark.parametrize('size', [(65_501, 10), (10, 65_501)])
+def test_what_jpeg_cannot_hold_is_refused(tmp_path, size):
+    (tmp_path / 'long.png').write_bytes(png_header(*size))
+    with pytest.raises(ValueError, match=r'long\.png is \d+x\d+: no side may be longer than 65500'):
+        ImageFolder(str(tmp_path)).read('long.png')
+    encode_jpeg(np.zeros((1, 65_500, 3), np.uint8))  # the longest that can be written
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):
