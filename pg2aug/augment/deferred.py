@@ -128,9 +128,7 @@ class DeferredBatch:
         target = np.stack([plan.target_keypoints for plan in self.plans])[rows, self.orders]
         labelled = self.on_device['labelled'].gather(1, self.on_device['orders'])
         target = torch.from_numpy(target).to(self.matrices.device)
-        # Mixed precision would cost a pixel or two of a large image.
-        with torch.autocast(target.device.type, enabled=False):
-            final = transform_points(target, self.matrices).to(found)
+        final = transform_points(target, self.matrices).to(found)
         weights = torch.stack([_joint_weights(sample) for sample in self.samples])
         trained_on = labelled & (weights > 0)
         return keypoint_errors(found, final, trained_on), trained_on.any(dim=1)

@@ -79,8 +79,8 @@ def _check_some(plans: Sequence[Plan]) -> None:
 def _exact(method: Callable[..., _R]) -> Callable[..., _R]:
     """Run a method of Synthesizer without gradients, and out of the caller's autocast.
 
-    A pose model calls its preprocessor, and with it PG2Hook, under autocast. Affines in 16 bits
-    miss by pixels.
+    A pose model calls its preprocessor, and with it PG2Hook, under autocast. The precision of the
+    generator's networks is the synthesizer's own, and all else is exact.
     """
 
     @functools.wraps(method)

@@ -68,6 +68,20 @@ def test_affines_invert_and_compose():
     )
 
 
+def test_affines_of_large_images_are_exact_whatever_products_of_matrices_are():
+    """In 16 bits, of which TF32 keeps about as many digits, pixel 4,000 would move by 16."""
+    a, b = random_affines(8, 1), random_affines(8, 2)
+    points = torch.from_numpy(np.random.default_rng(3).uniform(0, 4000, (8, 5, 2))).float()
+
+    def results():
+        return transform_points(points, a), invert_affine(a), compose_affines(a, b)
+
+    with torch.autocast('cpu', torch.bfloat16):
+        mixed = results()
+    for found, expected in zip(mixed, results(), strict=True):
+        assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize('factor', [0.5, 1.0, 3.0])
 def test_affine_scale_of_a_mirrored_rotation(factor):
     angle = 0.7
