@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pg2aug.files import replacing
 from pg2aug.poses.skeleton import Skeleton, joint_key
 
 Image = NDArray[np.uint8]
@@ -135,12 +136,8 @@ def write_png(path: str | os.PathLike[str], image: Image) -> None:
     if not done:
         raise ValueError(f'cannot encode an image of {image.shape} {image.dtype} for {target}')
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f'.{target.name}.{os.getpid()}')
-    try:
-        partial.write_bytes(encoded.tobytes())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target) as file:
+        file.write(encoded.tobytes())
 
 
 def _fixed_point(keypoint: NDArray[np.floating[Any]]) -> tuple[int, int]:

@@ -1,4 +1,6 @@
 import gc
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import mmengine.config.config
@@ -28,6 +30,22 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip('needs ../shared/data beside the repository')
     return SHARED_DATA
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file grow beyond some bytes: writing fails midway, as on a full disk."""
+
+    @contextmanager
+    def limit(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """COCO keypoint entries of images that show one person each, and files written together."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pg2aug.files import write_files
 from pg2aug.poses import Skeleton
 
 ANNOTATION_FILE = 'person_keypoints.json'
@@ -77,15 +77,7 @@ def write_together(out: str | Path, texts: Mapping[str, str]) -> None:
     out = Path(out)
     check_free(out, list(texts))
     out.mkdir(parents=True, exist_ok=True)
-    partial = {name: out / f'.{name}.{os.getpid()}' for name in texts}
-    try:
-        for name, text in texts.items():
-            partial[name].write_text(text, encoding='utf-8')
-        for name in texts:
-            os.replace(partial[name], out / name)
-    finally:
-        for path in partial.values():
-            path.unlink(missing_ok=True)
+    write_files({out / name: text.encode() for name, text in texts.items()})
 
 
 def check_free(out: str | Path, names: list[str]) -> None:

@@ -4,9 +4,8 @@ import errno
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,10 +14,10 @@ import numpy as np
 from mmengine import fileio
 from numpy.typing import NDArray
 
-from pg2aug.expansion.images import ImageFolder, is_local
+from pg2aug.expansion.images import ImageFolder
+from pg2aug.files import is_local, replacing
 
 JPEG_QUALITY = 95
-_NO_SPACE = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 _UNLOCKABLE = errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK
 
 
@@ -93,24 +92,13 @@ class OutputFolder:
         with self.replacing(path) as file:
             file.write(data)
 
-    @contextmanager
-    def replacing(self, path: Path) -> Iterator[BinaryIO]:
+    def replacing(self, path: Path) -> AbstractContextManager[BinaryIO]:
         """A file to write to, which takes the place of another as :meth:`write` does it.
 
         Raises:
             OSError: If it cannot be written.
         """
-        partial = self.temporary(path.name)
-        try:
-            with open(partial, 'wb') as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except OSError as error:
-            raise write_error(error, path) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        return replacing(path, self.temporary(path.name))
 
     def write_json(self, path: Path, content: Any) -> None:
         """Write a json file, whole or not at all."""
@@ -166,15 +154,6 @@ def _hold(path: Path, wait: bool = False) -> Iterator[None]:
             if error.errno not in _UNLOCKABLE:
                 raise
         yield
-
-
-def write_error(error: OSError, path: Path) -> OSError:
-    """An error of writing that names the file and says what to do."""
-    if error.errno is None:
-        return error
-    remedy = 'free space' if error.errno in _NO_SPACE else 'mend that'
-    text = f'{os.strerror(error.errno)} ({remedy}, then give the same command again)'
-    return OSError(error.errno, text, str(path))
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:

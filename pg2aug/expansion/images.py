@@ -13,6 +13,8 @@ from mmengine import fileio
 from numpy.typing import NDArray
 from PIL import Image
 
+from pg2aug.files import is_local
+
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded, in pixels: 10,000 x 10,000."""
 
@@ -117,11 +119,6 @@ class ImageFolder:
             raise ValueError(
                 f'{file_name} has {width}x{height} pixels, more than {self._limit} allows'
             )
-
-
-def is_local(path: str | Path) -> bool:
-    """Whether a path is one of this machine, and not of another file backend of MMEngine."""
-    return isinstance(fileio.get_file_backend(path), fileio.LocalBackend)
 
 
 def is_of_the_file(error: OSError) -> bool:

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from pg2aug.augment.acceptance import AcceptanceCounts, acceptance_report, rarity_deciles
-from pg2aug.expansion.files import write_error
 from pg2aug.expansion.parts import Line, Part
 from pg2aug.expansion.pipeline import Recipe
 from pg2aug.expansion.sheet import SheetRows
+from pg2aug.files import write_error
 
 ANNOTATION_FILE = 'person_keypoints.json'
 REFUSED_FILE = 'refused.json'

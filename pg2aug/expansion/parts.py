@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pg2aug.expansion.attempts import UNUSABLE_IMAGE
-from pg2aug.expansion.files import OutputFolder, write_error
+from pg2aug.expansion.files import OutputFolder
+from pg2aug.files import write_error
 
 GROUP_BATCHES = 8
 """Batches in a group: as many items are tried again together, so that their batches are full."""

@@ -1,0 +1,67 @@
+"""Files that are there whole or not at all, whenever a process is killed or a disk is full."""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mmengine import fileio
+
+_NO_SPACE = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+
+
+def is_local(path: str | Path) -> bool:
+    """Whether a path is one of this machine, and not of another file backend of MMEngine."""
+    return isinstance(fileio.get_file_backend(path), fileio.LocalBackend)
+
+
+@contextmanager
+def replacing(path: Path, partial: Path | None = None) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of another once it is whole.
+
+    It is as safe from a power cut as the disk makes it.
+
+    Args:
+        path: Where it is in the end.
+        partial: Where it is until then, on the same disk; a hidden file beside it if None.
+
+    Raises:
+        OSError: If it cannot be written; what was there stays.
+    """
+    partial = partial or path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        with open(partial, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        if error.filename not in (None, str(partial)):
+            raise  # another file, written or read meanwhile
+        raise write_error(error, path) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files, and replace those of the same names: all of them, or none.
+
+    Raises:
+        OSError: If one cannot be written.
+    """
+    with ExitStack() as stack:
+        for path, data in contents.items():
+            file = stack.enter_context(replacing(path))
+            file.write(data)
+            file.flush()
+
+
+def write_error(error: OSError, path: Path) -> OSError:
+    """An error of writing that names the file and says what to do."""
+    if error.errno is None:
+        return error
+    remedy = 'free space' if error.errno in _NO_SPACE else 'mend that'
+    text = f'{os.strerror(error.errno)} ({remedy}, then give the same command again)'
+    return OSError(error.errno, text, str(path))

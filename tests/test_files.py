@@ -1,0 +1,33 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from pg2aug.files import replacing, write_files
+
+
+def test_files_are_replaced_together(tmp_path):
+    paths = [tmp_path / 'a', tmp_path / 'b']
+    paths[1].write_text('old')
+    write_files({path: path.name.encode() for path in paths})
+    assert [path.read_text() for path in paths] == ['a', 'b']
+    assert sorted(os.listdir(tmp_path)) == ['a', 'b']
+
+
+@pytest.mark.parametrize('sizes', [(10, 2000), (2000, 10), (2000, 2000)])
+def test_files_that_do_not_fit_are_not_written_and_the_first_is_named(tmp_path, full_disk, sizes):
+    paths = [tmp_path / 'a', tmp_path / 'b']
+    paths[0].write_text('old')
+    too_large = next(path for path, size in zip(paths, sizes, strict=True) if size == 2000)
+    with full_disk(1000), pytest.raises(OSError, match='free space') as caught:
+        write_files({path: b'x' * size for path, size in zip(paths, sizes, strict=True)})
+    assert caught.value.filename == str(too_large)
+    assert paths[0].read_text() == 'old'
+    assert os.listdir(tmp_path) == ['a']
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none') as caught, replacing(tmp_path / 'a'):
+        Path(tmp_path / 'none').read_text()
+    assert 'give the same command' not in str(caught.value)
+    assert os.listdir(tmp_path) == []
