@@ -132,6 +132,20 @@ def test_rarity_options_reach_the_bank(main, write, tmp_path):
     assert bank.options['alpha'] == 1
 
 
+def test_a_full_disk_leaves_the_bank_that_was_there(main, write, tmp_path, capsys, full_disk):
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    out = tmp_path / 'bank.npz'
+    assert main([mine, '--out', str(out)]) == 0
+    before = out.read_bytes()
+    with full_disk(1000):
+        assert main([mine, '--alpha', '1', '--out', str(out), '--overwrite']) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('error: ')
+    assert f"free space, then give the same command again): '{out}'" in error
+    assert out.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['bank.npz', 'mine.json']
+
+
 def test_errors_are_one_line_and_write_nothing(main, write, tmp_path, capsys):
     mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
     out = tmp_path / 'bank.npz'

@@ -91,6 +91,22 @@ def test_no_file_is_written_over_another(main, write, tmp_path, capsys):
     assert len(ids(out)) == 2
 
 
+def test_on_a_full_disk_no_part_is_written(main, write, tmp_path, capsys, full_disk):
+    path = write('all.json', 40, 2)
+    old = tmp_path / 'rarest.json'
+    old.write_text('mine')
+    before = sorted(tmp_path.iterdir())
+    with full_disk(10_000):
+        arguments = '--rarest', old, '--others', tmp_path / 'others.json', '--overwrite'
+        assert main(path, *arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith('error: ')
+    assert f"free space, then give the same command again): '{tmp_path}/others" in captured.err
+    assert 'rare of' not in captured.out
+    assert old.read_text() == 'mine'
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_annotations_need_neither_ids_nor_keypoints(main, write, tmp_path):
     path = write('all.json', 20, 2)
     content = json.loads(path.read_text())

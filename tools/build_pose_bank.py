@@ -204,7 +204,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.plot is not None:
             files = plot_bank(bank, args.plot, **shown)
             print(f'pictures: {", ".join(map(str, files))}')
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     return 0

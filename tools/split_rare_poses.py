@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pg2aug.files import write_files
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.annotations import least_visible, read_coco_poses
 
@@ -117,17 +118,13 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
     return {judged[index] for index in rarest}, len(plausible)
 
 
-def write_part(path: Path, content: dict[str, Any], annotations: list[dict[str, Any]]) -> None:
-    """Write some annotations of a file, with the images that they are in."""
+def make_part(content: dict[str, Any], annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    """Some annotations of a file, with the images that they are in."""
     images = {annotation['image_id'] for annotation in annotations}
-    part = content | {
+    return content | {
         'images': [image for image in content['images'] if image['id'] in images],
         'annotations': annotations,
     }
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.write_text(json.dumps(part))
-    partial.rename(path)
-    print(f'{path}: {len(annotations)} annotations, {len(part["images"])} images')
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -137,15 +134,19 @@ def main(argv: list[str] | None = None) -> int:
         check_outputs(args)
         content = json.loads(args.ann_file.read_text())
         rarest, judged = rarest_annotations(args, content)
+        annotations = content['annotations']
+        parts = {}
+        for path, rare in ((args.rarest, True), (args.others, False)):
+            if path is not None:
+                chosen = [a for k, a in enumerate(annotations) if (k in rarest) == rare]
+                parts[path] = make_part(content, chosen)
+        write_files({path: json.dumps(part).encode() for path, part in parts.items()})
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    annotations = content['annotations']
     print(f'{len(rarest)} rare of {judged} judged poses, of {len(annotations)} annotations')
-    for path, rare in ((args.rarest, True), (args.others, False)):
-        if path is not None:
-            chosen = [a for k, a in enumerate(annotations) if (k in rarest) == rare]
-            write_part(path, content, chosen)
+    for path, part in parts.items():
+        print(f'{path}: {len(part["annotations"])} annotations, {len(part["images"])} images')
     return 0
 
 

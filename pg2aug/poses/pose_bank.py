@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from mmengine import fileio
 
+from pg2aug.files import is_local, replacing
 from pg2aug.poses.annotations import flagged_hidden, read_coco_poses
 from pg2aug.poses.sampling import alias_table, effective_sample_size
 from pg2aug.poses.skeleton import Skeleton
@@ -171,6 +172,7 @@ class PoseBank:
 
         Raises:
             ValueError: If the suffix is not ``.npz``, under which it could not be loaded again.
+            OSError: If it cannot be written. A bank that was there stays, on this machine.
         """
         if Path(path).suffix != '.npz':
             raise ValueError(f'a pose bank is saved as .npz, got {str(path)!r}')
@@ -184,7 +186,13 @@ class PoseBank:
         buffer = io.BytesIO()
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         np.savez_compressed(buffer, meta=np.array(meta), **arrays)
-        fileio.put(buffer.getvalue(), path)
+        if not is_local(path):
+            fileio.put(buffer.getvalue(), path)
+            return
+        target = Path(path).resolve()  # what a link leads to, so that it stays one
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as file:
+            file.write(buffer.getvalue())
 
     def __len__(self) -> int:
         """Number of poses N, implausible ones included."""

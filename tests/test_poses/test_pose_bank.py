@@ -127,6 +127,15 @@ def test_bank_is_deterministic_and_survives_saving(tmp_path):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(bank, name))
 
 
+def test_a_bank_is_saved_where_a_link_leads_to(tmp_path):
+    (tmp_path / 'disk').mkdir()
+    link = tmp_path / 'bank.npz'
+    link.symlink_to(tmp_path / 'disk' / 'bank.npz')
+    _mostly_standing().save(link)
+    assert link.is_symlink()
+    assert len(PoseBank.load(tmp_path / 'disk' / 'bank.npz')) == 1000
+
+
 def test_flags_tell_what_is_hidden_if_they_differ():
     keypoints, flags = people(30), np.full((30, 17), 2)
     flags[0, 9] = flags[1, [9, 10]] = 1
