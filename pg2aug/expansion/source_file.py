@@ -7,7 +7,7 @@ import mmengine
 from mmengine import fileio
 
 from pg2aug.expansion.validate import check_outline
-from pg2aug.expansion.validate_entries import check_categories, check_ids
+from pg2aug.expansion.validate_entries import check_categories, check_ids, check_limbs
 from pg2aug.poses import Skeleton, check_same_joints
 
 _EXAMPLES = 3
@@ -22,11 +22,12 @@ def read_source_file(
         path: The json file, on any file backend of MMEngine.
         skeleton: Skeleton of the generator.
         ignore_joint_names: Take the file's joints to be the generator's, whatever their names; they
-            get its names where they have none.
+            get its names and limbs.
 
     Returns:
         The content, whose lists and categories are valid, and the ids of the categories whose
-        persons have the generator's joints.
+        persons have the generator's joints. Limbs that cannot be used, as in the files of
+        CrowdPose and ExLPose, are replaced by the generator's.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -36,8 +37,7 @@ def read_source_file(
     content = _load(path)
     if content.get('licenses', ()) is None:
         content = {**content, 'licenses': []}
-    if ignore_joint_names:
-        content = _with_joint_names(content, skeleton)
+    content = _with_joints(content, skeleton, ignore_joint_names)
     _check_outline(content, path)
     return content, _posed_categories(content, path, skeleton, ignore_joint_names)
 
@@ -68,18 +68,36 @@ def _check_outline(content: Mapping[str, Any], path: str) -> None:
         raise ValueError(f'{path} is no COCO keypoint file that can be used: {named}{more}')
 
 
-def _with_joint_names(content: Mapping[str, Any], skeleton: Skeleton) -> Mapping[str, Any]:
-    """The file with the joints of a skeleton in its categories, where none of them names any."""
+def _with_joints(
+    content: Mapping[str, Any], skeleton: Skeleton, ignore_joint_names: bool
+) -> Mapping[str, Any]:
+    """The file with limbs that can be used and, on demand, the generator's names of the joints."""
     categories = content.get('categories')
     if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
         return content
-    if any(category.get('keypoints') for category in categories):
-        return content
-    joints = {
+    joints: dict[str, list[Any]] = {
         'keypoints': list(skeleton.keypoint_names),
         'skeleton': [[a + 1, b + 1] for a, b in skeleton.limbs],
     }
-    return {**content, 'categories': [{**category, **joints} for category in categories]}
+    if ignore_joint_names and not any(category.get('keypoints') for category in categories):
+        completed = [{**category, **joints} for category in categories]
+    else:
+        completed = [_completed(category, joints, ignore_joint_names) for category in categories]
+    return {**content, 'categories': completed}
+
+
+def _completed(
+    category: dict[str, Any], joints: dict[str, list[Any]], ignore_joint_names: bool
+) -> dict[str, Any]:
+    names, limbs = category.get('keypoints'), category.get('skeleton')
+    if not isinstance(names, list) or not names:
+        return category
+    same_number = len(names) == len(joints['keypoints'])
+    if same_number and ignore_joint_names:
+        return {**category, **joints}
+    if limbs and not any(check_limbs(limbs, len(names), '')):
+        return category
+    return {**category, 'skeleton': joints['skeleton'] if same_number else []}
 
 
 def _posed_categories(
@@ -94,10 +112,10 @@ def _posed_categories(
         '--ignore-joint-names; else give a generator trained with these joints'
     )
     named = [category for category in categories if category.get('keypoints')]
+    context = f'{path}, compared with the generator,'
     try:
         for category in named:
-            found = Skeleton.from_coco_category(category)
-            check_same_joints(skeleton, found, f'{path}, compared with the generator,')
+            check_same_joints(skeleton, category['keypoints'], context)
     except ValueError as error:
         raise ValueError(f'{error}; {advice}') from error
     return {category['id'] for category in named}

@@ -104,10 +104,11 @@ def check_categories(categories: Sequence[Any]) -> Iterator[Finding]:
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
             yield Finding('category', where, f'joints of the same name: {twice}')
-        yield from _check_skeleton(category.get('skeleton', []), len(names), where)
+        yield from check_limbs(category.get('skeleton', []), len(names), where)
 
 
-def _check_skeleton(skeleton: Any, num_joints: int, where: str) -> Iterator[Finding]:
+def check_limbs(skeleton: Any, num_joints: int, where: str) -> Iterator[Finding]:
+    """Limbs are pairs of different joints, counted from 1."""
     if not isinstance(skeleton, list):
         yield Finding('skeleton', where, f'its skeleton is a {type(skeleton).__name__}, not a list')
         return

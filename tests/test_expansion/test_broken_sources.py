@@ -4,12 +4,23 @@ import json
 
 import numpy as np
 import pytest
+from mmpose.datasets import CrowdPoseDataset
+from pycocotools.coco import COCO
 
 from pg2aug.expansion import ImageFolder, load_sources
 from pg2aug.expansion.validate import validate_coco
 from pg2aug.poses import Skeleton
+from pg2aug.poses.sources import metainfo_skeleton
 
-LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
+DATASETS = 'configs/_base_/datasets/'
+LIMB_WARP = ['--limb-warp', f'{DATASETS}coco.py', '--size', 48, 64]
+# As in the files of these data sets, which MMPose names otherwise.
+CROWDPOSE_LIMBS = [[16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7]]
+AP10K_NAMES = ['left_eye', 'right_eye', 'nose', 'neck', 'root_of_tail']
+AP10K_NAMES += ['left_shoulder', 'left_elbow', 'left_front_paw']
+AP10K_NAMES += ['right_shoulder', 'right_elbow', 'right_front_paw']
+AP10K_NAMES += ['left_hip', 'left_knee', 'left_back_paw', 'right_hip', 'right_knee']
+AP10K_NAMES += ['right_back_paw']
 NAN = float('nan')
 NEIGHBOUR = 'the annotation of somebody else in its image is broken'
 ONE_NOBODY = 'an entry of annotations that is no object'
@@ -117,7 +128,6 @@ DEEP = '[' * 100_000
         (lambda content: content.update(licenses=3), 'licenses: is a int, not a list'),
         (lambda content: content['categories'][0].pop('id'), 'categories[0]: has no id'),
         (of('categories', 0, keypoints=3), 'no list of names'),
-        (of('categories', 0, skeleton=[[0, 1]]), 'counted from 1'),
         (of('annotations', 1, id=1001), 'the id 1001 is there twice'),
         (lambda content: content['images'].clear(), '12: its image is not in the file (first'),
     ],
@@ -231,6 +241,84 @@ def test_joints_without_names_get_those_of_the_generator(synthesize, couples):
     status, out = synthesize(*named, chosen=LIMB_WARP)
     assert status == 0
     assert list(validate_coco(out / 'person_keypoints.json', out / 'images')) == []
+
+
+@pytest.mark.parametrize('limbs', [[[0, 1], [1, 2]], [[16, 99]], 'none', None, []])
+def test_limbs_that_cannot_be_used_are_those_of_the_generator(load, limbs):
+    skeleton = metainfo_skeleton(f'{DATASETS}coco.py')
+    sources, before = load(of('categories', 0, skeleton=limbs), skeleton=skeleton)
+    (category,) = sources.content['categories']
+    assert category['skeleton'] == [[a + 1, b + 1] for a, b in skeleton.limbs]
+    assert category['keypoints'] == before['categories'][0]['keypoints']
+
+
+def test_limbs_do_not_hide_that_the_joints_are_others(load):
+    def change(content):
+        category = content['categories'][0]
+        category.update(keypoints=category['keypoints'][:14], skeleton=CROWDPOSE_LIMBS)
+
+    skeleton = metainfo_skeleton(f'{DATASETS}coco.py')
+    with pytest.raises(ValueError, match='17 joints expected, 14 found'):
+        load(change, skeleton=skeleton)
+
+
+def test_of_categories_those_of_other_joints_keep_their_names(load):
+    def change(content):
+        pets = [dict(id=9, name='pet', keypoints=['tail', 'nose'], skeleton=[[0, 1]])]
+        content['categories'] = [*content['categories'], *pets]
+
+    skeleton = metainfo_skeleton(f'{DATASETS}coco.py')
+    pet = load(change, skeleton=skeleton, ignore_joint_names=True)[0].content['categories'][1]
+    assert (pet['keypoints'], pet['skeleton']) == (['tail', 'nose'], [])
+
+
+def test_the_animals_of_ap10k_are_joints_of_other_names(load):
+    def change(content):
+        kinds = [dict(id=1, name='antelope'), dict(id=3, name='bison')]
+        joints = dict(keypoints=AP10K_NAMES, skeleton=[[1, 2], [1, 3]])
+        content['categories'] = [kind | joints for kind in kinds]
+        for annotation in content['annotations'][:6]:
+            annotation['category_id'] = 3
+
+    skeleton = metainfo_skeleton(f'{DATASETS}ap10k.py')
+    with pytest.raises(ValueError, match=r"'left_front_paw', not 'L_F_Paw'.*--ignore-joint-names"):
+        load(change, skeleton=skeleton)
+    sources, _ = load(change, skeleton=skeleton, ignore_joint_names=True)
+    assert len(sources.persons) == 12
+    for category in sources.content['categories']:
+        assert category['keypoints'] == list(skeleton.keypoint_names)
+        assert category['skeleton'] == [[a + 1, b + 1] for a, b in skeleton.limbs]
+
+
+def crowdpose(content):
+    """The 14 joints of CrowdPose from those of COCO, named and linked as its files do."""
+    names = content['categories'][0]['keypoints'][5:17]
+    content['categories'][0].update(keypoints=[*names, 'head', 'neck'], skeleton=CROWDPOSE_LIMBS)
+    for annotation in content['annotations']:
+        coco = np.reshape(annotation['keypoints'], (17, 3))
+        neck = [*coco[5:7, :2].mean(axis=0), coco[5:7, 2].min()]
+        annotation['keypoints'] = [*coco[5:].ravel().tolist(), *coco[0].tolist(), *neck]
+        annotation['num_keypoints'] = int(np.count_nonzero(annotation['keypoints'][2::3]))
+
+
+def test_the_file_of_crowdpose_is_expanded_and_mmpose_reads_the_result(synthesize, couples, capsys):
+    change_file(couples[0], crowdpose)
+    chosen = ['--limb-warp', f'{DATASETS}crowdpose.py', '--size', 48, 64]
+    arguments = '--no-report', '--pose-bank', couples[0]
+    assert synthesize(*arguments, chosen=chosen)[0] == 1
+    error = capsys.readouterr().err
+    assert "joint 12 is 'head', not 'top_head'" in error
+    assert '--ignore-joint-names' in error
+    status, out = synthesize(*arguments, '--ignore-joint-names', chosen=chosen)
+    assert status == 0
+    file, images = out / 'person_keypoints.json', out / 'images'
+    assert list(validate_coco(file, images)) == []
+    (category,) = COCO(file).loadCats(1)
+    skeleton = metainfo_skeleton(f'{DATASETS}crowdpose.py')
+    assert category['keypoints'] == list(skeleton.keypoint_names)
+    assert category['skeleton'] == [[a + 1, b + 1] for a, b in skeleton.limbs]
+    read = CrowdPoseDataset(ann_file=str(file), data_prefix=dict(img=str(images)), pipeline=[])
+    assert len(read) == len(json.loads(file.read_text())['annotations'])
 
 
 def test_an_item_is_given_up_with_the_image_that_it_is_bound_to(synthesize, couples):
