@@ -1,14 +1,16 @@
 """Who else is in an image: everybody's pose by image, from a COCO keypoint file."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mmengine
 import numpy as np
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from pg2aug.poses import Skeleton, check_same_joints
+from pg2aug.poses import Skeleton, check_same_joints, describe_differences
 from pg2aug.poses.annotations import keypoint_values
 
 SAME_PX = 1.5
@@ -29,11 +31,12 @@ class PeopleFile:
     Args:
         content: A COCO keypoint file's content. People without labelled joints and crowds are left
             out, for their outlines are not known.
-        skeleton: Of K joints.
+        skeleton: Of K joints. Joints that the file names otherwise are told in a warning and taken
+            for the skeleton's, as MMPose's data sets take them.
         context: Names the file in errors.
 
     Raises:
-        ValueError: If it is no COCO keypoint file, or its joints are not those of the skeleton.
+        ValueError: If it is no COCO keypoint file, or has another number of joints.
     """
 
     def __init__(self, content: Mapping[str, Any], skeleton: Skeleton, context: str) -> None:
@@ -44,9 +47,8 @@ class PeopleFile:
         count, width = skeleton.num_keypoints, 3 * skeleton.num_keypoints
         # The category of COCO-WholeBody names the joints of the body alone.
         whole_body = any(len(keypoint_values(a, count)) > len(a['keypoints']) for a in annotations)
-        for category in content['categories']:
-            if category.get('keypoints') and not whole_body:
-                check_same_joints(skeleton, category['keypoints'], context)
+        if not whole_body:
+            _check_joints(content['categories'], skeleton, context)
         wrong = [a.get('id') for a in annotations if len(keypoint_values(a, count)) != width]
         if wrong:
             raise ValueError(
@@ -119,6 +121,23 @@ def _but(people: People, keypoints: NDArray[Any]) -> People:
     apart = np.abs(people[..., :2] - np.asarray(keypoints, np.float32))
     # What is unlabelled may be NaN.
     return people[(apart > SAME_PX).any(axis=(1, 2))]
+
+
+def _check_joints(
+    categories: Sequence[Mapping[str, Any]], skeleton: Skeleton, context: str
+) -> None:
+    """Raise ValueError for another number of joints, warn of other names."""
+    # Data sets of animals have many categories of the same joints.
+    for names in dict.fromkeys(tuple(c['keypoints']) for c in categories if c.get('keypoints')):
+        if len(names) != skeleton.num_keypoints:
+            check_same_joints(skeleton, names, context)
+        elif differences := describe_differences(skeleton, names):
+            print_log(
+                f'{context} names joints otherwise: {differences}; they are taken for the same, as '
+                'the data set in training takes them. Give another file if that is not so',
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def _is_posed(annotation: Mapping[str, Any]) -> bool:

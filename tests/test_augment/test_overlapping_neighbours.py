@@ -119,6 +119,20 @@ def test_a_category_needs_no_links(sample):
         assert len(people) == 1
 
 
+def test_joints_that_the_file_names_otherwise_are_told_once(sample, monkeypatch):
+    """MMPose gives a data set's joints by their order, and has other names for some of them."""
+    said = []
+    monkeypatch.setattr('pg2aug.augment.people.print_log', lambda text, **_: said.append(text))
+    chin = dict(COCO_CATEGORY, keypoints=['chin', *COCO_CATEGORY['keypoints'][1:]])
+    limbs = [[19, 18], [0, 1]]
+    categories = [dict(chin, id=1, skeleton=limbs), dict(chin, id=2), dict(COCO_CATEGORY, id=3)]
+    content = dict(coco(sample, beside(sample, 20)), categories=categories)
+    people = PeopleFile(content, SKELETON, "neighbours 'x.json'").of(sample)
+    np.testing.assert_array_equal(people, [beside(sample, 20)])
+    (text,) = said
+    assert text.startswith("neighbours 'x.json' names joints otherwise: joint 0 is 'chin', not")
+
+
 @pytest.mark.parametrize(
     'change', [dict(img_id=7), dict(img_id=8), dict(img_id=0), dict(img_path='xfigure.png')]
 )
@@ -138,9 +152,9 @@ def test_files_of_something_else_are_told(sample, tmp_path):
     content = coco(sample)
     with pytest.raises(ValueError, match=r"it is no COCO keypoint file: it has no \['images'\]"):
         PeopleFile({k: v for k, v in content.items() if k != 'images'}, SKELETON, 'it')
-    other = dict(COCO_CATEGORY, keypoints=['chin', *COCO_CATEGORY['keypoints'][1:]])
+    other = dict(COCO_CATEGORY, keypoints=COCO_CATEGORY['keypoints'][1:])
     other = dict(content, categories=[other])
-    with pytest.raises(ValueError, match='it has another skeleton'):
+    with pytest.raises(ValueError, match=r"it has another skeleton: .* \(lacking: \['nose'\]"):
         PeopleFile(other, SKELETON, 'it')
     content['annotations'][0]['keypoints'] += [1, 2, 2]
     with pytest.raises(ValueError, match='it: annotation 99 does not have 51'):
