@@ -78,6 +78,49 @@ def test_rare_is_what_the_reference_lacks(main, write, tmp_path):
     assert ids(rarest) == set(range(60, 110))
 
 
+def test_a_metainfo_names_the_joints_and_limbs(main, write, tmp_path, capsys):
+    path = write('all.json', 95, 5)
+    content = json.loads(path.read_text())
+    names = ['muzzle', *COCO_CATEGORY['keypoints'][1:]]
+    content['categories'] = [dict(COCO_CATEGORY, keypoints=names, skeleton=[[0, 1], [16, 18]])]
+    path.write_text(json.dumps(content))
+    rarest = tmp_path / 'rarest.json'
+    assert main(path, '--share', 0.05, '--rarest', rarest) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f'error: {path}: joint indices [-1, 17] are outside 0..16')
+    assert "'PATH::METAINFO' for tools/build_pose_bank.py or tools/split_rare_poses.py" in error
+    named = f'{path}::configs/_base_/datasets/coco.py'
+    assert main(named, '--share', 0.05, '--rarest', path, '--overwrite') == 1
+    assert 'named twice' in capsys.readouterr().err
+    assert main(named, '--share', 0.05, '--rarest', rarest) == 0
+    part = json.loads(rarest.read_text())
+    assert {a['id'] for a in part['annotations']} == set(range(105, 110))
+    assert part['categories'] == content['categories']
+
+
+def test_whole_bodies_are_split_by_all_their_joints(main, write, tmp_path):
+    path = write('all.json', 95, 5)
+    content = json.loads(path.read_text())
+    sizes = dict(foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
+    for annotation in content['annotations']:
+        for name, joints in sizes.items():
+            annotation[name] = [0, 0, 0] * joints
+    path.write_text(json.dumps(content))
+    rarest = tmp_path / 'rarest.json'
+    named = f'{path}::configs/_base_/datasets/coco_wholebody.py'
+    assert main(named, '--share', 0.05, '--min-keypoints', 17, '--rarest', rarest) == 0
+    assert ids(rarest) == set(range(105, 110))
+
+
+def test_a_file_without_images_is_told(main, write, tmp_path, capsys):
+    path = write('all.json', 20, 2)
+    content = json.loads(path.read_text())
+    del content['images']
+    path.write_text(json.dumps(content))
+    assert main(path, '--rarest', tmp_path / 'rarest.json') == 1
+    assert "it has no 'images'" in capsys.readouterr().err
+
+
 def test_no_file_is_written_over_another(main, write, tmp_path, capsys):
     path = write('all.json', 20, 2)
     text = path.read_text()

@@ -1,7 +1,8 @@
 """Split a COCO keypoint file into the people in the rarest poses and all others.
 
 To test an estimator on rare poses, to leave them out of a training set, or to see them more often.
-Rarity is that of the pose bank (docs/pose_bank.md).
+Rarity is that of the pose bank (docs/pose_bank.md). ANN::METAINFO names the joints by an MMPose
+data set config, e.g. crowdpose.json::configs/_base_/datasets/crowdpose.py.
 """
 
 import argparse
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from pg2aug.files import write_files
-from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.poses.annotations import least_visible, read_coco_poses
+from pg2aug.poses import PoseBank
+from pg2aug.poses.annotations import keypoint_values, least_visible, read_coco_poses
+from pg2aug.poses.sources import PoseSource, metainfo_skeleton
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -22,7 +24,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('ann_file', type=Path, metavar='ANN', help='COCO keypoint json')
+    parser.add_argument(
+        'source', type=PoseSource.parse, metavar='ANN', help='COCO keypoint json, or ANN::METAINFO'
+    )
     parser.add_argument(
         '--share', type=_share, default=0.1, help='of the judged poses that is rare (default: 0.1)'
     )
@@ -37,7 +41,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--reference',
         type=Path,
         metavar='ANN',
-        help='the data set in which poses are rare, e.g. that of the training (default: ANN)',
+        help='the data set of the same joints in which poses are rare, e.g. that of the training '
+        '(default: ANN)',
     )
     parser.add_argument(
         '--min-keypoints', type=int, help='fewest labelled joints (default: half of them)'
@@ -65,7 +70,8 @@ def check_outputs(args: argparse.Namespace) -> None:
     Raises:
         ValueError: If one of them exists or is an input, or both parts are one file.
     """
-    taken = {path.resolve(): path for path in (args.ann_file, args.reference) if path is not None}
+    inputs = (Path(args.source.path), args.reference)
+    taken = {path.resolve(): path for path in inputs if path is not None}
     for path in (args.rarest, args.others):
         if path is None:
             continue
@@ -82,13 +88,17 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
 
     Args:
         args: The command line.
-        content: Of ``args.ann_file``.
+        content: Of the file to split.
 
     Raises:
         ValueError: If a file is no COCO keypoint file, or none of its poses can be judged.
     """
+    source: PoseSource = args.source
+    skeleton = metainfo_skeleton(source.metainfo) if source.metainfo else None
     # Also what says what is wrong with a file.
-    skeleton: Skeleton = read_coco_poses([args.ann_file], min_visible=args.min_keypoints)[2]
+    skeleton = read_coco_poses([source.path], min_visible=args.min_keypoints, skeleton=skeleton)[2]
+    if not isinstance(content, dict) or 'images' not in content:
+        raise ValueError(f"{source.path} is no COCO keypoint file with images: it has no 'images'")
     reference = None
     if args.reference is not None:
         reference = read_coco_poses(
@@ -96,13 +106,13 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
         )[:2]
     least = least_visible(skeleton.num_keypoints, args.min_keypoints)
     annotations = content['annotations']
+    values = [keypoint_values(annotation, skeleton.num_keypoints) for annotation in annotations]
     judged = [
         number
         for number, annotation in enumerate(annotations)
-        if not annotation.get('iscrowd')
-        and np.count_nonzero((annotation.get('keypoints') or [])[2::3]) >= least
+        if not annotation.get('iscrowd') and np.count_nonzero(values[number][2::3]) >= least
     ]
-    triplets = np.array([annotations[number]['keypoints'] for number in judged], np.float64)
+    triplets = np.array([values[number] for number in judged], np.float64)
     triplets = triplets.reshape(len(judged), skeleton.num_keypoints, 3)
     rarity = PoseBank.from_poses(
         triplets[..., :2].astype(np.float32),
@@ -132,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         check_outputs(args)
-        content = json.loads(args.ann_file.read_text())
+        content = json.loads(Path(args.source.path).read_text())
         rarest, judged = rarest_annotations(args, content)
         annotations = content['annotations']
         parts = {}

@@ -20,6 +20,7 @@ from pg2aug.datasets.person_crops import PersonCrop, PersonCrops
 from pg2aug.datasets.source import build_topdown_dataset
 from pg2aug.datasets.via_poses import ViaPoses
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints
+from pg2aug.poses.annotations import NAME_THE_JOINTS
 from pg2aug.registry import DATASETS
 
 
@@ -186,7 +187,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
     def _load_bank(self, pose_bank: str | None, seed: int) -> PoseBank:
         if pose_bank is not None:
             bank = PoseBank.load(pose_bank)
-            check_same_joints(self.skeleton, bank.skeleton, f'pose_bank {pose_bank!r}')
+            context = f'pose_bank {pose_bank!r}'
+            check_same_joints(self.skeleton, bank.skeleton, context, NAME_THE_JOINTS)
             return bank
         return PoseBank.from_poses(self._keypoints, self._visible, self.skeleton, seed=seed)
 

@@ -112,10 +112,7 @@ def _posed_categories(
         '--ignore-joint-names; else give a generator trained with these joints'
     )
     named = [category for category in categories if category.get('keypoints')]
-    context = f'{path}, compared with the generator,'
-    try:
-        for category in named:
-            check_same_joints(skeleton, category['keypoints'], context)
-    except ValueError as error:
-        raise ValueError(f'{error}; {advice}') from error
+    for category in named:
+        context = f'{path}, compared with the generator,'
+        check_same_joints(skeleton, category['keypoints'], context, advice)
     return {category['id'] for category in named}

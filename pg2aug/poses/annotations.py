@@ -12,6 +12,12 @@ import numpy.typing as npt
 from pg2aug.poses.scale import Array, Flags, Mask
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 
+NAME_THE_JOINTS = (
+    "name joints and limbs by an MMPose data set config, as 'PATH::METAINFO' for "
+    'tools/build_pose_bank.py or tools/split_rare_poses.py'
+)
+"""What to do where those of a file's category cannot be used."""
+
 WHOLE_BODY_PARTS = 'foot_kpts', 'face_kpts', 'lefthand_kpts', 'righthand_kpts'
 
 
@@ -86,6 +92,18 @@ def read_coco_triplets(
     category = {'keypoints': tuple(names)} if names else _one_category(data, str(path))
     triplets, counts = _read_file(data, str(path), len(category['keypoints']))
     return triplets, category, dict(counts)
+
+
+def category_skeleton(category: Mapping[str, Any], path: str) -> Skeleton:
+    """The skeleton of a COCO category of a file.
+
+    Raises:
+        ValueError: If its names or limbs cannot be used, names the file and the way out.
+    """
+    try:
+        return Skeleton.from_coco_category(category)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}; {NAME_THE_JOINTS}') from error
 
 
 def keypoint_values(annotation: Mapping[str, Any], num_keypoints: int) -> Sequence[Any]:
@@ -175,15 +193,14 @@ def _one_category(data: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     if len(lists) != 1 or () in lists:
         raise ValueError(
             f"{path} has {len(lists - {()})} lists of joint names under 'keypoints' of its "
-            'categories, one is needed: give an MMPose metainfo that names the joints, as '
-            "'PATH::METAINFO'"
+            f'categories, one is needed; {NAME_THE_JOINTS}'
         )
     return categories[0]
 
 
 def _common_skeleton(files: Mapping[str, Mapping[str, Any]]) -> Skeleton:
     found = [
-        (Skeleton.from_coco_category(category), path)
+        (category_skeleton(category, path), path)
         for path, data in files.items()
         for category in _keypoint_categories(data)
     ]

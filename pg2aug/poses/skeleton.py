@@ -202,20 +202,24 @@ def describe_differences(expected: Skeleton, found: Skeleton | Sequence[str]) ->
     )
 
 
-def check_same_joints(expected: Skeleton, found: Skeleton | Sequence[str], context: str) -> None:
+def check_same_joints(
+    expected: Skeleton, found: Skeleton | Sequence[str], context: str, remedy: str = ''
+) -> None:
     """Raise where two skeletons do not have the same joints in the same order.
 
     Args:
         expected: The skeleton in use.
         found: The skeleton of ``context``, or the names of its joints.
         context: Names where ``found`` comes from, e.g. ``'pose bank poses.npz'``.
+        remedy: What to do about it.
 
     Raises:
-        ValueError: With ``context`` and every joint that differs.
+        ValueError: With ``context``, every joint that differs and the remedy.
     """
     differences = describe_differences(expected, found)
     if differences:
-        raise ValueError(f'{context} has another skeleton: {differences}')
+        advice = remedy and f'; {remedy}'
+        raise ValueError(f'{context} has another skeleton: {differences}{advice}')
 
 
 def _names_not_in(names: Sequence[str], others: Sequence[str]) -> list[str]:

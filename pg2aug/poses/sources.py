@@ -11,7 +11,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from pg2aug.poses.annotations import least_visible, read_coco_triplets, split_triplets
+from pg2aug.poses.annotations import (
+    category_skeleton,
+    least_visible,
+    read_coco_triplets,
+    split_triplets,
+)
 from pg2aug.poses.conversion import Substitutes, convert_joints, describe_mapping, joint_mapping
 from pg2aug.poses.keypoints_3d import read_keypoints_3d
 from pg2aug.poses.projection import view_poses
@@ -167,7 +172,7 @@ def _own_skeleton(source: PoseSource, own: _Own) -> Skeleton:
             f'{source.path} holds 3-D keypoints and has no limbs: name the skeleton of the result '
             'by a metainfo'
         )
-    return Skeleton.from_coco_category(own.category)
+    return category_skeleton(own.category, source.path)
 
 
 def _convert(

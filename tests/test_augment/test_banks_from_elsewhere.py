@@ -80,6 +80,20 @@ def test_poses_that_are_not_used_are_told_of(files, build, capfd):
     assert augment.bank.weights[:12].sum() == 0
 
 
+def test_a_file_of_other_names_is_refused_and_the_way_out_named(files, build, tmp_path):
+    """As AP-10K, whose file has other names than MMPose for the same joints."""
+    source = Path(files[2].partition('::')[0])
+    names = ['muzzle', *SKELETON.keypoint_names[1:]]
+    limbs = [[a + 1, b + 1] for a, b in SKELETON.limbs]
+    category = dict(id=1, name='person', keypoints=names, skeleton=limbs)
+    path = tmp_path / 'other.json'
+    path.write_text(json.dumps({**json.loads(source.read_text()), 'categories': [category]}))
+    words = "'muzzle', not 'nose'; name joints and limbs .* 'PATH::METAINFO' for tools/build_pose"
+    with pytest.raises(ValueError, match=words):
+        PG2Augment(GENERATOR, str(path))
+    assert len(PG2Augment(GENERATOR, build([f'{path}::{COCO_FILE}'])).bank) == 12
+
+
 def test_the_remedy_makes_people_in_their_poses(files, build, capsys):
     path = build(files[:2], MPII_NOSE, AIC_NOSE)
     told = capsys.readouterr().out

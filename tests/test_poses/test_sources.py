@@ -72,6 +72,10 @@ def test_names_of_a_metainfo_stand_for_those_of_the_file(tmp_path):
     path = _write(tmp_path / 'odd.json', people(3), categories=[category])
     with pytest.raises(ValueError, match='0 of 17 joints mapped; unlabelled: nose'):
         read_poses([PoseSource(path)], COCO)
+    crowdpose = {**COCO_CATEGORY, 'skeleton': [[16, 18]]}
+    unlinked = _write(tmp_path / 'crowd.json', people(3), categories=[crowdpose])
+    with pytest.raises(ValueError, match=r"crowd\.json: .*\[17\] are outside.*'PATH::METAINFO'"):
+        read_poses([PoseSource(unlinked)])
     source = PoseSource(path, 'configs/_base_/datasets/coco.py')
     assert read_poses([source], COCO).flags.all()
 
