@@ -46,16 +46,21 @@ def replacing(path: Path, partial: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files, and replace those of the same names: all of them, or none.
+    """Write files, and replace those of the same names: none of them, if one cannot be written.
 
     Raises:
         OSError: If one cannot be written.
     """
+    for path in contents:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, 'a folder is there', str(path))
     with ExitStack() as stack:
+        # Each is on the disk before the first takes its place.
         for path, data in contents.items():
             file = stack.enter_context(replacing(path))
             file.write(data)
             file.flush()
+            os.fsync(file.fileno())
 
 
 def write_error(error: OSError, path: Path) -> OSError:

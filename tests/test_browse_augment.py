@@ -133,10 +133,11 @@ def test_labels_of_mirrored_samples_are_those_trained_on(world, browser, drawn, 
 def test_sheets_of_an_earlier_run_are_not_left_among_new_ones(world, browser, tmp_path):
     (tmp_path / 'sheet_001.png').write_bytes(b'of another config')
     (tmp_path / 'notes.txt').write_text('mine')
+    (tmp_path / 'sheet_000_before.png').write_bytes(b'mine')
     config = write_config(tmp_path / 'pose.py', world, dict(check=None))
     browser['main']([config, '--num', '1', '--out', str(tmp_path), '--device=cpu'])
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ['notes.txt', 'pose.py', 'sheet_000.png']
+    assert left == ['notes.txt', 'pose.py', 'sheet_000.png', 'sheet_000_before.png']
 
 
 def test_a_refused_joint_of_a_mirrored_sample_is_left_out_on_its_own_side(

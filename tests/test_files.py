@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -24,6 +25,34 @@ def test_files_that_do_not_fit_are_not_written_and_the_first_is_named(tmp_path, 
     assert caught.value.filename == str(too_large)
     assert paths[0].read_text() == 'old'
     assert os.listdir(tmp_path) == ['a']
+
+
+def test_a_folder_in_the_place_of_one_is_told_before_any_is_replaced(tmp_path):
+    paths = [tmp_path / 'a', tmp_path / 'b']
+    paths[0].mkdir()
+    paths[1].write_text('old')
+    with pytest.raises(OSError, match='a folder is there') as caught:
+        write_files(dict.fromkeys(paths, b'new'))
+    assert caught.value.filename == str(paths[0])
+    assert paths[1].read_text() == 'old'
+
+
+def test_no_file_is_replaced_before_all_are_on_the_disk(tmp_path, monkeypatch):
+    paths = [tmp_path / 'a', tmp_path / 'b']
+    for path in paths:
+        path.write_text('old')
+    synced = []
+
+    def full(number):
+        synced.append(number)
+        if len(synced) == 2:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='free space'):
+        write_files(dict.fromkeys(paths, b'new'))
+    assert [path.read_text() for path in paths] == ['old', 'old']
+    assert sorted(os.listdir(tmp_path)) == ['a', 'b']
 
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path):

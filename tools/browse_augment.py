@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> None:
         rows.append(row)
         captions.append(caption)
         accepted += int(result.accepted.sum())
-    stale = set(Path(args.out).glob('sheet_*.png'))
+    stale = set(Path(args.out).glob(f'sheet_{"[0-9]" * 3}.png'))
     for first in range(0, len(rows), args.rows):
         chosen = slice(first, first + args.rows)
         sheet = contact_sheet(rows[chosen], TITLES, cell=(192, 256), captions=captions[chosen])

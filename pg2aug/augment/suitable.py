@@ -103,7 +103,9 @@ def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context:
         ValueError: If the bank has other joints, or no suitable pose. Poses left out while others
             remain are counted in the log.
     """
-    check_same_joints(skeleton, bank.skeleton, context, NAME_THE_JOINTS)
+    check_same_joints(
+        skeleton, bank.skeleton, context, f'to build a bank of these joints, {NAME_THE_JOINTS}'
+    )
     suitable = suitable_targets(bank.visible, skeleton, min_visible)
     needed = f'a pose must show a torso, a head and at least min_visible={min_visible} joints'
     remedy = _remedy(skeleton)

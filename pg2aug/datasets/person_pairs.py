@@ -188,7 +188,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         if pose_bank is not None:
             bank = PoseBank.load(pose_bank)
             context = f'pose_bank {pose_bank!r}'
-            check_same_joints(self.skeleton, bank.skeleton, context, NAME_THE_JOINTS)
+            remedy = f'to build a bank of these joints, {NAME_THE_JOINTS}'
+            check_same_joints(self.skeleton, bank.skeleton, context, remedy)
             return bank
         return PoseBank.from_poses(self._keypoints, self._visible, self.skeleton, seed=seed)
 

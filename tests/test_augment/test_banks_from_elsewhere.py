@@ -88,7 +88,7 @@ def test_a_file_of_other_names_is_refused_and_the_way_out_named(files, build, tm
     category = dict(id=1, name='person', keypoints=names, skeleton=limbs)
     path = tmp_path / 'other.json'
     path.write_text(json.dumps({**json.loads(source.read_text()), 'categories': [category]}))
-    words = "'muzzle', not 'nose'; name joints and limbs .* 'PATH::METAINFO' for tools/build_pose"
+    words = "'muzzle', not 'nose'; to build a bank .* 'PATH::METAINFO' for tools/build_pose"
     with pytest.raises(ValueError, match=words):
         PG2Augment(GENERATOR, str(path))
     assert len(PG2Augment(GENERATOR, build([f'{path}::{COCO_FILE}'])).bank) == 12
