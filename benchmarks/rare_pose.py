@@ -28,11 +28,14 @@ DECIDING = {
                  'limb_warp_rotation_oversampling', 'render_rotation', 'baseline', 'rotation',
                  'pg2_rotation'),
 }  # fmt: skip
+WITHOUT_ROTATION = (
+    *('pg2', 'pg2_uniform', 'pg2_rare'),
+    *('pg2_unchecked', 'pg2_own_check', 'pg2_offline'),
+)
 OTHERS = {
-    'external_bank': ('pg2', 'pg2_uniform', 'pg2_rare', 'pg2_unchecked', 'pg2_own_check',
-                      'pg2_offline', 'render'),
-    'few_rare': ('oversampling',),
-}  # fmt: skip
+    'external_bank': (*WITHOUT_ROTATION, 'render'),
+    'few_rare': ('oversampling', *WITHOUT_ROTATION),
+}
 
 
 @dataclass(frozen=True)
