@@ -18,14 +18,14 @@ def is_local(path: str | Path) -> bool:
 
 
 @contextmanager
-def replacing(path: Path, partial: Path | None = None) -> Iterator[BinaryIO]:
+def replacing(path: Path, partial: Path | None = None, sync: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of another once it is whole.
-
-    It is as safe from a power cut as the disk makes it.
 
     Args:
         path: Where it is in the end.
         partial: Where it is until then, on the same disk; a hidden file beside it if None.
+        sync: Whether it is as safe from a power cut as the disk makes it, which takes the disk's
+            time: not for thousands of files that are easily made again.
 
     Raises:
         OSError: If it cannot be written; what was there stays.
@@ -35,7 +35,8 @@ def replacing(path: Path, partial: Path | None = None) -> Iterator[BinaryIO]:
         with open(partial, 'wb') as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
         if error.filename not in (None, str(partial)):

@@ -136,7 +136,7 @@ def write_png(path: str | os.PathLike[str], image: Image) -> None:
     if not done:
         raise ValueError(f'cannot encode an image of {image.shape} {image.dtype} for {target}')
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as file:
+    with replacing(target, sync=False) as file:
         file.write(encoded.tobytes())
 
 

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints, typical_proportions, view_angles
-from pg2aug.poses.annotations import NAME_THE_JOINTS
+from pg2aug.poses.annotations import BUILD_A_BANK
 
 Body = tuple[NDArray[Any], NDArray[np.bool_]]
 """Joints (K, 2) in pixels and which of them are labelled (K,)."""
@@ -103,9 +103,7 @@ def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context:
         ValueError: If the bank has other joints, or no suitable pose. Poses left out while others
             remain are counted in the log.
     """
-    check_same_joints(
-        skeleton, bank.skeleton, context, f'to build a bank of these joints, {NAME_THE_JOINTS}'
-    )
+    check_same_joints(skeleton, bank.skeleton, context, BUILD_A_BANK)
     suitable = suitable_targets(bank.visible, skeleton, min_visible)
     needed = f'a pose must show a torso, a head and at least min_visible={min_visible} joints'
     remedy = _remedy(skeleton)

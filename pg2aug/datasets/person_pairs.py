@@ -20,7 +20,7 @@ from pg2aug.datasets.person_crops import PersonCrop, PersonCrops
 from pg2aug.datasets.source import build_topdown_dataset
 from pg2aug.datasets.via_poses import ViaPoses
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints
-from pg2aug.poses.annotations import NAME_THE_JOINTS
+from pg2aug.poses.annotations import BUILD_A_BANK
 from pg2aug.registry import DATASETS
 
 
@@ -188,8 +188,7 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         if pose_bank is not None:
             bank = PoseBank.load(pose_bank)
             context = f'pose_bank {pose_bank!r}'
-            remedy = f'to build a bank of these joints, {NAME_THE_JOINTS}'
-            check_same_joints(self.skeleton, bank.skeleton, context, remedy)
+            check_same_joints(self.skeleton, bank.skeleton, context, BUILD_A_BANK)
             return bank
         return PoseBank.from_poses(self._keypoints, self._visible, self.skeleton, seed=seed)
 

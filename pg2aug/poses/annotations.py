@@ -18,6 +18,8 @@ NAME_THE_JOINTS = (
 )
 """What to do where those of a file's category cannot be used."""
 
+BUILD_A_BANK = f'to build a bank of these joints, {NAME_THE_JOINTS}'
+
 WHOLE_BODY_PARTS = 'foot_kpts', 'face_kpts', 'lefthand_kpts', 'righthand_kpts'
 
 
