@@ -71,8 +71,8 @@ def _setup(size: dict[str, Any], commits: list[str]) -> list[str]:
         'arms are over all seeds, whatever these started from. All are tested '
         'on the same people: intervals tell the chance of a training, not that of other people. '
         '"Of the way": how far an arm comes from rotation with oversampling to the true render, '
-        'in rare PCK and AP, over the seeds that all three have. CPU minutes: the median, of the '
-        'training alone.',
+        'in rare PCK and AP, over the seeds that all three have; "-" where it comes no further. '
+        'CPU minutes: the median, of the training alone.',
     ]
 
 
@@ -133,7 +133,8 @@ def _arms(regime: dict[str, Any]) -> list[str]:
         cells += [_cell(scores[subset][metric]) for subset, metric in HEADINGS]
         if way:
             closed = regime['closed'].get(arm, {})
-            cells.append(', '.join(f'{100 * closed[m]:.0f}%' for m in ('pck', 'ap') if m in closed))
+            shares = [f'{100 * closed[m]:.0f}%' if m in closed else '-' for m in ('pck', 'ap')]
+            cells.append(', '.join(shares) if arm in regime['closed'] else '')
         accepted = scores['accepted']
         cells += ['' if accepted is None else f'{100 * accepted:.0f}%', f'{scores["minutes"]:.1f}']
         lines.append(f'| {ARMS[arm].title} | {" | ".join(cells)} |')

@@ -183,7 +183,10 @@ def regime_report(runs: Runs) -> dict[str, Any]:
 
 
 def _closed(by_arm: dict[str, Runs]) -> dict[str, dict[str, float]]:
-    """How far synthesis gets from bar to bound on rare poses, over seeds that all three have."""
+    """How far synthesis gets from bar to bound on rare poses, over seeds that all three have.
+
+    Not where it gets no further than the bar: parts of that distance do not tell how far back.
+    """
     if BAR not in by_arm or BOUND not in by_arm:
         return {}
     found: dict[str, dict[str, float]] = {}
@@ -196,7 +199,7 @@ def _closed(by_arm: dict[str, Runs]) -> dict[str, dict[str, float]]:
             own, bar, bound = (
                 sum(run['rare'][metric] for run in of) for of in zip(*trios, strict=True)
             )
-            if bound > bar:
+            if bar < min(own, bound):
                 found[arm][metric] = (own - bar) / (bound - bar)
     return found
 

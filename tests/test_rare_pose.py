@@ -156,11 +156,16 @@ def test_how_much_of_the_possible_gain_an_arm_makes():
     runs = [run(arm, seed, v) for arm, found in scores.items() for seed, v in enumerate(found)]
     # A seed that the render lacks says nothing about how far it is.
     runs += [run('rotation_oversampling', 2, 0.1), run('pg2', 2, 0.9)]
+    # Nor is a loss part of a gain.
+    runs += [run('limb_warp', seed, 0.3) for seed in range(2)]
     found = report(runs, 'cpu', {'few_rare': 0.025})
     assert found['regimes']['few_rare']['closed'] == {
-        'pg2': {'ap': pytest.approx(0.5), 'pck': pytest.approx(0.5)}
+        'pg2': {'ap': pytest.approx(0.5), 'pck': pytest.approx(0.5)},
+        'limb_warp': {},
     }
-    assert '| 50%, 50% |' in rare_markdown(found)
+    page = rare_markdown(found)
+    assert '| 50%, 50% |' in page
+    assert '| -, - |' in page
 
 
 def test_the_summary_has_the_arms_that_both_regimes_have_run():
