@@ -58,7 +58,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     with ExitStack() as stack:
         # Each is on the disk before the first takes its place.
         for path, data in contents.items():
-            file = stack.enter_context(replacing(path))
+            file = stack.enter_context(replacing(path, sync=False))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
