@@ -11,11 +11,11 @@ import torch
 from fidelity_worlds import Person
 
 from pg2aug.augment import GeneratorFile, Synthesizer
-from pg2aug.augment.label_check import AppearanceCheck
+from pg2aug.augment.checks.label_check import AppearanceCheck
+from pg2aug.augment.checks.pose_model_check import confirmed_joints
 from pg2aug.augment.plan import BOX_MARGIN, Plan, UnsuitableError, make_plan
-from pg2aug.augment.pose_estimator import estimate_poses
-from pg2aug.augment.pose_model_check import confirmed_joints
 from pg2aug.datasets.crop import crop_matrix, transform_keypoints
+from pg2aug.estimators.prediction import estimate_poses
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton, keypoints_bbox, recover_affine
 

@@ -14,7 +14,7 @@ from fidelity_arms import ARMS
 from scipy import stats
 from sheets import write_sheet
 
-from pg2aug.visualization import contact_sheet
+from pg2aug.visualization.skeletons import contact_sheet
 
 RECOMMENDED = 'self_pairs'
 KINDS = ('rare', 'common')

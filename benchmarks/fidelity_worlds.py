@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pg2aug.datasets.figures import RARE_FAMILIES, make_figures
+from pg2aug.figures import RARE_FAMILIES, make_figures
 from pg2aug.poses import PoseBank, Skeleton
 
 TEST_FIRST_PERSON, JUDGE_FIRST_PERSON, PEOPLE_PER_SEED = 1_000_000, 2_000_000, 10_000

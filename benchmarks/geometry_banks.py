@@ -9,12 +9,12 @@ from geometry_people import joints
 from pose_bank import sample_poses
 from scipy.stats import spearmanr
 
-from pg2aug.datasets.figure_identity import sample_identity
-from pg2aug.datasets.figure_poses import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
+from pg2aug.figures.identity import sample_identity
+from pg2aug.figures.poses import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.poses.mixture import gmm_rarity
-from pg2aug.poses.rarity import knn_rarity
-from pg2aug.poses.sampling import rarity_weights
+from pg2aug.poses.bank.mixture import gmm_rarity
+from pg2aug.poses.bank.rarity import knn_rarity
+from pg2aug.poses.bank.sampling import rarity_weights
 from pg2aug.poses.scale import body_scales, limb_lengths, normalize_poses, typical_limb_lengths
 
 # The joints of OpenPose's 18, in which the re-identification files are annotated.

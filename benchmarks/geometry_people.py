@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pg2aug.datasets.figure_body import joint_positions, pose_bones
-from pg2aug.datasets.figure_identity import Identity, sample_identity
-from pg2aug.datasets.figure_poses import COMMON_FAMILIES, RARE_FAMILIES, Pose, sample_pose
+from pg2aug.figures.body import joint_positions, pose_bones
+from pg2aug.figures.identity import Identity, sample_identity
+from pg2aug.figures.poses import COMMON_FAMILIES, RARE_FAMILIES, Pose, sample_pose
 from pg2aug.poses import Skeleton, fit_pose, typical_proportions, view_angles
 
 FAMILIES = COMMON_FAMILIES + RARE_FAMILIES

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pg2aug.augment.plan import UnsuitableError, check_source
 from pg2aug.datasets.crop import crop_matrix
-from pg2aug.datasets.figure_background import paint_background
+from pg2aug.figures.background import paint_background
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton, person_limb_radius
 

@@ -22,9 +22,9 @@ from hole_cases import Case, figure_cases, left_over, photo_cases
 from numpy.typing import NDArray
 from sheets import write_sheet
 
-from pg2aug.models.hole_filling import fill_holes
-from pg2aug.models.push_pull import push_pull
-from pg2aug.visualization import contact_sheet
+from pg2aug.models.holes.filling import fill_holes
+from pg2aug.models.holes.push_pull import push_pull
+from pg2aug.visualization.skeletons import contact_sheet
 
 ROOT = Path(__file__).resolve().parents[1]
 SHEET_ROWS = 8

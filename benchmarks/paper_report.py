@@ -19,7 +19,7 @@ from paper_systems import SIZES, SYSTEMS
 from scipy import stats
 from sheets import write_sheet
 
-from pg2aug.visualization import contact_sheet
+from pg2aug.visualization.skeletons import contact_sheet
 
 ROWS, SCALE = 10, 2
 METRICS = ('SSIM', 'IS', 'mask-SSIM', 'mask-IS', 'mask-SSIM-inside')

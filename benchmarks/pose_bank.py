@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import scipy
 
-from pg2aug.datasets.figure_body import joint_positions, pose_bones, rotation
-from pg2aug.datasets.figure_identity import sample_identity
-from pg2aug.datasets.figure_poses import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
+from pg2aug.figures.body import joint_positions, pose_bones, rotation
+from pg2aug.figures.identity import sample_identity
+from pg2aug.figures.poses import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
 from pg2aug.poses import PoseBank, Skeleton
 
 ROOT = Path(__file__).resolve().parents[1]

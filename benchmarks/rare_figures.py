@@ -12,7 +12,7 @@ from rare_worlds import TestSet
 from sheets import write_sheet
 
 from pg2aug.poses import Skeleton
-from pg2aug.visualization import contact_sheet, draw_skeleton
+from pg2aug.visualization.skeletons import contact_sheet, draw_skeleton
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt

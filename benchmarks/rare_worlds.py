@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pg2aug.datasets.figures import (
+from pg2aug.figures import (
     RARE_FAMILIES,
     Figure,
     Pose,

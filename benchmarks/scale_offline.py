@@ -21,9 +21,8 @@ import torch
 from torch import Tensor
 
 from pg2aug.augment import GeneratorFile, Plan, Synthesizer
-from pg2aug.augment.suitable import restrict_bank
-from pg2aug.augment.synthesizer import Persons
-from pg2aug.datasets.figures import make_figures
+from pg2aug.augment.eligibility import restrict_bank
+from pg2aug.augment.synthesis.synthesizer import Persons
 from pg2aug.expansion import (
     ImageFolder,
     Job,
@@ -34,8 +33,9 @@ from pg2aug.expansion import (
     load_sources,
     make_plan,
 )
-from pg2aug.expansion.draws import PoseRegions
-from pg2aug.expansion.plan import Draws
+from pg2aug.expansion.plan.draws import PoseRegions
+from pg2aug.expansion.plan.plan import Draws
+from pg2aug.figures import make_figures
 from pg2aug.poses import PoseBank
 
 METAINFO = dict(from_file='configs/_base_/datasets/coco.py')

@@ -8,8 +8,8 @@ from speed_setup import Batch
 from torch import Tensor, nn
 
 from pg2aug.augment import LabelCheck
-from pg2aug.augment.compositing import composite_persons
-from pg2aug.augment.drawing import generator_data, in_scene, synthesis
+from pg2aug.augment.synthesis.compositing import composite_persons
+from pg2aug.augment.synthesis.drawing import generator_data, in_scene, synthesis
 from pg2aug.models.assembly import coarse_image, refined_image
 from pg2aug.models.preprocessor import to_image_range
 

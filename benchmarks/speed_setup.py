@@ -15,8 +15,8 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from pg2aug.augment import GeneratorFile, Plan, UnsuitableError, make_plan
 from pg2aug.datasets.crop import crop_matrix
-from pg2aug.datasets.figures import make_figures
 from pg2aug.datasets.source import load_image
+from pg2aug.figures import make_figures
 from pg2aug.poses import Skeleton
 from pg2aug.registry import MODELS
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent / 'test_datasets'))
 
 from reid_world import write_csv, write_images
 
-from pg2aug.datasets.figures import make_figures
+from pg2aug.figures import make_figures
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / 'benchmarks' / 'README.md'

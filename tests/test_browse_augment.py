@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from training_helpers import train_config
 
-from pg2aug.datasets.figures import make_figures
 from pg2aug.engine.training import build_runner
+from pg2aug.figures import make_figures
 from pg2aug.registry import MODELS
 
 ROOT = Path(__file__).parents[1]

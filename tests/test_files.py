@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pg2aug.files import replacing, write_files
+from pg2aug.utils.files import replacing, write_files
 
 
 def test_files_are_replaced_together(tmp_path):

@@ -14,7 +14,7 @@ import label_fidelity
 from fidelity_arms import ARMS, body_error, load_generator, make_trial, moved_joints, synthesize
 from fidelity_worlds import Split, World
 
-from pg2aug.datasets.figures import RARE_FAMILIES, make_figures
+from pg2aug.figures import RARE_FAMILIES, make_figures
 
 
 @pytest.fixture(scope='module')

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from scipy import stats
 
-from pg2aug.datasets.figures import RARE_FAMILIES
+from pg2aug.figures import RARE_FAMILIES
 from pg2aug.poses import PoseBank
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))

@@ -40,7 +40,7 @@ from speed_timing import alternate, ratio, remember, spread
 from speed_training import TrainingSize, run_training, whole_schedule
 
 from pg2aug.augment import AppearanceCheck, Synthesizer
-from pg2aug.datasets.figures import RARE_FAMILIES
+from pg2aug.figures import RARE_FAMILIES
 
 DEMO, MODEL = 'pg2-self_figures-64x48', 'res18-small_128x96'
 STEP = StepSize({MODEL: (DEMO,)}, batch_size=4, workers=0, steps=1, rounds=1)

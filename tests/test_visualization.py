@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pg2aug.poses.skeleton import Skeleton
-from pg2aug.visualization import (
+from pg2aug.visualization.skeletons import (
     CANVAS_COLOR,
     LEFT_COLOR,
     RIGHT_COLOR,

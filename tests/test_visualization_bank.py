@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
 from pose_samples import COCO, people
 
 from pg2aug.poses import PoseBank
-from pg2aug.poses.novel import add_novel_poses
-from pg2aug.visualization_bank import plot_bank, rarity_figure
-from pg2aug.visualization_poses import novel_sheet, pose_thumbnail, unlike_poses
+from pg2aug.poses.bank.novel import add_novel_poses
+from pg2aug.visualization.bank import plot_bank, rarity_figure
+from pg2aug.visualization.poses import novel_sheet, pose_thumbnail, unlike_poses
 
 
 @pytest.fixture(scope='module')

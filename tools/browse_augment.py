@@ -21,15 +21,14 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 import pg2aug  # noqa: F401 (registers the transform, and makes mmpose.models import)
-from pg2aug.augment.deferred import DeferredBatch
-from pg2aug.augment.estimator_check import EstimatorCheck
-from pg2aug.augment.pg2_augment import PG2Augment
-from pg2aug.augment.pipelines import check_alike, check_placement, find_augments
+from pg2aug.augment.placement import check_alike, check_placement, find_augments
 from pg2aug.augment.plan import to_crop
 from pg2aug.augment.sample import FINAL_KEYPOINTS
-from pg2aug.augment.synthesizer import Result
+from pg2aug.augment.synthesis.deferred import DeferredBatch
+from pg2aug.augment.synthesis.synthesizer import Result
+from pg2aug.augment.transform import PG2Augment
 from pg2aug.poses import Skeleton
-from pg2aug.visualization import contact_sheet, draw_skeleton, skeleton_image, write_png
+from pg2aug.visualization.skeletons import contact_sheet, draw_skeleton, skeleton_image, write_png
 
 TITLES = ('source', 'target pose', 'synthesised', 'final input')
 
@@ -128,11 +127,6 @@ def main(argv: list[str] | None = None) -> None:
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     dataset, preprocessor, augments = load(cfg, args.device)
     synthesizer = augments[0].build_synthesizer(args.device)
-    if isinstance(synthesizer.check, EstimatorCheck):
-        print(
-            'EstimatorCheck asks the model in training; here the check before it (`before`) judges'
-        )
-        synthesizer.check = synthesizer.check.before
     np.random.seed(args.seed)  # noqa: NPY002 (the generator that the pipeline's transforms use)
     order = np.random.default_rng(args.seed).permutation(len(dataset))
     rows, captions, left, accepted = [], [], 0, 0

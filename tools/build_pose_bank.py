@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pg2aug.augment.suitable import suitable_targets
+from pg2aug.augment.eligibility import suitable_targets
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.poses.conversion import nose_substitute
-from pg2aug.poses.novel import add_novel_poses
-from pg2aug.poses.projection import WORLDS
-from pg2aug.poses.sources import PoseSource, SourcePoses, metainfo_skeleton, read_poses
-from pg2aug.visualization_bank import plot_bank
+from pg2aug.poses.bank.novel import add_novel_poses
+from pg2aug.poses.read.conversion import nose_substitute
+from pg2aug.poses.read.projection import WORLDS
+from pg2aug.poses.read.sources import PoseSource, SourcePoses, metainfo_skeleton, read_poses
+from pg2aug.visualization.bank import plot_bank
 
 _MIN_VISIBLE = 8
 """What PG2Augment and tools/synthesize.py need of a target pose by default."""

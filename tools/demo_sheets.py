@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.datasets.figures import RARE_FAMILIES
+from pg2aug.figures import RARE_FAMILIES
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.visualization import contact_sheet, draw_skeleton, skeleton_image, write_png
+from pg2aug.visualization.skeletons import contact_sheet, draw_skeleton, skeleton_image, write_png
 
 COLUMNS = 8
 CANVAS = (128, 128)

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from pg2aug.datasets.figure_files import DESCRIPTION
-from pg2aug.datasets.figures import make_figures
+from pg2aug.figures import make_figures
+from pg2aug.figures.files import DESCRIPTION
 
 # Far above any number of people to train on, so that val stays the same when that number changes.
 VAL_FIRST_PERSON_ID = 1_000_000

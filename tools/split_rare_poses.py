@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from pg2aug.files import write_files
 from pg2aug.poses import PoseBank
-from pg2aug.poses.annotations import keypoint_values, least_visible, read_coco_poses
-from pg2aug.poses.sources import PoseSource, metainfo_skeleton
+from pg2aug.poses.read.coco import keypoint_values, least_visible, read_coco_poses
+from pg2aug.poses.read.sources import PoseSource, metainfo_skeleton
+from pg2aug.utils.files import write_files
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -22,8 +22,9 @@ from mmengine import fileio
 from rich.console import Console
 
 from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
-from pg2aug.augment.inference import network_dtype
-from pg2aug.augment.suitable import restrict_bank
+from pg2aug.augment.eligibility import restrict_bank
+from pg2aug.augment.synthesis.inference import network_dtype
+from pg2aug.cli.expand_options import make_parser, parse_review
 from pg2aug.expansion import (
     ImageFolder,
     Job,
@@ -36,15 +37,14 @@ from pg2aug.expansion import (
     expansion_info,
     load_sources,
 )
-from pg2aug.expansion.coco import described_check
-from pg2aug.expansion.files import file_sha256
-from pg2aug.expansion.merge import ANNOTATION_FILE, REFUSED_FILE
-from pg2aug.expansion.options import make_parser, parse_review
-from pg2aug.expansion.plan_file import ITEMS_FILE, PLAN_FILE
-from pg2aug.expansion.progress import progress_display
-from pg2aug.expansion.ranks import local_device_index
-from pg2aug.expansion.report import remove_partial_report, write_report
-from pg2aug.expansion.review import REVIEWED_FILE, apply_review
+from pg2aug.expansion.plan.plan_file import ITEMS_FILE, PLAN_FILE
+from pg2aug.expansion.report.page import remove_partial_report, write_report
+from pg2aug.expansion.report.review import REVIEWED_FILE, apply_review
+from pg2aug.expansion.work.progress import progress_display
+from pg2aug.expansion.work.ranks import local_device_index
+from pg2aug.expansion.write.coco import described_check
+from pg2aug.expansion.write.merge import ANNOTATION_FILE, REFUSED_FILE
+from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS
 

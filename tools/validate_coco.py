@@ -10,8 +10,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from pg2aug.expansion.validate import MARGIN_PX, validate_coco
-from pg2aug.expansion.validate_files import MAX_PIXELS
+from pg2aug.validation.coco import MARGIN_PX, validate_coco
+from pg2aug.validation.files import MAX_PIXELS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -2,8 +2,8 @@
 
 from pg2aug.annotation.annotate import annotate_images
 from pg2aug.annotation.boxes import read_boxes
-from pg2aug.annotation.estimator import ImageEstimator
 from pg2aug.annotation.identities import csv_identities, folder_identities
+from pg2aug.estimators.image_estimator import ImageEstimator
 
 __all__ = [
     'ImageEstimator',

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pg2aug.datasets.conversion_report import ConversionReport
 from pg2aug.datasets.pairs_file import number_names
-from pg2aug.datasets.pose_csv import Finding
+from pg2aug.datasets.reid.pose_csv import Finding
 
 _KEYS = {'images': ('id', 'file_name'), 'annotations': ('image_id',)}
 

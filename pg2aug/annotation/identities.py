@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from pg2aug.datasets.conversion_report import ConversionReport
 from pg2aug.datasets.pairs_file import number_names
-from pg2aug.datasets.pose_csv import Finding
+from pg2aug.datasets.reid.pose_csv import Finding
 
 COLUMNS = ('file_name', 'person_id')
 

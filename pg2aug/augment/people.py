@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from pg2aug.poses import Skeleton, check_same_joints, describe_differences
-from pg2aug.poses.annotations import keypoint_values
+from pg2aug.poses.read.coco import keypoint_values
 
 SAME_PX = 1.5
 """Distance within which all joints of two annotations lie where both are of the same person.

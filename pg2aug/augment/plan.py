@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.augment.neighbours import overlapping_neighbours
-from pg2aug.augment.people import People
-from pg2aug.augment.suitable import (
+from pg2aug.augment.eligibility import (
     Body,
     UnsuitableError,
     check_fit,
@@ -18,6 +16,8 @@ from pg2aug.augment.suitable import (
     check_view,
     drawn_joints,
 )
+from pg2aug.augment.overlap import overlapping_neighbours
+from pg2aug.augment.people import People
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
 from pg2aug.poses import (
     Skeleton,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.files import write_files
 from pg2aug.poses import Skeleton
+from pg2aug.utils.files import write_files
 
 ANNOTATION_FILE = 'person_keypoints.json'
 PAIRS_FILE = 'pairs.csv'

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pg2aug.datasets.pose_csv import Finding
+from pg2aug.datasets.reid.pose_csv import Finding
 
 _EXAMPLES = 3
 Findings = Mapping[str, list[Finding]]

@@ -11,7 +11,6 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from pg2aug.arguments import check_megabytes
 from pg2aug.datasets.crop import flip_crop, inside_crop
 from pg2aug.datasets.instances import IdentityRule, Instances, find_instances
 from pg2aug.datasets.pairing import OrderedPairs, RepeatedInstances, sample_pair_indices
@@ -20,8 +19,9 @@ from pg2aug.datasets.person_crops import PersonCrop, PersonCrops
 from pg2aug.datasets.source import build_topdown_dataset
 from pg2aug.datasets.via_poses import ViaPoses
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints
-from pg2aug.poses.annotations import BUILD_A_BANK
+from pg2aug.poses.read.coco import BUILD_A_BANK
 from pg2aug.registry import DATASETS
+from pg2aug.utils.arguments import check_megabytes
 
 
 @DATASETS.register_module()

@@ -13,7 +13,7 @@ from mmpose.registry import DATASETS as MMPOSE_DATASETS
 from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
-from pg2aug.poses.annotations import keypoint_values
+from pg2aug.poses.read.coco import keypoint_values
 
 
 def build_topdown_dataset(

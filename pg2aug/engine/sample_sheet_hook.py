@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 from pg2aug.models.preprocessor import to_image_range
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import DATASETS, HOOKS
-from pg2aug.visualization import contact_sheet, skeleton_image, write_png
+from pg2aug.visualization.skeletons import contact_sheet, skeleton_image, write_png
 
 TITLES = ('condition', 'target pose', 'target', 'coarse', 'refined')
 

@@ -8,9 +8,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
-from pg2aug.dataloading import restart_dataloader
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import LOOPS
+from pg2aug.utils.dataloading import restart_dataloader
 
 
 @LOOPS.register_module()

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pg2aug.augment.pose_estimator import estimate_poses
-from pg2aug.augment.pose_estimator_file import load_pose_estimator
+from pg2aug.estimators.loading import load_pose_estimator
+from pg2aug.estimators.prediction import estimate_poses
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.pose_scores import HEAD_SHARE, head_boxes, oks, pckh_counts
 from pg2aug.evaluation.scores import Columns, Score, library_versions
-from pg2aug.expansion.files import file_sha256
-from pg2aug.poses.conversion import joint_mapping
+from pg2aug.expansion.write.output_folder import file_sha256
+from pg2aug.poses.read.conversion import joint_mapping
 from pg2aug.poses.skeleton import JointKey, Skeleton, joint_key
 
 _PCKH, _OKS = f'PCKh@{HEAD_SHARE} of Pose-Transfer', "mean OKS of COCO's joints"

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from pg2aug.augment.pose_estimator import keypoint_extent
-from pg2aug.augment.pose_model_check import BODY_AREA
+from pg2aug.augment.checks.pose_model_check import BODY_AREA
+from pg2aug.estimators.prediction import keypoint_extent
 from pg2aug.poses.skeleton import Skeleton, joint_key
 
 HEAD_SHARE = 0.5
@@ -64,8 +64,8 @@ def oks(
 ) -> Tensor:
     """COCO's object keypoint similarity, over the labelled joints of which the spread is known.
 
-    A person's area is :data:`~pg2aug.augment.pose_model_check.BODY_AREA` of the squared diagonal of
-    the labelled keypoints' box.
+    A person's area is ``BODY_AREA`` of the label check, times the squared diagonal of the labelled
+    keypoints' box.
 
     Args:
         estimated: (N, K, 2) estimated keypoints.

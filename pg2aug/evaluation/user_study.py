@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pg2aug.evaluation.user_study_images import StudyImage, draw_images, same_size
+from pg2aug.utils.web_page import web_page
 from pg2aug.version import __version__
-from pg2aug.web_page import web_page
 
 PAGE_FILE, KEY_FILE = 'index.html', 'key.json'
 

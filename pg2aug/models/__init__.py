@@ -1,11 +1,11 @@
 """PG2's networks, rasterisation and losses."""
 
-from pg2aug.models.bones import Body
-from pg2aug.models.detailed_generator import DetailedGenerator
+from pg2aug.augment.extras.detail import DetailedGenerator
 from pg2aug.models.discriminator import Discriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
-from pg2aug.models.limb_warp import limb_warp
-from pg2aug.models.limb_warp_generator import LimbWarpGenerator
+from pg2aug.models.limbs.bones import Body
+from pg2aug.models.limbs.generator import LimbWarpGenerator
+from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.models.losses import adversarial_loss, masked_l1, matte_l1
 from pg2aug.models.pg2 import PG2
 from pg2aug.models.preprocessor import PG2DataPreprocessor

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pg2aug.models.constants import constant
 from pg2aug.models.pixels import pixel_grid
+from pg2aug.models.tensor_cache import constant
 
 
 def warp(images: Tensor, matrices: Tensor, shape: tuple[int, int]) -> Tensor:

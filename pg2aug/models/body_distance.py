@@ -7,10 +7,10 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from pg2aug.models.constants import constant, take
-from pg2aug.models.head import locate_heads
+from pg2aug.models.limbs.head import locate_heads
 from pg2aug.models.parts import bands, in_parts
 from pg2aug.models.pixels import pixel_grid
+from pg2aug.models.tensor_cache import constant, take
 from pg2aug.poses.skeleton import Skeleton
 
 

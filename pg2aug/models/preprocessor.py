@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pg2aug.models.body_distance import BodyDistances, body_distances
-from pg2aug.models.bones import Body
-from pg2aug.models.constants import constant
-from pg2aug.models.limb_warp import limb_warp
-from pg2aug.models.push_pull import push_pull
+from pg2aug.models.holes.push_pull import push_pull
+from pg2aug.models.limbs.bones import Body
+from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.models.rasterize import alpha_within, keypoint_heatmaps, mask_within
+from pg2aug.models.tensor_cache import constant
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pg2aug.models.body_distance import BodyDistances, body_distance, body_distances
-from pg2aug.models.head import HEAD_RADIUS
+from pg2aug.models.limbs.head import HEAD_RADIUS
 from pg2aug.poses.skeleton import Skeleton
 
 END_RADIUS = 1.75

@@ -1,5 +1,6 @@
 """Poses in pure NumPy: skeletons, the pose bank, fitting a pose to a person."""
 
+from pg2aug.poses.bank.pose_bank import PoseBank
 from pg2aug.poses.fitting import fit_pose
 from pg2aug.poses.frame import (
     check_affine_joints,
@@ -10,7 +11,6 @@ from pg2aug.poses.frame import (
     shift_into_image,
     shrink_into_image,
 )
-from pg2aug.poses.pose_bank import PoseBank
 from pg2aug.poses.retarget import typical_proportions
 from pg2aug.poses.scale import person_limb_radius
 from pg2aug.poses.skeleton import Skeleton, check_same_joints, describe_differences

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from pg2aug.augment import Plan, make_plan
 from pg2aug.compat import load_checkpoint
-from pg2aug.datasets.figures import render_figure, sample_pose
 from pg2aug.engine.training import build_runner
+from pg2aug.figures import render_figure, sample_pose
 from pg2aug.models import PG2
 from pg2aug.models.preprocessor import to_image_range
 from pg2aug.poses import Skeleton

@@ -2,7 +2,7 @@ import pytest
 from augment_world import SmoothPG2, write_generator
 
 from pg2aug.augment import GeneratorFile, PG2Augment
-from pg2aug.datasets.figures import make_figures
+from pg2aug.figures import make_figures
 from pg2aug.poses import PoseBank
 
 

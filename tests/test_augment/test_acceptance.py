@@ -3,7 +3,7 @@ import pytest
 import torch
 from augment_world import SKELETON, make_figure
 
-from pg2aug.augment.acceptance import AcceptanceCounts, acceptance_report, rarity_deciles
+from pg2aug.augment.statistics import AcceptanceCounts, acceptance_report, rarity_deciles
 from pg2aug.poses import PoseBank
 
 

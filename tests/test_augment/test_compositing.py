@@ -5,7 +5,7 @@ import torch
 from augment_world import SKELETON, slope_background
 from helpers import STANDING
 
-from pg2aug.augment.compositing import inside_mask
+from pg2aug.augment.synthesis.compositing import inside_mask
 from pg2aug.models.affine import (
     affine_scale,
     compose_affines,

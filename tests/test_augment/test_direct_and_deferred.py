@@ -13,8 +13,8 @@ from mmengine.dataset import pseudo_collate
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 
 from pg2aug.augment import PG2Augment
-from pg2aug.augment.compositing import HOLE_RADIUS, PERSON_RADIUS
-from pg2aug.augment.deferred import DeferredBatch
+from pg2aug.augment.synthesis.compositing import HOLE_RADIUS, PERSON_RADIUS
+from pg2aug.augment.synthesis.deferred import DeferredBatch
 from pg2aug.models.affine import affine_scale, transform_points
 from pg2aug.models.rasterize import body_alpha
 

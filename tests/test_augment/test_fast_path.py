@@ -13,14 +13,14 @@ from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from torch.overrides import TorchFunctionMode
 
 from pg2aug.augment import AppearanceCheck, Synthesizer
-from pg2aug.augment.acceptance import AcceptanceCounts
-from pg2aug.augment.drawing import generator_data
-from pg2aug.augment.graphs import bucket
-from pg2aug.augment.inference import network_dtype
-from pg2aug.augment.pg2_hook import PG2Hook
-from pg2aug.augment.transfer import send
+from pg2aug.augment.hook import PG2Hook
+from pg2aug.augment.statistics import AcceptanceCounts
+from pg2aug.augment.synthesis.drawing import generator_data
+from pg2aug.augment.synthesis.graphs import bucket
+from pg2aug.augment.synthesis.inference import network_dtype
+from pg2aug.augment.synthesis.transfer import send
 from pg2aug.models import PG2
-from pg2aug.models.constants import constant
+from pg2aug.models.tensor_cache import constant
 
 CPU, CUDA = torch.device('cpu'), torch.device('cuda', 0)
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')

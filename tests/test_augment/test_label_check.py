@@ -7,7 +7,7 @@ from augment_world import PADDING, SIZE, SKELETON, make_figure
 
 from pg2aug.augment import AppearanceCheck, Synthesis
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
-from pg2aug.datasets.figures import RARE_FAMILIES
+from pg2aug.figures import RARE_FAMILIES
 from pg2aug.registry import MODELS
 
 

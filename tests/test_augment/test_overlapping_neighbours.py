@@ -6,16 +6,16 @@ import torch
 from augment_world import SKELETON, make_figure, make_sample, plan_for
 
 from pg2aug.augment import PG2Augment
-from pg2aug.augment.neighbours import (
+from pg2aug.augment.overlap import (
     MAX_NEIGHBOURS,
     NEIGHBOUR_RADIUS,
     limb_distances,
     neighbours_alpha,
 )
 from pg2aug.augment.people import PeopleFile, other_people
-from pg2aug.expansion.neighbours import changed_pixels, hidden_joints
+from pg2aug.expansion.write.remaining import changed_pixels, hidden_joints
 from pg2aug.models.rasterize import body_alpha
-from pg2aug.poses.sources import metainfo_skeleton
+from pg2aug.poses.read.sources import metainfo_skeleton
 
 COCO_CATEGORY = dict(
     id=1,

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from pg2aug.augment import Plan, UnsuitableError
 from pg2aug.augment import pg2_augment as module
 from pg2aug.augment.sample import relabel
-from pg2aug.augment.whole_image import affected_window
+from pg2aug.augment.synthesis.whole_image import affected_window
 from pg2aug.poses import view_angles
 
 

@@ -10,7 +10,7 @@ from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from pose_training import MEAN, STD, Spy, pose_config, train_steps
 
-from pg2aug.augment.pipelines import find_augments
+from pg2aug.augment.placement import find_augments
 
 HOOK = dict(type='pg2aug.PG2Hook', interval=1)
 
@@ -227,7 +227,7 @@ def test_persons_that_cannot_be_replaced_are_counted(augment, people, tmp_path, 
 
 
 def test_many_refused_persons_are_warned_of(augment, people, tmp_path, monkeypatch):
-    monkeypatch.setattr('pg2aug.augment.pg2_hook.MIN_SEEN', 20)
+    monkeypatch.setattr('pg2aug.augment.hook.MIN_SEEN', 20)
     check = dict(type='RefuseJoints', joints=list(range(17)))
     dataset = with_pipeline(people, dict(augment, check=check))
     runner, _ = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK]))
@@ -276,20 +276,16 @@ def test_a_pipeline_that_is_switched_to_does_what_stands_in_it(
         (dict(min_joints_ok=0.5), 'share one synthesizer, but min_joints_ok differs'),
         (dict(pose_bank='typo.npz'), 'typo'),
         (None, "must stand right after dict\\(type='LoadImage'\\)"),
-        ('another bank', 'reweights one bank'),
     ],
 )
 def test_mistakes_in_a_pipeline_to_come_are_told_at_once(
     augment, people, tmp_path, change, message
 ):
-    if change == 'another bank':
-        change = dict(pose_bank=str(Path(people['data_root'], people['ann_file'])))
     steps = train_steps(*([dict(augment, **change)] if change else []))
     if change is None:
         steps.insert(3, augment)
     switch = dict(type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=steps)
-    hooks = [dict(HOOK, reweight=dict()), switch]
-    cfg = pose_config(tmp_path / 'pose', with_pipeline(people, augment), None, hooks)
+    cfg = pose_config(tmp_path / 'pose', with_pipeline(people, augment), None, [HOOK, switch])
     runner = Runner.from_cfg(cfg)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         runner.train()
@@ -333,7 +329,3 @@ def test_of_two_banks_no_deciles_are_logged(augment, people, tmp_path):
     scalars = MessageHub.get_current_instance().log_scalars
     assert 'train/pg2/accepted_nose' in scalars
     assert not any('decile' in name for name in scalars)
-    reweighted = dict(HOOK, reweight=dict())
-    cfg = pose_config(tmp_path / 'again', dataset, None, [reweighted], by_epoch=False)
-    with pytest.raises(ValueError, match=r'reweights one bank.*differ in pose_bank'):
-        run(cfg)

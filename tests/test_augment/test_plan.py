@@ -15,8 +15,8 @@ from augment_world import (
 from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
 
 from pg2aug.augment import Plan, UnsuitableError
+from pg2aug.augment.eligibility import check_fit, check_source, drawn_joints, suitable_targets
 from pg2aug.augment.plan import BOX_MARGIN, to_crop
-from pg2aug.augment.suitable import check_fit, check_source, drawn_joints, suitable_targets
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.poses import keypoints_bbox, typical_proportions
 

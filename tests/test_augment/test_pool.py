@@ -11,7 +11,7 @@ from helpers import COCO_METAINFO
 from test_fast_path import NothingAwaited
 
 from pg2aug.augment import Synthesizer
-from pg2aug.augment.pool import PersonPool, pool_slots
+from pg2aug.augment.extras.pool import PersonPool, pool_slots
 from pg2aug.models import LimbWarpGenerator
 
 STAY = torch.eye(2, 3)

@@ -20,8 +20,8 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from pg2aug.augment import PoseModelCheck, Synthesis
-from pg2aug.augment.pose_estimator import estimate_poses, framing, predict_keypoints
-from pg2aug.augment.pose_model_check import BODY_AREA, confirmed_joints
+from pg2aug.augment.checks.pose_model_check import BODY_AREA, confirmed_joints
+from pg2aug.estimators.prediction import estimate_poses, framing, predict_keypoints
 from pg2aug.models.affine import transform_points
 from pg2aug.poses import keypoints_bbox
 from pg2aug.registry import MODELS

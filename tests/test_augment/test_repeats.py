@@ -11,8 +11,8 @@ from mmengine.runner import Runner
 from pose_training import Spy, pose_config, train_steps
 
 from pg2aug.augment import PG2Augment, PG2Hook, UnsuitableError
-from pg2aug.augment.deferred import DeferredBatch
-from pg2aug.augment.repeats import Repeats
+from pg2aug.augment.extras.repeats import Repeats
+from pg2aug.augment.synthesis.deferred import DeferredBatch
 
 HOOK = dict(type='pg2aug.PG2Hook', interval=1)
 

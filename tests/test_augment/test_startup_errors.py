@@ -105,7 +105,7 @@ def test_a_pipeline_that_mixes_images(people, augment):
 def test_colours_that_do_not_reach_the_person_are_told(people, augment, monkeypatch, step, told):
     messages = []
     monkeypatch.setattr(
-        'pg2aug.augment.pipelines.print_log', lambda text, **_: messages.append(text)
+        'pg2aug.augment.placement.print_log', lambda text, **_: messages.append(text)
     )
     steps = train_steps(augment)
     steps[2:2] = [step]

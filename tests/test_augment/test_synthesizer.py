@@ -18,9 +18,9 @@ from helpers import COCO_METAINFO
 from torch import nn
 
 from pg2aug.augment import Synthesizer
-from pg2aug.augment.compositing import HOLE_RADIUS
-from pg2aug.augment.neighbours import neighbours_alpha
-from pg2aug.augment.synthesizer import Result
+from pg2aug.augment.overlap import neighbours_alpha
+from pg2aug.augment.synthesis.compositing import HOLE_RADIUS
+from pg2aug.augment.synthesis.synthesizer import Result
 from pg2aug.models import LimbWarpGenerator
 from pg2aug.models.affine import transform_points
 from pg2aug.models.rasterize import body_alpha, body_distance

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pg2aug.datasets.pose_csv import read_pose_csv
+from pg2aug.datasets.reid.pose_csv import read_pose_csv
 
 YS = list(range(10, 28))
 XS = list(range(30, 48))

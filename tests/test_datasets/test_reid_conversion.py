@@ -405,7 +405,7 @@ def test_pairs_that_cannot_be_had_are_refused_before_images_are_decoded(
     folder, poses, csv_file, out = market
     write_csv(csv_file, poses.items())
     decoded = []
-    monkeypatch.setattr('pg2aug.datasets.reid_persons.image_sizes', decoded.append)
+    monkeypatch.setattr('pg2aug.datasets.reid.persons.image_sizes', decoded.append)
     status, _, err = convert('market1501', csv_file, folder, '--out', out, *options)
     assert status == 1
     assert reason in err

@@ -12,9 +12,9 @@ from mmengine.logging import MMLogger
 from torch.utils.data import default_collate
 
 from pg2aug.datasets import PersonPairDataset
-from pg2aug.datasets.figures import make_figures
 from pg2aug.datasets.pairing import RepeatedInstances
 from pg2aug.datasets.via_poses import ViaPoses
+from pg2aug.figures import make_figures
 from pg2aug.models import PG2DataPreprocessor
 from pg2aug.poses import PoseBank, Skeleton, person_limb_radius
 from pg2aug.registry import DATASETS

@@ -9,7 +9,7 @@ from torch.utils.data import default_collate
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.engine.sample_sheet_hook import TITLES, SampleSheetHook, sample_sheet
 from pg2aug.models.preprocessor import to_image_range
-from pg2aug.visualization import contact_sheet, skeleton_image
+from pg2aug.visualization.skeletons import contact_sheet, skeleton_image
 
 
 def to_array(image):

@@ -12,12 +12,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'test_augment'))
 from augment_world import METAINFO, SIZE, SKELETON
 from colour_estimator import paint, spread_keypoints, write_estimator
 
-from pg2aug.augment.pose_model_check import BODY_AREA
+from pg2aug.augment.checks.pose_model_check import BODY_AREA
 from pg2aug.evaluation import head_boxes, oks, pckh_counts
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.pose_fidelity import PoseFidelityMeasure, coco_sigmas
 from pg2aug.poses import Skeleton
-from pg2aug.poses.conversion import joint_mapping
+from pg2aug.poses.read.conversion import joint_mapping
 from pg2aug.poses.skeleton import joint_key
 
 OPENPOSE = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco_openpose.py'))

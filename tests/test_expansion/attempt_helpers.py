@@ -5,7 +5,7 @@ import sys
 import traceback
 
 from pg2aug.expansion import Attempt, PlanRequest, make_draws, make_plan
-from pg2aug.expansion.attempts import Prepared, prepare, synthesize
+from pg2aug.expansion.work.attempts import Prepared, prepare, synthesize
 
 
 def first_attempts(job, count, seed=0):

@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from pg2aug.augment import GeneratorFile, Synthesizer
-from pg2aug.augment.suitable import restrict_bank
-from pg2aug.datasets.figures import make_figures
+from pg2aug.augment.eligibility import restrict_bank
 from pg2aug.expansion import ImageFolder, Job, load_sources
+from pg2aug.figures import make_figures
 from pg2aug.poses import PoseBank
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'synthesize.py'

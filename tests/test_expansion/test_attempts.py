@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from attempt_helpers import first_attempts, outcomes, run_attempts, source_image
 
-from pg2aug.augment.whole_image import affected_window
+from pg2aug.augment.synthesis.whole_image import affected_window
 from pg2aug.expansion import Refused, Synthesised
 from pg2aug.poses import Skeleton
 

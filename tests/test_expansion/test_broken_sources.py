@@ -8,9 +8,9 @@ from mmpose.datasets import CrowdPoseDataset
 from pycocotools.coco import COCO
 
 from pg2aug.expansion import ImageFolder, load_sources
-from pg2aug.expansion.validate import validate_coco
 from pg2aug.poses import Skeleton
-from pg2aug.poses.sources import metainfo_skeleton
+from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.validation.coco import validate_coco
 
 DATASETS = 'configs/_base_/datasets/'
 LIMB_WARP = ['--limb-warp', f'{DATASETS}coco.py', '--size', 48, 64]

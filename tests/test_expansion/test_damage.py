@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from attempt_helpers import tree
 
-from pg2aug.expansion.files import OutputFolder
-from pg2aug.expansion.parts import Part
+from pg2aug.expansion.work.parts import Part
+from pg2aug.expansion.write.output_folder import OutputFolder
 
 NUM = 40
 

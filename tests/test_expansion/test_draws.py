@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pg2aug.expansion.draws import PoseRegions, draw_poses, random_numbers
-from pg2aug.expansion.regions import level, pose_regions
+from pg2aug.expansion.plan.draws import PoseRegions, draw_poses, random_numbers
+from pg2aug.expansion.plan.regions import level, pose_regions
 
 WEIGHTS = np.array([0.4, 0.0, 0.1, 0.2, 0.3, 0.0, 1.0, 1e-9])
 LABELS = np.array([0, -1, 0, 0, 0, -1, 1, 1])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from attempt_helpers import tree
 
-from pg2aug.augment.suitable import UnsuitableError
+from pg2aug.augment.eligibility import UnsuitableError
 from pg2aug.expansion import PlanRequest, SourceFilter, make_draws, make_plan
-from pg2aug.expansion.plan import ITEM
+from pg2aug.expansion.plan.plan import ITEM
 
 
 def plan_of(job, seed=0, **request):

@@ -5,11 +5,11 @@ import pytest
 import torch
 from attempt_helpers import outcomes
 
-from pg2aug.augment.compositing import HOLE_RADIUS, PERSON_RADIUS
-from pg2aug.augment.neighbours import NEIGHBOUR_RADIUS
+from pg2aug.augment.overlap import NEIGHBOUR_RADIUS
+from pg2aug.augment.synthesis.compositing import HOLE_RADIUS, PERSON_RADIUS
 from pg2aug.expansion import Synthesised
-from pg2aug.expansion.coco import new_entries
-from pg2aug.expansion.neighbours import CoveredError, remaining_annotations
+from pg2aug.expansion.write.coco import new_entries
+from pg2aug.expansion.write.remaining import CoveredError, remaining_annotations
 from pg2aug.models.preprocessor import SUPPORT_RADIUS
 from pg2aug.models.rasterize import body_alpha
 

@@ -9,8 +9,8 @@ import time
 import pytest
 from attempt_helpers import fork, tree, wait_for
 
-import pg2aug.expansion.run as expansion_run
-from pg2aug.expansion.parts import Part
+import pg2aug.expansion.work.run as expansion_run
+from pg2aug.expansion.work.parts import Part
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pg2aug import compat  # noqa: F401
-from pg2aug.expansion.validate import validate_coco
-from pg2aug.poses.conversion import joint_mapping
+from pg2aug.poses.read.conversion import joint_mapping
+from pg2aug.validation.coco import validate_coco
 
 SHOULDERS, HIPS = ('left_shoulder', 'right_shoulder'), ('left_hip', 'right_hip')
 # About where it is: what is tested is whether files are read.

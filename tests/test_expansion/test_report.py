@@ -7,10 +7,10 @@ import pytest
 from attempt_helpers import outcomes, source_image
 
 from pg2aug.expansion import Synthesised
-from pg2aug.expansion.coco import failed_joints, person_label
-from pg2aug.expansion.report_coverage import pose_coverage
-from pg2aug.expansion.report_sample import REFUSED_SHOWN, sample_made, sample_refused
-from pg2aug.expansion.report_strips import made_strip, refused_strip, target_pose
+from pg2aug.expansion.report.coverage import pose_coverage
+from pg2aug.expansion.report.sample import REFUSED_SHOWN, sample_made, sample_refused
+from pg2aug.expansion.report.strips import made_strip, refused_strip, target_pose
+from pg2aug.expansion.write.coco import failed_joints, person_label
 from pg2aug.poses import PoseBank
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]

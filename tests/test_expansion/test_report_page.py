@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlparse
 import pytest
 from browser import drive, require_browser
 
-from pg2aug.expansion.validate import validate_coco
-from pg2aug.web_page import web_page
+from pg2aug.utils.web_page import web_page
+from pg2aug.validation.coco import validate_coco
 
 HERE = Path(__file__).parent
 LARGE = 10_000

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from pg2aug.expansion.report import data_set_id
-from pg2aug.expansion.review import apply_review
+from pg2aug.expansion.report.page import data_set_id
+from pg2aug.expansion.report.review import apply_review
 
 
 @pytest.fixture(scope='module')

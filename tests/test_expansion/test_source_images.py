@@ -8,7 +8,7 @@ import pytest
 from mmengine.fileio import BaseStorageBackend, LocalBackend, backends, register_backend
 
 from pg2aug.expansion import ImageFolder
-from pg2aug.expansion.files import encode_jpeg
+from pg2aug.expansion.write.output_folder import encode_jpeg
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
 

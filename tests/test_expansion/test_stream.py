@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pg2aug.expansion import stream
-from pg2aug.expansion.stream import iter_entries
+from pg2aug.expansion.report.stream import iter_entries
 
 CONTENT = {
     'info': {'list': [1, [2]], 'text': 'a "quoted" ]} text, with an é'},

@@ -11,8 +11,8 @@ import pytest
 from attempt_helpers import fork, tree, wait_for
 
 from pg2aug.expansion import pipeline
-from pg2aug.expansion.files import OutputFolder
-from pg2aug.expansion.parts import Part
+from pg2aug.expansion.work.parts import Part
+from pg2aug.expansion.write.output_folder import OutputFolder
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
 KILLS = 20

@@ -3,9 +3,9 @@ import torch
 from helpers import COCO_METAINFO, SIZE, make_batch, make_pg2
 from torch.nn import functional as F
 
+from pg2aug.augment.extras.detail import add_detail
 from pg2aug.models import DetailedGenerator
-from pg2aug.models.detailed_generator import add_detail
-from pg2aug.models.limb_warp_generator import laid_limbs
+from pg2aug.models.limbs.generator import laid_limbs
 
 FACTOR = 2
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from pg2aug.datasets.figures import figure_rng, render_figure
-from pg2aug.models.bones import Body
-from pg2aug.models.head import HEAD_RADIUS, locate_heads
-from pg2aug.models.limb_warp import limb_warp
+from pg2aug.figures import figure_rng, render_figure
+from pg2aug.models.limbs.bones import Body
+from pg2aug.models.limbs.head import HEAD_RADIUS, locate_heads
+from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton, person_limb_radius
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pg2aug.models import patch_search
-from pg2aug.models.hole_filling import fill_holes
-from pg2aug.models.push_pull import push_pull
+from pg2aug.models.holes.filling import fill_holes
+from pg2aug.models.holes.push_pull import push_pull
 
 FILLS = pytest.mark.parametrize('fill', [fill_holes, push_pull])
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from pg2aug.poses.conversion import (
+from pg2aug.poses.read.conversion import (
     convert_joints,
     describe_mapping,
     joint_mapping,
     nose_substitute,
 )
-from pg2aug.poses.sources import metainfo_skeleton
+from pg2aug.poses.read.sources import metainfo_skeleton
 
 DATASETS = 'configs/_base_/datasets/'
 

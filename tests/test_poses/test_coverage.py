@@ -3,9 +3,9 @@ import pytest
 from pose_samples import COCO, people
 
 from pg2aug.poses import PoseBank
-from pg2aug.poses.coverage import coverage
-from pg2aug.poses.novel import add_novel_poses
-from pg2aug.poses.pose_map import pose_map
+from pg2aug.poses.bank.coverage import coverage
+from pg2aug.poses.bank.novel import add_novel_poses
+from pg2aug.poses.bank.pose_map import pose_map
 
 ALL = np.ones((400, 17), bool)
 STANDING = people(400, seed=5), ALL

@@ -11,10 +11,10 @@ from pg2aug.poses.kinematics import (
     to_bones,
     turn_joints,
 )
+from pg2aug.poses.read.sources import metainfo_skeleton
 from pg2aug.poses.retarget import MAX_RATIO, MIN_RATIO, segments, stretch_limbs
 from pg2aug.poses.scale import limb_lengths
 from pg2aug.poses.skeleton import Skeleton
-from pg2aug.poses.sources import metainfo_skeleton
 
 FLIP = list(COCO.flip_indices)
 KNEE, ANKLE, ELBOW = (COCO.keypoint_names.index(f'left_{n}') for n in ('knee', 'ankle', 'elbow'))

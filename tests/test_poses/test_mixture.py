@@ -5,7 +5,7 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 from pg2aug.poses.alignment import mirror_poses
-from pg2aug.poses.mixture import fill_missing_joints, gmm_rarity, log_density
+from pg2aug.poses.bank.mixture import fill_missing_joints, gmm_rarity, log_density
 from pg2aug.poses.scale import normalize_poses
 
 FLIP = COCO.flip_indices

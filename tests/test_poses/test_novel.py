@@ -3,8 +3,8 @@ import pytest
 from pose_samples import COCO, people
 
 from pg2aug.poses import PoseBank
+from pg2aug.poses.bank.novel import add_novel_poses, novel_poses, random_turns
 from pg2aug.poses.kinematics import to_bones
-from pg2aug.poses.novel import add_novel_poses, novel_poses, random_turns
 from pg2aug.poses.scale import limb_lengths
 
 HEAD = list(COCO.head)

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from pose_samples import COCO, LEGS, STANDING, people
 
-from pg2aug.datasets.figure_body import joint_positions, pose_bones
-from pg2aug.datasets.figure_identity import sample_identity
-from pg2aug.datasets.figure_poses import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
+from pg2aug.figures.body import joint_positions, pose_bones
+from pg2aug.figures.identity import sample_identity
+from pg2aug.figures.poses import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
 from pg2aug.poses import PoseBank
-from pg2aug.poses.isolation import isolation_trust
+from pg2aug.poses.bank.isolation import isolation_trust
+from pg2aug.poses.bank.rarity import knn_rarity
 from pg2aug.poses.plausibility import limb_trust, usual_lengths
-from pg2aug.poses.rarity import knn_rarity
 from pg2aug.poses.scale import limb_lengths, normalize_poses
 
 FLIP = COCO.flip_indices

@@ -7,7 +7,7 @@ import pytest
 from pose_samples import COCO, COCO_CATEGORY, LEGS, people
 
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.poses.novel import add_novel_poses
+from pg2aug.poses.bank.novel import add_novel_poses
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / 'shared' / 'data'

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pg2aug.datasets.figure_body import JOINT_NAMES, joint_positions, pose_bones
-from pg2aug.datasets.figure_identity import sample_identity
-from pg2aug.datasets.figure_poses import sample_pose
-from pg2aug.poses.projection import camera_rotations, project_poses, view_poses
+from pg2aug.figures.body import JOINT_NAMES, joint_positions, pose_bones
+from pg2aug.figures.identity import sample_identity
+from pg2aug.figures.poses import sample_pose
+from pg2aug.poses.read.projection import camera_rotations, project_poses, view_poses
 
 NOSE = JOINT_NAMES.index('nose')
 WORLD = pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pose_samples import COCO, LEGS, STANDING, people
 
+from pg2aug.poses.bank.rarity import knn_rarity, missing_joint_cost, pose_distances
+from pg2aug.poses.bank.sampling import alias_table, effective_sample_size, rarity_weights
 from pg2aug.poses.plausibility import joint_reach, plausible_poses
-from pg2aug.poses.rarity import knn_rarity, missing_joint_cost, pose_distances
-from pg2aug.poses.sampling import alias_table, effective_sample_size, rarity_weights
 from pg2aug.poses.scale import (
     body_scales,
     limb_lengths,

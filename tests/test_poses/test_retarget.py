@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pose_samples import COCO, LEGS, STANDING
 
-from pg2aug.datasets.figure_body import joint_positions, pose_bones
-from pg2aug.datasets.figure_identity import sample_identity
-from pg2aug.datasets.figures import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
+from pg2aug.figures import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
+from pg2aug.figures.body import joint_positions, pose_bones
+from pg2aug.figures.identity import sample_identity
 from pg2aug.poses import Skeleton, fit_pose, typical_proportions
 from pg2aug.poses.retarget import (
     MAX_RATIO,

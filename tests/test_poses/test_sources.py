@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from pose_samples import COCO, COCO_CATEGORY, people
 
-from pg2aug.poses.annotations import read_coco_triplets, split_triplets
-from pg2aug.poses.keypoints_3d import read_keypoints_3d
-from pg2aug.poses.sources import PoseSource, metainfo_skeleton, read_poses
+from pg2aug.poses.read.coco import read_coco_triplets, split_triplets
+from pg2aug.poses.read.keypoints_3d import read_keypoints_3d
+from pg2aug.poses.read.sources import PoseSource, metainfo_skeleton, read_poses
 
 MPII = 'configs/_base_/datasets/mpii.py'
 H36M = 'configs/_base_/datasets/h36m.py'

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pose_samples import COCO, STANDING
 
-from pg2aug.datasets.figure_body import joint_positions, pose_bones
-from pg2aug.datasets.figure_identity import sample_identity
-from pg2aug.datasets.figures import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
+from pg2aug.figures import COMMON_FAMILIES, RARE_FAMILIES, sample_pose
+from pg2aug.figures.body import joint_positions, pose_bones
+from pg2aug.figures.identity import sample_identity
 from pg2aug.poses import Skeleton, view_angles
 
 ALL = np.ones((1, 17))

@@ -8,8 +8,8 @@ Joints are OpenPose's 18.
 
 import sys
 
-from pg2aug.datasets.reid_command import run_converter
-from pg2aug.datasets.reid_formats import DEEPFASHION
+from pg2aug.datasets.reid.command import run_converter
+from pg2aug.datasets.reid.formats import DEEPFASHION
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,8 +6,8 @@ part that the annotations are of: bounding_box_train or bounding_box_test. Joint
 
 import sys
 
-from pg2aug.datasets.reid_command import run_converter
-from pg2aug.datasets.reid_formats import MARKET1501
+from pg2aug.datasets.reid.command import run_converter
+from pg2aug.datasets.reid.formats import MARKET1501
 
 
 def main(argv: list[str] | None = None) -> int:

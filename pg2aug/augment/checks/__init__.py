@@ -1,0 +1,1 @@
+"""Label checks: is a synthesised person where its labels say?"""

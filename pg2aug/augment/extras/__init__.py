@@ -1,0 +1,1 @@
+"""What is off by default: persons kept and used again, detail finer than the crops."""

@@ -1,0 +1,151 @@
+"""Synthesised persons kept on the device, for when the same is decided again."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pg2aug.augment.plan import Plan
+from pg2aug.augment.synthesis.transfer import send
+
+_MAX_CHANNELS = 4
+
+
+class Kept(NamedTuple):
+    """Persons as they are put into images.
+
+    Attributes:
+        made: (N, 3 or 4, h, w) float32: BGR in [0, 255], and coverage in [0, 1] if there is one.
+        joints_ok: (N, K) bool, labelled joints that passed the label check.
+        accepted: (N,) bool, persons with enough of such joints.
+    """
+
+    made: Tensor
+    joints_ok: Tensor
+    accepted: Tensor
+
+
+def pool_slots(pool_mb: float, size: tuple[int, int]) -> int:
+    """How many persons, in crops of (width, height), a pool of some MiB has room for."""
+    return int(pool_mb * 2**20 // (_MAX_CHANNELS * size[0] * size[1]))
+
+
+class PersonPool:
+    """Crops of synthesised persons in 8 bits, with the verdict of the label check.
+
+    A person is found again by all that its crop was made of (:meth:`Plan.digest`); what is not
+    there is generated. Persons who do not come again are not kept, and where there is no room,
+    those go who were not used for longest. What is where is known on the host: nothing waits for
+    the device.
+
+    Args:
+        slots: Persons that there is room for.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._places: OrderedDict[bytes, int] = OrderedDict()
+        self._free = list(range(slots))
+        # One place more, for those who are not kept: no step depends on how many they are.
+        self._stored: Kept | None = None
+
+    def __len__(self) -> int:
+        """How many persons are kept."""
+        return len(self._places)
+
+    def serve(self, plans: Sequence[Plan], generate: Callable[[Sequence[Plan]], Kept]) -> Kept:
+        """The persons of some plans, those who are not kept newly generated.
+
+        Args:
+            plans: At least one.
+            generate: Generates and checks the persons of at least one plan.
+
+        Returns:
+            The persons. Those taken from the pool are rounded to whole grey levels, and their
+            coverage to 255ths.
+        """
+        keys = [plan.digest() if plan.repeats[0] >= 0 else None for plan in plans]
+        found = [None if key is None else self._places.get(key) for key in keys]
+        missing = [plan for plan, place in zip(plans, found, strict=True) if place is None]
+        made = generate(missing) if missing else None
+        if made is not None and not any(keys):
+            return made
+        wanted = [plan.repeats[0] > 0 for plan in plans]
+        places = self._find_places(keys, wanted)
+        rows = np.cumsum([place is None for place in found]) - 1
+        index = [
+            dict(
+                known=np.array(place is not None),
+                source=np.array(row if place is None else place),
+                place=np.array(new),
+            )
+            for place, row, new in zip(found, rows.tolist(), places, strict=True)
+        ]
+        stored = self._storage(made)
+        sent = send(index, stored.made.device)
+        # All that is found is read before anything is written: a place may change hands here.
+        kept = made if made and len(missing) == len(plans) else _gather(sent, stored, made)
+        if any(wanted):
+            for whole, new in zip(stored, _rounded(kept), strict=True):
+                whole.index_copy_(0, sent['place'], new)
+        return kept
+
+    def _find_places(self, keys: Sequence[bytes | None], wanted: Sequence[bool]) -> list[int]:
+        """Where each of some persons is to be kept; those who are not go to the last place."""
+        places: list[int] = []
+        for key, keep in zip(keys, wanted, strict=True):
+            places.append(self._place(key, places) if key is not None and keep else self.slots)
+        for key, keep in zip(keys, wanted, strict=True):
+            if key is not None and key in self._places and not keep:
+                self._free.append(self._places.pop(key))
+        return places
+
+    def _place(self, key: bytes, taken: Sequence[int]) -> int:
+        if key not in self._places:
+            if not self._free:
+                oldest = next(iter(self._places))
+                if self._places[oldest] in taken:
+                    # Of two who are written at once to one place, either might be left.
+                    return self.slots
+                self._free.append(self._places.pop(oldest))
+            self._places[key] = self._free.pop()
+        self._places.move_to_end(key)
+        return self._places[key]
+
+    def _storage(self, made: Kept | None) -> Kept:
+        if self._stored is None:
+            if made is None:
+                raise RuntimeError('a pool that was never written cannot be read')
+            room = self.slots + 1
+            self._stored = Kept(*(x.new_zeros((room, *x.shape[1:])) for x in _rounded(made)))
+        return self._stored
+
+
+def _rounded(kept: Kept) -> Kept:
+    colours, coverage = kept.made[:, :3], kept.made[:, 3:]
+    made = torch.cat([colours, 255 * coverage], dim=1).clamp(0, 255).round().to(torch.uint8)
+    return Kept(made, kept.joints_ok, kept.accepted)
+
+
+def _restored(kept: Kept) -> Kept:
+    colours, coverage = kept.made[:, :3], kept.made[:, 3:]
+    return Kept(torch.cat([colours, coverage / 255], dim=1), kept.joints_ok, kept.accepted)
+
+
+def _gather(sent: dict[str, Tensor], stored: Kept, made: Kept | None) -> Kept:
+    """Persons by ``source``: a place of the pool where they are ``known``, else a row of made."""
+    if made is None:
+        return _restored(Kept(*(x.index_select(0, sent['source']) for x in stored)))
+    known, source = sent['known'], sent['source']
+    # The other's index is 0: it is read, and not used.
+    old = _restored(Kept(*(x.index_select(0, source * known) for x in stored)))
+    new = (x.index_select(0, source * ~known) for x in made)
+    return Kept(
+        *(
+            torch.where(known.view(-1, *[1] * (a.dim() - 1)), a, b)
+            for a, b in zip(old, new, strict=True)
+        )
+    )

@@ -1,0 +1,1 @@
+"""Doing what a plan says: one generator call for a batch, checked, put into images."""

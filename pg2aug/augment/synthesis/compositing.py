@@ -1,0 +1,117 @@
+"""Putting a synthesised person into an image: pure, batched functions on any device."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pg2aug.augment.overlap import neighbours_alpha
+from pg2aug.models.affine import (
+    affine_scale,
+    compose_affines,
+    invert_affine,
+    transform_points,
+    warp,
+)
+from pg2aug.models.holes.filling import fill_holes
+from pg2aug.models.pixels import pixel_grid
+from pg2aug.models.rasterize import body_alpha
+from pg2aug.poses.skeleton import Skeleton
+
+HOLE_RADIUS = 2.4
+"""Radius of what is removed of the source person, over that of its limbs: clothes and hair too."""
+
+PERSON_RADIUS = 1.3
+"""Radius of what is pasted of a person without a coverage of its own, over that of its limbs."""
+
+
+def inside_mask(shape: tuple[int, int], matrices: Tensor, image_sizes: Tensor) -> Tensor:
+    """Which pixels of a frame show the image, rather than what a warp put beyond its border.
+
+    Args:
+        shape: (height, width) of the frame.
+        matrices: (N, 2, 3), image pixels to pixels of the frame.
+        image_sizes: (N, 2) width and height of the images.
+
+    Returns:
+        (N, 1, height, width) float32, 1 inside and 0 outside.
+    """
+    xs, ys = pixel_grid(shape, matrices.device)
+    points = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1).reshape(1, -1, 2)
+    source = transform_points(points, invert_affine(matrices))
+    inside = ((source >= 0) & (source <= image_sizes[:, None] - 1)).all(dim=-1)
+    return inside.reshape(-1, 1, *shape).float()
+
+
+def composite_persons(
+    images: Tensor,
+    made: Tensor,
+    plans: Mapping[str, Tensor],
+    matrices: Tensor,
+    skeleton: Skeleton,
+    remove_source: bool = True,
+) -> Tensor:
+    """Remove the source persons and paste the synthesised ones, all in the final frame.
+
+    Args:
+        images: (N, 3, H, W) float32 BGR in [0, 255].
+        made: (N, 3 or 4, h, w) float32, persons as generated; the last of four channels is their
+            coverage.
+        plans: The arrays of N plans, stacked; see :class:`pg2aug.augment.plan.Plan`.
+        matrices: (N, 2, 3) float32, image as loaded to final frame.
+        skeleton: Of the poses.
+        remove_source: Whether the original person is removed from the background first.
+
+    Returns:
+        (N, 3, H, W) float32 BGR in [0, 255].
+    """
+    shape = (images.shape[-2], images.shape[-1])
+    inside = inside_mask(shape, matrices, plans['image_size'])
+    free = inside * (1 - _in_front(plans, matrices, shape, skeleton))
+    if remove_source:
+        hole = _body(plans, 'source', matrices, shape, skeleton)
+        # Nothing of a soft edge is known: it is blended once, here.
+        known = ((hole <= 0) & (free >= 1)).float()
+        images = torch.lerp(images, fill_holes(images, known), hole * free)
+    coverage = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
+    placement = compose_affines(matrices, invert_affine(plans['target_matrix']))
+    # Colours times coverage: beyond the person they mean nothing and must not bleed in.
+    pasted = warp(torch.cat([made[:, :3] * coverage, coverage], dim=1), placement, shape)
+    if made.shape[1] == 3:
+        pasted = pasted * _body(plans, 'target', matrices, shape, skeleton)
+    pasted = pasted * free
+    return images * (1 - pasted[:, 3:]) + pasted[:, :3]
+
+
+def _body(
+    plans: Mapping[str, Tensor],
+    person: str,
+    matrices: Tensor,
+    shape: tuple[int, int],
+    skeleton: Skeleton,
+) -> Tensor:
+    """What is removed of the source person, or pasted of the target: (N, 1, H, W) in [0, 1]."""
+    source = person == 'source'
+    radius = HOLE_RADIUS if source else PERSON_RADIUS
+    return body_alpha(
+        transform_points(plans[f'{person}_keypoints'], matrices),
+        plans['source_visible' if source else 'target_drawn'],
+        shape,
+        skeleton,
+        radius * plans[f'{person}_radius'][:, 0] * affine_scale(matrices),
+        hands_and_feet=source,
+    )
+
+
+def _in_front(
+    plans: Mapping[str, Tensor], matrices: Tensor, shape: tuple[int, int], skeleton: Skeleton
+) -> Tensor:
+    """Where other people stay in front: (N, 1, H, W) in [0, 1]."""
+    keypoints = plans['neighbour_keypoints']
+    return neighbours_alpha(
+        transform_points(keypoints.flatten(1, 2), matrices).reshape(keypoints.shape),
+        plans['neighbour_visible'],
+        plans['neighbour_radius'] * affine_scale(matrices)[:, None],
+        shape,
+        skeleton,
+    )

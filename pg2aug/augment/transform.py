@@ -1,0 +1,324 @@
+"""The transform that users add to an MMPose pipeline."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmengine.dist import get_rank
+from torch.utils.data import get_worker_info
+
+from pg2aug.augment.eligibility import (
+    UnsuitableError,
+    UnsuitablePersonError,
+    bank_proportions,
+    restrict_bank,
+)
+from pg2aug.augment.extras.pool import pool_slots
+from pg2aug.augment.extras.repeats import Repeats
+from pg2aug.augment.generator_file import GeneratorFile
+from pg2aug.augment.people import PeopleFile
+from pg2aug.augment.plan import Plan, make_plan
+from pg2aug.augment.sample import attach_plan, check_sample, relabel
+from pg2aug.augment.settings import (
+    check_direct,
+    check_files,
+    check_numbers,
+    check_pool,
+    check_synthesis,
+    check_view_change,
+)
+from pg2aug.augment.suitability import Suitability
+from pg2aug.augment.synthesis.inference import Precision
+from pg2aug.augment.synthesis.synthesizer import Synthesizer
+from pg2aug.augment.synthesis.whole_image import synthesize_in_image
+from pg2aug.datasets.source import keypoint_flags
+from pg2aug.poses import PoseBank
+from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
+
+_ARGUMENTS = (
+    *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
+    *('remove_source', 'refine', 'device', 'neighbours', 'max_view_change'),
+    *('precision', 'compile', 'cuda_graphs', 'reuse', 'pool_mb'),
+)
+
+_TURN = (5**0.5 - 1) / 2
+"""By which uniform numbers are turned from process to process: they stay uniform."""
+
+_TURNS = 2**20
+"""So many of them at most: a float has digits for the rest of the number."""
+
+
+@register_for_users(TRANSFORMS)
+class PG2Augment(BaseTransform):
+    """Put the person of a top-down sample into a rare pose, drawn from a pose bank.
+
+    Stands right after ``LoadImage``: everything later in the pipeline treats the new pose as if it
+    had been annotated. By itself the transform synthesises at once, in the process that runs the
+    pipeline. With :class:`PG2Hook` among the config's ``custom_hooks`` it only decides, and the
+    hook synthesises whole batches on the model's device.
+
+    A sample is left as it is where its person shows too little to synthesise from, where no pose
+    that was drawn fits, and (without the hook) where the label check refuses the result. If hardly
+    any person can be replaced, the log warns, and says why.
+
+    Required Keys:
+
+        - img
+        - keypoints
+        - keypoints_visible
+        - bbox
+
+    Modified Keys:
+
+        - img (without PG2Hook)
+        - keypoints
+        - keypoints_visible
+        - bbox
+        - bbox_center, bbox_scale, area, num_keypoints, segmentation (where the sample has them)
+
+    Added Keys (with PG2Hook):
+
+        - pg2_plan
+        - instance_mapping_table
+
+    Args:
+        generator: ``dict(config=..., checkpoint=...)``, both written by ``tools/train_pg2.py``; or
+            ``dict(type='LimbWarpGenerator', metainfo=..., size=...)``, which needs no training; see
+            :meth:`GeneratorFile.from_config`.
+        pose_bank: File of target poses: a bank written by ``tools/build_pose_bank.py``, or a COCO
+            keypoint json.
+        prob: Probability with which a sample is replaced. 0 leaves every sample, and the state of
+            the random number generator, untouched.
+        check: Config of the label check; None accepts everything that is synthesised.
+        min_joints_ok: Share of a person's labelled joints that must pass the check.
+        min_visible: Least number of labelled joints of source and target.
+        max_draws: Poses that are tried for a person before it is left as it is.
+        remove_source: Whether the original person is removed from the background.
+        refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
+        device: Where to synthesise without the hook; a GPU if there is one.
+        neighbours: COCO keypoint json of everybody in the images, normally the annotation file of
+            the dataset itself: those of them who overlap the person stay in front. None where
+            everybody else may be painted over.
+        max_view_change: Largest difference, in degrees, of the sides from which the person and a
+            target pose are seen: at 180 a front may become a back, which has to be invented. None
+            for any; 120 keeps fronts from becoming backs, 60 is what we recommend.
+        precision: Number format of the generator's networks: 'auto', 'float32', 'bfloat16' or
+            'float16', see :func:`pg2aug.augment.synthesis.inference.network_dtype`.
+        compile: Whether to compile them with :func:`torch.compile`.
+        cuda_graphs: Whether a GPU replays recorded steps, see :class:`Synthesizer`. Needs PG2Hook.
+        reuse: Times that a person gets the same pose before another is drawn. From 2 on, which
+            needs PG2Hook, the synthesised crop is made once and used that often, with flip, scale,
+            rotation and colours of the pipeline's each time.
+        pool_mb: MiB on the device for such crops. Where they are too few for all persons of the
+            data set, that many of them get their poses again, and the others new ones each time.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If an argument is out of range, or files differ in their joints.
+    """
+
+    def __init__(
+        self,
+        generator: dict[str, Any],
+        pose_bank: str,
+        prob: float = 0.3,
+        check: dict[str, Any] | None = dict(type='AppearanceCheck'),  # noqa: B006 (MMEngine's idiom)
+        min_joints_ok: float = 0.7,
+        min_visible: int = 8,
+        max_draws: int = 5,
+        remove_source: bool = True,
+        refine: bool = True,
+        device: str | None = None,
+        neighbours: str | None = None,
+        max_view_change: float | None = None,
+        precision: Precision = 'auto',
+        compile: bool = False,
+        cuda_graphs: bool = False,
+        reuse: int = 1,
+        pool_mb: float = 1024,
+    ) -> None:
+        check_numbers(prob, min_joints_ok, max_draws, min_visible, reuse)
+        check_synthesis(precision, compile, cuda_graphs, pool_mb)
+        check_files(pose_bank, neighbours)
+        self.generator = dict(generator)
+        self.pose_bank = pose_bank
+        self.prob = prob
+        self.check = check
+        self.min_joints_ok = min_joints_ok
+        self.min_visible = min_visible
+        self.max_draws = max_draws
+        self.remove_source = remove_source
+        self.refine = refine
+        self.device = device
+        self.neighbours = neighbours
+        self.max_view_change = max_view_change
+        self.precision = precision
+        self.compile = compile
+        self.cuda_graphs = cuda_graphs
+        self.reuse = reuse
+        self.pool_mb = pool_mb
+        self.repeats: Repeats | None = None
+        """What poses persons got, where they get them again; set by PG2Hook."""
+        self.deferred = False
+        """Whether somebody else synthesises; set by PG2Hook."""
+        self.generator_file = GeneratorFile.from_config(self.generator)
+        self.bank = self._load_bank()
+        self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
+        self._people = self._load_neighbours()
+        self.suitability = Suitability()
+        """How many of the persons who were to be replaced could be."""
+        check_view_change(max_view_change, self.generator_file.skeleton)
+        check_pool(reuse, pool_mb, self.generator_file.size)
+        self._synthesizer: Synthesizer | None = None
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace the person of a sample, or decide how it is to be replaced.
+
+        Args:
+            results: Sample of a top-down dataset, after ``LoadImage``.
+
+        Returns:
+            The sample.
+
+        Raises:
+            ValueError: If the sample is not one that the transform can take; says why.
+            RuntimeError: If a GPU would have to be used in a worker process.
+        """
+        if self.prob == 0:
+            return results
+        if not self.deferred:
+            check_direct(self.reuse, self.cuda_graphs)
+        check_sample(results, self.generator_file.skeleton)
+        chosen, *draws = self._draw_uniforms()
+        if chosen >= self.prob:
+            return results
+        try:
+            plan = self._decide(results, draws)
+        except UnsuitableError as error:
+            self.suitability.add(str(error))
+            return results
+        self.suitability.add(None)
+        if self.deferred:
+            return attach_plan(relabel(results, plan, plan.target_visible), plan)
+        image, joints_ok, accepted = synthesize_in_image(self.synthesizer, results['img'], plan)
+        if not accepted:
+            return results
+        return relabel({**results, 'img': image}, plan, joints_ok)
+
+    def _decide(self, results: dict[str, Any], draws: Sequence[float]) -> Plan:
+        if self.repeats is None:
+            return self.decide(results, draws)
+        return self.repeats.decide(
+            results.get('sample_idx', -1),
+            again=lambda pose: self.plan(results, pose),
+            anew=lambda: self.decide(results, draws),
+        )
+
+    def decide(self, results: dict[str, Any], draws: Sequence[float]) -> Plan:
+        """Find the first pose among some draws that this person can take.
+
+        Args:
+            results: Sample of a top-down dataset, after ``LoadImage``.
+            draws: At least one uniform number in [0, 1) for each pose to try.
+
+        Raises:
+            UnsuitableError: If the person can take none of them; says why.
+        """
+        for draw in draws[:-1]:
+            try:
+                return self.plan(results, self.bank.draw(draw))
+            except UnsuitablePersonError:
+                raise
+            except UnsuitableError:
+                continue
+        return self.plan(results, self.bank.draw(draws[-1]))
+
+    def plan(self, results: dict[str, Any], pose_index: int) -> Plan:
+        """Plan one pose of the bank for the person of a sample.
+
+        Args:
+            results: Sample of a top-down dataset, after ``LoadImage``.
+            pose_index: Index of the pose in the bank.
+
+        Raises:
+            UnsuitableError: If this person cannot take this pose; says why.
+        """
+        return make_plan(
+            image=results['img'],
+            bbox=results['bbox'][0],
+            keypoints=results['keypoints'][0],
+            visible=keypoint_flags(results),
+            target=self.bank.keypoints[pose_index],
+            target_visible=self.bank.flags(pose_index),
+            skeleton=self.generator_file.skeleton,
+            size=self.generator_file.size,
+            padding=self.generator_file.padding,
+            min_visible=self.min_visible,
+            pose_index=pose_index,
+            others=None if self._people is None else self._people.of(results),
+            typical=self._typical,
+            max_view_change=self.max_view_change,
+        )
+
+    def build_synthesizer(self, device: str | torch.device) -> Synthesizer:
+        """Build what does the synthesis, on a device."""
+        return Synthesizer(
+            self.generator_file.build(),
+            check=None if self.check is None else MODELS.build(dict(self.check, _scope_='pg2aug')),
+            min_joints_ok=self.min_joints_ok,
+            refine=self.refine,
+            remove_source=self.remove_source,
+            device=device,
+            precision=self.precision,
+            compile=self.compile,
+            cuda_graphs=self.cuda_graphs,
+        )
+
+    @property
+    def synthesizer(self) -> Synthesizer:
+        """The synthesizer of this process, built when first needed."""
+        if self._synthesizer is None:
+            device = self.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+            if device != 'cpu' and get_worker_info() is not None:
+                raise RuntimeError(
+                    f'PG2Augment cannot use the device {device!r} in a forked worker of the data '
+                    "loader. Add custom_hooks=[dict(type='pg2aug.PG2Hook')] to the config, which "
+                    "synthesises in the training process; or set device='cpu' in PG2Augment, or "
+                    'num_workers=0 and persistent_workers=False in train_dataloader'
+                )
+            self._synthesizer = self.build_synthesizer(device)
+        return self._synthesizer
+
+    @cache_randomness
+    def _draw_uniforms(self) -> list[float]:
+        """All random numbers of a sample: whether it is replaced, and the poses to try."""
+        drawn = np.random.random(1 + self.max_draws)  # noqa: NPY002 (MMEngine seeds this one)
+        # It seeds all processes of a distributed training alike, unless they have workers, and
+        # workers that are started anew for each epoch alike every time.
+        worker = get_worker_info()
+        turns = get_rank() + (0 if worker is None else worker.seed % _TURNS)
+        turned: list[float] = ((drawn + turns * _TURN) % 1).tolist()
+        return turned
+
+    def _load_bank(self) -> PoseBank:
+        context = f'PG2Augment: pose_bank {self.pose_bank!r}'
+        bank = PoseBank.load(self.pose_bank)
+        return restrict_bank(bank, self.generator_file.skeleton, self.min_visible, context)
+
+    @property
+    def pool_slots(self) -> int:
+        """Persons that the pool has room for."""
+        return pool_slots(self.pool_mb, self.generator_file.size)
+
+    def _load_neighbours(self) -> PeopleFile | None:
+        if self.neighbours is None:
+            return None
+        context = f'PG2Augment: neighbours {self.neighbours!r}'
+        return PeopleFile.load(self.neighbours, self.generator_file.skeleton, context)
+
+    def __repr__(self) -> str:
+        arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in _ARGUMENTS)
+        return f'{type(self).__name__}({arguments})'

@@ -1,0 +1,1 @@
+"""The command `pg2aug` and its sub-commands."""

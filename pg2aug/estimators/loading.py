@@ -1,0 +1,88 @@
+"""A trained pose estimator on disk: any top-down model of MMPose."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from pg2aug.compat import load_checkpoint
+from pg2aug.estimators.prediction import check_predicts
+from pg2aug.utils.config_file import read_config
+
+
+def load_pose_estimator(config: str, checkpoint: str) -> tuple[nn.Module, dict[str, Any]]:
+    """Build a top-down estimator with its weights, in evaluation mode. Downloads nothing.
+
+    Args:
+        config: MMPose config file.
+        checkpoint: Its weights.
+
+    Returns:
+        The model, and the parsed metainfo of its data set: the checkpoint's, or else the config's.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the config cannot be read or is not that of a top-down estimator that
+            predicts keypoints, the weights do not fit it, or nothing tells its joints.
+    """
+    for key, path in (('config', config), ('checkpoint', checkpoint)):
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f'pose estimator {key} {path!r} does not exist: correct {key}=..., a file on this '
+                'machine; nothing is downloaded'
+            )
+    cfg = read_config(config, 'pose estimator config')
+    content = load_checkpoint(checkpoint)
+    model = _build(cfg, config)
+    try:
+        model.load_state_dict(content.get('state_dict', content))
+    except RuntimeError as error:
+        raise ValueError(f'the weights in {checkpoint!r} do not fit {config!r}: {error}') from error
+    metainfo = (content.get('meta') or {}).get('dataset_meta') or {}
+    return model.eval().requires_grad_(False), _known_metainfo(metainfo, cfg, config)
+
+
+def _build(cfg: Config, path: str) -> nn.Module:
+    # Imported here: mmpose is no requirement of the package, and slow to load.
+    from mmpose.models import TopdownPoseEstimator
+    from mmpose.registry import MODELS
+
+    settings = cfg.get('model')
+    kind = settings.get('type') if settings else None
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not isinstance(cls, type) or not issubclass(cls, TopdownPoseEstimator):
+        raise ValueError(
+            f'{path!r} has a model of type {kind!r}: it must be a TopdownPoseEstimator'
+        )
+    if not settings.get('head'):
+        raise ValueError(f'the model of {path!r} has no head: it does not predict keypoints')
+    try:
+        model: nn.Module = MODELS.build(dict(settings, _scope_='mmpose'))
+    except Exception as error:  # what is wrong with a config shows in any class that it names
+        raise ValueError(
+            f'the model of {path!r} cannot be built: {type(error).__name__}: {error}'
+        ) from error
+    check_predicts(model, path)
+    return model
+
+
+def _known_metainfo(metainfo: dict[str, Any], cfg: Config, path: str) -> dict[str, Any]:
+    from mmengine.registry import DefaultScope
+    from mmpose.apis.inference import dataset_meta_from_config
+
+    if 'keypoint_id2name' not in metainfo:
+        try:
+            with DefaultScope.overwrite_default_scope('mmpose'):
+                metainfo = dataset_meta_from_config(cfg) or {}
+        except Exception as error:
+            raise ValueError(
+                f'train_dataloader.dataset of {path!r} does not tell the joints: '
+                f'{type(error).__name__}: {error}'
+            ) from error
+    if 'keypoint_id2name' not in metainfo:
+        raise ValueError(
+            f'neither the checkpoint beside {path!r} (dataset_meta) nor its train_dataloader says '
+            'which joints it predicts: add train_dataloader=dict(dataset=dict(metainfo=...))'
+        )
+    return metainfo

@@ -1,0 +1,1 @@
+"""What an expansion is going to make: which person in which pose."""

@@ -1,0 +1,1 @@
+"""The people, the annotation file and the images that an expansion starts from."""

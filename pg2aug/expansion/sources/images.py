@@ -1,0 +1,126 @@
+"""Source images: read from within their folder, and no larger than is bearable."""
+
+import errno
+import io
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+from mmengine import fileio
+from numpy.typing import NDArray
+from PIL import Image
+
+from pg2aug.utils.files import is_local
+
+MAX_PIXELS = 100_000_000
+"""Largest image that is decoded, in pixels: 10,000 x 10,000."""
+
+PILLOW_LIMIT = 178_956_970
+"""Pillow, which reads the headers, opens nothing larger."""
+
+_JPEG_SIDE = 65_500
+_BYTES_PER_PIXEL = 8
+_HEADER_BYTES = 1 << 20
+# Of this machine or its connections, not of a file.
+_NOT_OF_THE_FILE = (
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT),
+    *(errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH),
+)
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """A folder of images, on any file backend of MMEngine.
+
+    Attributes:
+        root: The folder.
+        max_pixels: Largest image that is decoded.
+        follow_links: Whether symbolic links may lead out of the folder, as data version control
+            leaves them.
+    """
+
+    root: str
+    max_pixels: int = MAX_PIXELS
+    follow_links: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_pixels <= PILLOW_LIMIT:
+            raise ValueError(
+                f'max_pixels must be at least 1 and at most {PILLOW_LIMIT}, more than which Pillow '
+                f'does not open, got {self.max_pixels}'
+            )
+        if not fileio.isdir(self.root):
+            raise FileNotFoundError(f'image folder {self.root!r} does not exist')
+
+    @cached_property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return is_local(self.root)
+
+    def read(self, file_name: str) -> NDArray[np.uint8]:
+        """Read an image as MMPose does: (H, W, 3) uint8 BGR, turned as its EXIF data says.
+
+        Raises:
+            ValueError: If ``file_name`` leads out of the folder, or the file is no image or larger
+                than ``max_pixels``.
+            OSError: If it cannot be read.
+        """
+        data = self._bytes(file_name)
+        self._check_pixels(data, file_name)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f'{file_name} is no image that OpenCV can decode')
+        return np.asarray(image, np.uint8)
+
+    def _bytes(self, file_name: str) -> bytes:
+        name = PurePosixPath(file_name)
+        if name.is_absolute() or '..' in name.parts or '\0' in file_name:
+            raise ValueError(f'file name {file_name!r} leads out of the image folder')
+        if not self.is_local:
+            return bytes(fileio.get(fileio.join_path(self.root, file_name)))
+        path = Path(self.root) / name
+        if not self.follow_links and not path.resolve().is_relative_to(self._resolved):
+            raise ValueError(
+                f'file name {file_name!r} is a link that leads out of the image folder: '
+                '--follow-links lets it'
+            )
+        with open(path, 'rb') as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _BYTES_PER_PIXEL * self.max_pixels + _HEADER_BYTES:
+                raise ValueError(f'{file_name} has {size} bytes, too many for {self._limit}')
+            return file.read()
+
+    @cached_property
+    def _resolved(self) -> Path:
+        return Path(self.root).resolve()
+
+    @property
+    def _limit(self) -> str:
+        return f'--max-pixels {self.max_pixels}'
+
+    def _check_pixels(self, data: bytes, file_name: str) -> None:
+        """Compare the size that the header states with the limit; nothing is decoded."""
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                width, height = image.size
+        except Image.DecompressionBombError as error:
+            raise ValueError(f'{file_name} is too large: {error}') from error
+        except (OSError, SyntaxError, EOFError, ValueError) as error:
+            raise ValueError(f'{file_name} is no image: its header cannot be read') from error
+        if max(width, height) > _JPEG_SIDE:
+            raise ValueError(
+                f'{file_name} is {width}x{height}: no side may be longer than {_JPEG_SIDE} pixels, '
+                'the most that JPEG, as which images are written, can hold'
+            )
+        if width * height > self.max_pixels:
+            raise ValueError(
+                f'{file_name} has {width}x{height} pixels, more than {self._limit} allows'
+            )
+
+
+def is_of_the_file(error: OSError) -> bool:
+    """Whether an error says that a file cannot be read, and not that nothing can be read now."""
+    return error.errno not in _NOT_OF_THE_FILE

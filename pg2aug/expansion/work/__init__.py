@@ -1,0 +1,1 @@
+"""Working through a plan: in order, over threads and processes, resumable."""

@@ -1,0 +1,206 @@
+"""Attempts: each a person and a pose, synthesised or refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pg2aug.augment.eligibility import UnsuitableError, bank_proportions
+from pg2aug.augment.people import other_people
+from pg2aug.augment.plan import Plan, make_plan
+from pg2aug.augment.synthesis.synthesizer import Synthesizer
+from pg2aug.augment.synthesis.whole_image import synthesize_in_images
+from pg2aug.expansion.sources.images import is_of_the_file
+from pg2aug.expansion.sources.sources import Annotation, Sources, person_bbox, person_keypoints
+from pg2aug.expansion.write.remaining import CoveredError, remaining_annotations
+from pg2aug.poses import PoseBank
+
+UNUSABLE_IMAGE = 'the source image cannot be used'
+"""Why an attempt is refused, and every other at the same image would be."""
+
+
+class Attempt(NamedTuple):
+    """An attempt at an item of a plan: a person and the pose to put it into.
+
+    Attributes:
+        item: Number of the item.
+        number: Of the attempt at it, from 0.
+        person: Index into the persons of the sources.
+        pose: Index into the pose bank.
+        repeated: Whether another attempt has the same person and pose.
+    """
+
+    item: int
+    number: int
+    person: int
+    pose: int
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An attempt of which nothing came, and why.
+
+    Attributes:
+        attempt: The attempt.
+        reason: One of a few, to be counted by.
+        detail: The case at hand; may be empty.
+        labelled: (K,) bool, joints of the new pose, where the label check has judged them.
+        joints_ok: (K,) bool, those of them that passed; None where nothing was judged.
+    """
+
+    attempt: Attempt
+    reason: str
+    detail: str
+    labelled: NDArray[np.bool_] | None = None
+    joints_ok: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """An attempt that gave a new image.
+
+    Attributes:
+        attempt: The attempt.
+        plan: What was synthesised.
+        image: (H, W, 3) uint8 BGR, the source with the person in the new pose.
+        joints_ok: (K,) bool, joints that the new label may name.
+        annotations: All of the image: the person's as it was, the others' without the joints that
+            were painted over.
+    """
+
+    attempt: Attempt
+    plan: Plan
+    image: NDArray[np.uint8]
+    joints_ok: NDArray[np.bool_]
+    annotations: Sequence[Annotation]
+
+
+class Prepared(NamedTuple):
+    """An attempt that can be synthesised; see :class:`Synthesised`."""
+
+    attempt: Attempt
+    image: NDArray[np.uint8]
+    plan: Plan
+    annotations: Sequence[Annotation]
+
+
+Outcome = Synthesised | Refused
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all attempts of an expansion share.
+
+    Attributes:
+        sources: Persons.
+        bank: Target poses, restricted to suitable ones.
+        synthesizer: What synthesises.
+        size: (width, height) of the generator's crops.
+        padding: Factor on a person's box that makes the crop.
+        min_visible: Least number of joints that a person and a new pose must show.
+        max_view_change: Largest difference of the sides from which a person and a new pose are
+            seen, in degrees; None for any.
+    """
+
+    sources: Sources
+    bank: PoseBank
+    synthesizer: Synthesizer
+    size: tuple[int, int]
+    padding: float
+    min_visible: int = 8
+    max_view_change: float | None = None
+
+    @cached_property
+    def typical(self) -> NDArray[np.float64]:
+        """Typical proportions of the bodies in the bank."""
+        return bank_proportions(self.bank, self.synthesizer.skeleton)
+
+
+def prepare(job: Job, attempt: Attempt) -> Prepared | Refused:
+    """Read an attempt's image and fit the pose to the person; all that needs no device.
+
+    Raises:
+        OSError: If images cannot be read for a reason that is not the image's.
+    """
+    person = job.sources.persons[attempt.person]
+    if attempt.repeated:
+        return Refused(attempt, 'the same person in the same pose was tried before', '')
+    try:
+        image = _read(job.sources, person)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and not is_of_the_file(error):
+            raise
+        return Refused(attempt, UNUSABLE_IMAGE, _describe(error))
+    try:
+        plan = _plan(job, attempt, person, image)
+        return Prepared(attempt, image, plan, _remaining(job, person, plan))
+    except UnsuitableError as error:
+        return Refused(attempt, 'the person cannot take the pose', str(error))
+    except CoveredError as error:
+        return Refused(attempt, 'the new person covers somebody else', str(error))
+
+
+def synthesize(job: Job, prepared: Sequence[Prepared]) -> list[Outcome]:
+    """Synthesise and check a batch of attempts."""
+    images, plans = [item.image for item in prepared], [item.plan for item in prepared]
+    results = synthesize_in_images(job.synthesizer, images, plans)
+    return [_outcome(item, *result) for item, result in zip(prepared, results, strict=True)]
+
+
+def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
+    entry = sources.images[person['image_id']]
+    image = sources.folder.read(entry['file_name'])
+    sources.check_size(person, (image.shape[1], image.shape[0]))
+    return image
+
+
+def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint8]) -> Plan:
+    keypoints = person_keypoints(person)
+    bbox = person_bbox(person, (image.shape[1], image.shape[0]))
+    if (bbox[2:] <= bbox[:2]).any():
+        raise UnsuitableError('its box lies outside the image')
+    return make_plan(
+        image=image,
+        bbox=bbox,
+        keypoints=keypoints[:, :2],
+        visible=keypoints[:, 2],
+        target=job.bank.keypoints[attempt.pose],
+        target_visible=job.bank.flags(attempt.pose),
+        skeleton=job.synthesizer.skeleton,
+        size=job.size,
+        padding=job.padding,
+        min_visible=job.min_visible,
+        pose_index=attempt.pose,
+        others=other_people(job.sources.neighbours[person['image_id']], keypoints[:, :2]),
+        typical=job.typical,
+        max_view_change=job.max_view_change,
+    )
+
+
+def _remaining(job: Job, person: Annotation, plan: Plan) -> list[Annotation]:
+    annotations = job.sources.neighbours[person['image_id']]
+    synthesizer = job.synthesizer
+    return remaining_annotations(
+        annotations, person, plan, synthesizer.skeleton, synthesizer.remove_source
+    )
+
+
+def _outcome(
+    prepared: Prepared, image: NDArray[np.uint8], joints_ok: NDArray[Any], accepted: bool
+) -> Outcome:
+    attempt, _, plan, annotations = prepared
+    labelled = plan.target_visible > 0
+    shown = np.asarray(joints_ok, bool) & labelled
+    if not accepted:
+        detail = f'{int(shown.sum())} of {int(labelled.sum())} joints passed'
+        return Refused(attempt, 'the label check failed', detail, labelled, shown)
+    return Synthesised(attempt, plan, image, shown, annotations)
+
+
+def _describe(error: Exception) -> str:
+    # Not the path, which the user's folders are part of: the report travels with the data set.
+    return (error.strerror or 'I/O error') if isinstance(error, OSError) else str(error)

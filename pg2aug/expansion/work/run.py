@@ -1,0 +1,169 @@
+"""Expanding a data set: a plan, everything that is missing of it, and the files of it."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pg2aug.expansion.plan.plan import Plan, PlanRequest, make_draws, make_plan
+from pg2aug.expansion.plan.plan_file import FORMAT, read_items, write_plan
+from pg2aug.expansion.work.attempts import Job
+from pg2aug.expansion.work.parts import GROUP_BATCHES, Part, group_items
+from pg2aug.expansion.work.pipeline import Progress, Recipe, make_parts
+from pg2aug.expansion.work.ranks import Ranks
+from pg2aug.expansion.write.merge import ANNOTATION_FILE, MissingImagesError, Summary, merge
+from pg2aug.expansion.write.output_folder import OutputFolder
+
+ATTEMPTS_PER_IMAGE = 20
+
+
+@dataclass(frozen=True)
+class Output:
+    """What an expansion writes.
+
+    Attributes:
+        root: The folder: new, empty, or that of the same expansion, to be finished.
+        crops: Images of the new persons alone, in the place of whole images.
+        shard_size: Images in a folder; None for a single folder.
+        batch_size: Persons synthesised at once; of no influence on the images but rounding.
+        max_attempts: At an image, until it is given up.
+    """
+
+    root: Path
+    crops: bool = False
+    shard_size: int | None = None
+    batch_size: int = 16
+    max_attempts: int = ATTEMPTS_PER_IMAGE
+
+    def __post_init__(self) -> None:
+        for name in ('shard_size', 'batch_size', 'max_attempts'):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
+
+
+def expand(
+    job: Job,
+    output: Output,
+    request: PlanRequest,
+    seed: int,
+    generator: str,
+    info: Mapping[str, Any],
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    workers: int = 4,
+    ranks: Ranks | None = None,
+    report: Callable[[Progress], None] | None = None,
+    plan_only: bool = False,
+) -> Summary | None:
+    """Write new images and one COCO keypoint file, or what is missing of them.
+
+    Everything follows from the arguments: the same ones write the same bytes, interrupted or not,
+    in one process or several, each of which makes its own share of the plan. Whoever finishes last
+    merges. An image that no attempt gives is left out.
+
+    Args:
+        job: Persons, poses and what synthesises.
+        output: Where to, and in which form.
+        request: How many images, and of what.
+        seed: Of all draws; 0 or more.
+        generator: Name of the generator, for the provenance of each person.
+        info: The COCO file's ``info``; the counts are added.
+        inputs: What else the result depends on: a run that is to be finished must agree.
+        workers: Threads that read and write.
+        ranks: The processes of this run; None for this one alone.
+        report: Called after each batch.
+        plan_only: Write the plan alone; the same call without it goes on from there.
+
+    Returns:
+        What came of it; None where other processes are not done yet, and of a plan alone.
+
+    Raises:
+        FileExistsError: If the folder holds anything else.
+        OSError: If a file cannot be written.
+        ValueError: If the folder holds an expansion with other settings, a number is out of range,
+            or no attempt was accepted.
+    """
+    ranks = ranks or Ranks()
+    if workers < 1:
+        raise ValueError(f'workers must be at least 1, got {workers}')
+    folder = OutputFolder(output.root, ranks.rank)
+    settings = {
+        'format': FORMAT,
+        'request': vars(request),
+        'seed': seed,
+        'output': {name: value for name, value in vars(output).items() if name != 'root'},
+        'generator': generator,
+        'info': dict(info),
+        'inputs': dict(inputs or {}),
+    }
+    with ranks.agreed():
+        folder.check_place(job.sources.folder)
+        draws, before = make_draws(job.sources, job.bank, request, seed)
+        if ranks.rank == 0:
+            write_plan(folder, lambda: make_plan(draws, before, request), job.sources, settings)
+        # Before anyone merges: what a merge reopens is not for the others to make.
+        finished = set(folder.parts.glob('*.jsonl'))
+    with folder.locked(), warnings.catch_warnings():
+        # The limit is ours to tell.
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+        if plan_only:
+            return None
+        recipe = Recipe(
+            job=job,
+            plan=Plan(read_items(folder), draws),
+            folder=folder,
+            provenance={'seed': seed, 'generator': generator},
+            batch_size=output.batch_size,
+            max_attempts=output.max_attempts,
+            crops=output.crops,
+            shard_size=output.shard_size,
+        )
+        return _run(recipe, finished, info, workers, ranks, report or (lambda progress: None))
+
+
+def _run(
+    recipe: Recipe,
+    finished: set[Path],
+    info: Mapping[str, Any],
+    workers: int,
+    ranks: Ranks,
+    report: Callable[[Progress], None],
+) -> Summary | None:
+    groups = group_items(len(recipe.plan.items), GROUP_BATCHES * recipe.batch_size)
+    parts = [
+        Part(recipe.folder, number, items, recipe.max_attempts)
+        for number, items in enumerate(groups)
+    ]
+    own = parts[ranks.rank :: ranks.size]
+    missing = [part for part in own if part.path not in finished]
+    while True:
+        progress = Progress(sum(len(part.items) for part in own))
+        progress.done = progress.items - sum(len(part.items) for part in missing)
+        report(progress)
+        make_parts(recipe, missing, progress, workers, report)
+        if not all(part.is_finished for part in parts):
+            return None
+        try:
+            return _merge_once(recipe, parts, info)
+        except MissingImagesError:
+            # Other processes have nothing left to make: all is this one's.
+            own, missing = parts, [part for part in parts if not part.is_finished]
+
+
+def _merge_once(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Summary | None:
+    """Merge, unless another process does it while this one waits."""
+    path = recipe.folder.root / ANNOTATION_FILE
+    before = _inode(path)
+    with recipe.folder.merging():
+        # While this one waited, another may have found images gone, and be making them.
+        if _inode(path) != before or not all(part.is_finished for part in parts):
+            return None
+        return merge(recipe, parts, info)
+
+
+def _inode(path: Path) -> int | None:
+    return path.stat().st_ino if path.exists() else None

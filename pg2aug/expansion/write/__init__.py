@@ -1,0 +1,1 @@
+"""What an expansion writes: images, annotations, the contact sheet."""

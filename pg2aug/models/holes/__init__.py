@@ -1,0 +1,1 @@
+"""Filling what a removed person leaves, from the rest of the image."""

@@ -1,0 +1,1 @@
+"""A person's limbs laid into another pose, without any learning."""

@@ -1,0 +1,1 @@
+"""Reading poses: COCO files, 3-D keypoints, other skeletons."""

@@ -1,0 +1,1 @@
+"""Files, arguments, configs: what every other package may use."""

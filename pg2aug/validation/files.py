@@ -1,0 +1,85 @@
+"""Image files of a COCO file: there, within the folder, whole, and of the stated size."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pg2aug.validation.entries import Finding, entry_name, name_problem, stated_size
+
+MAX_PIXELS = 100_000_000
+"""Largest image that is decoded, in pixels: 10,000 x 10,000."""
+
+_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
+_AT_ONCE = 1024
+
+
+def check_files(
+    images: Sequence[Any], root: Path, max_pixels: int, follow_links: bool, workers: int
+) -> Iterator[Finding]:
+    """Decode images and compare their sizes with their entries.
+
+    The size is that after the rotation which EXIF data asks for, as OpenCV and MMPose read it.
+
+    Args:
+        images: Image entries; those whose file name or id is a finding already are left out.
+        root: Folder of the images.
+        max_pixels: An image whose header says more is not decoded.
+        follow_links: Accept symbolic links that lead out of ``root``.
+        workers: Threads.
+    """
+    usable = [i for i in images if isinstance(i, dict) and name_problem(i.get('file_name')) is None]
+    inside = root.resolve()
+
+    def check(image: Mapping[str, Any]) -> tuple[str, str] | None:
+        path = root / image['file_name']
+        if not follow_links and not path.resolve().is_relative_to(inside):
+            return 'file-name', 'a link leads out of the image folder'
+        return _problem(path, image, max_pixels)
+
+    with _pixel_limit(max_pixels), ThreadPoolExecutor(workers) as pool:
+        # In parts: a task for each of millions of images would fill the memory.
+        for start in range(0, len(usable), _AT_ONCE):
+            part = usable[start : start + _AT_ONCE]
+            for image, problem in zip(part, pool.map(check, part), strict=True):
+                if problem is not None:
+                    yield Finding(problem[0], entry_name('image', image), problem[1])
+
+
+def _problem(path: Path, entry: Mapping[str, Any], max_pixels: int) -> tuple[str, str] | None:
+    if not path.is_file():
+        return 'file-missing', 'there is no such file'
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                what = f'the file has {width}x{height} pixels, more than the limit of {max_pixels}'
+                return 'file-pixels', what
+            image.load()
+            if image.getexif().get(_ORIENTATION) in _TRANSPOSED:
+                width, height = height, width
+    except Image.DecompressionBombError as error:
+        return 'file-pixels', str(error)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        return 'file-unreadable', f'the file cannot be decoded: {error}'
+    stated = stated_size(entry)
+    if stated is not None and stated != (width, height):
+        what = f'the file has {width}x{height} pixels, the entry {stated[0]}x{stated[1]}'
+        return 'file-size', what
+    return None
+
+
+@contextmanager
+def _pixel_limit(max_pixels: int) -> Iterator[None]:
+    """Let Pillow open what the limit allows, without a warning of its own."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
