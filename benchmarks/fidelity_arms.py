@@ -13,7 +13,7 @@ from fidelity_worlds import Person
 from pg2aug.augment import GeneratorFile, Synthesizer
 from pg2aug.augment.checks.label_check import AppearanceCheck
 from pg2aug.augment.checks.pose_model_check import confirmed_joints
-from pg2aug.augment.plan import BOX_MARGIN, Plan, UnsuitableError, make_plan
+from pg2aug.augment.person_plan import BOX_MARGIN, PersonPlan, UnsuitableError, plan_person
 from pg2aug.datasets.crop import crop_matrix, transform_keypoints
 from pg2aug.estimators.prediction import estimate_poses
 from pg2aug.models.rasterize import body_alpha
@@ -69,7 +69,7 @@ class Trial:
         true_aligned: The true image moved so that its joints are where the target's are.
     """
 
-    plan: Plan
+    plan: PersonPlan
     rare: bool
     family: str
     image: np.ndarray
@@ -87,10 +87,10 @@ def make_trial(
     size: tuple[int, int],
     judge_size: tuple[int, int],
 ) -> Trial | None:
-    """Plan a trial; None where the source or the pose is nothing to synthesise from."""
+    """PersonPlan a trial; None where the source or the pose is nothing to synthesise from."""
     image = source.read()
     try:
-        plan = make_plan(
+        plan = plan_person(
             image,
             source.bbox,
             source.keypoints,

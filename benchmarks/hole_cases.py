@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pg2aug.augment.plan import UnsuitableError, check_source
+from pg2aug.augment.person_plan import UnsuitableError, check_source
 from pg2aug.datasets.crop import crop_matrix
 from pg2aug.figures.background import paint_background
 from pg2aug.models.rasterize import body_alpha

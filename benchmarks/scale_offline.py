@@ -34,7 +34,7 @@ from pg2aug.expansion import (
     make_plan,
 )
 from pg2aug.expansion.plan.draws import PoseRegions
-from pg2aug.expansion.plan.plan import Draws
+from pg2aug.expansion.plan.expansion_plan import Draws
 from pg2aug.figures import make_figures
 from pg2aug.poses import PoseBank
 

@@ -67,6 +67,6 @@ class PlainSynthesizer:
 
 def _drop_nobody(arrays: Arrays) -> None:
     """Leave out the places of neighbours at which no person has one."""
-    most = max(int((radius > 0).sum()) for radius in arrays['neighbour_radius'])
-    for name in ('neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'):
+    most = max(int((radius > 0).sum()) for radius in arrays['front_radius'])
+    for name in ('front_keypoints', 'front_visible', 'front_radius'):
         arrays[name] = arrays[name][:, :most]

@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from pg2aug.augment import GeneratorFile, Plan, UnsuitableError, make_plan
+from pg2aug.augment import GeneratorFile, PersonPlan, UnsuitableError, plan_person
 from pg2aug.datasets.crop import crop_matrix
-from pg2aug.datasets.source import load_image
+from pg2aug.datasets.topdown import load_image
 from pg2aug.figures import make_figures
 from pg2aug.poses import Skeleton
 from pg2aug.registry import MODELS
@@ -113,7 +113,7 @@ class Batch:
     """
 
     images: torch.Tensor
-    plans: list[Plan]
+    plans: list[PersonPlan]
     matrices: torch.Tensor
 
 
@@ -131,13 +131,13 @@ def make_batch(people: Path, count: int, crop: tuple[int, int], frame: tuple[int
     files = {image['id']: image['file_name'] for image in content['images']}
     annotations = content['annotations']
     poses = np.array([a['keypoints'] for a in annotations], float).reshape(len(annotations), -1, 3)
-    made: list[tuple[np.ndarray, Plan, np.ndarray]] = []
+    made: list[tuple[np.ndarray, PersonPlan, np.ndarray]] = []
     for i, annotation in enumerate(annotations):
         image = load_image(str(people / IMAGES / files[annotation['image_id']]), None)
         x, y, w, h = annotation['bbox']
         source, target = poses[i], poses[(i + 3) % len(poses)]
         try:
-            plan = make_plan(
+            plan = plan_person(
                 *(image, np.array([x, y, x + w, y + h]), source[:, :2], source[:, 2]),
                 *(target[:, :2], target[:, 2], skeleton, crop, PADDING, MIN_VISIBLE),
             )

@@ -21,7 +21,7 @@ from pg2aug.annotation import (
 )
 from pg2aug.datasets.coco_files import ANNOTATION_FILE, REPORT_FILE, check_free, write_together
 from pg2aug.datasets.conversion_report import ConversionReport
-from pg2aug.datasets.image_folder import ImageFolder
+from pg2aug.datasets.image_index import ImageIndex
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -74,7 +74,7 @@ def choose_device(name: str | None) -> torch.device:
 
 def annotate(args: argparse.Namespace) -> ConversionReport:
     check_free(args.out, [ANNOTATION_FILE, REPORT_FILE])  # before minutes of estimating
-    paths = [p for p in ImageFolder(args.images).paths if not p.startswith('.') and '/.' not in p]
+    paths = [p for p in ImageIndex(args.images).paths if not p.startswith('.') and '/.' not in p]
     if not paths:
         raise ValueError(f'there is no image in {args.images} or below')
     report = ConversionReport(f'{len(paths)} images in {args.images}')

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 import pg2aug  # noqa: F401 (registers the transform, and makes mmpose.models import)
+from pg2aug.augment.person_plan import to_crop
 from pg2aug.augment.placement import check_alike, check_placement, find_augments
-from pg2aug.augment.plan import to_crop
 from pg2aug.augment.sample import FINAL_KEYPOINTS
 from pg2aug.augment.synthesis.deferred import DeferredBatch
 from pg2aug.augment.synthesis.synthesizer import Result

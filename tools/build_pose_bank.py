@@ -16,8 +16,8 @@ from pg2aug.augment.eligibility import suitable_targets
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.bank.novel import add_novel_poses
 from pg2aug.poses.read.conversion import nose_substitute
+from pg2aug.poses.read.pose_files import FilePoses, PoseFile, metainfo_skeleton, read_poses
 from pg2aug.poses.read.projection import WORLDS
-from pg2aug.poses.read.sources import PoseSource, SourcePoses, metainfo_skeleton, read_poses
 from pg2aug.visualization.bank import plot_bank
 
 _MIN_VISIBLE = 8
@@ -29,7 +29,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('annotations', nargs='+', metavar='ANN', type=PoseSource.parse)
+    parser.add_argument('annotations', nargs='+', metavar='ANN', type=PoseFile.parse)
     parser.add_argument('--out', required=True, type=Path, help='the bank to write, .npz')
     parser.add_argument('--overwrite', action='store_true', help='replace an existing bank')
     parser.add_argument('--seed', type=int, default=0, help='of all that is random')
@@ -67,7 +67,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _add_rarity_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--reference',
-        type=PoseSource.parse,
+        type=PoseFile.parse,
         metavar='ANN',
         help='the data set you augment: rare is what it lacks (default: what the bank has least)',
     )
@@ -119,7 +119,7 @@ def _parse_substitute(text: str) -> tuple[str, tuple[str, ...]]:
     return joint, tuple(parts.split('+'))
 
 
-def _targets(poses: SourcePoses) -> list[str]:
+def _targets(poses: FilePoses) -> list[str]:
     """For each file, how many of its poses a person can be put into, and what to do about few."""
     skeleton = poses.skeleton
     needed = min(_MIN_VISIBLE, skeleton.num_keypoints)

@@ -15,7 +15,7 @@ import numpy as np
 
 from pg2aug.poses import PoseBank
 from pg2aug.poses.read.coco import keypoint_values, least_visible, read_coco_poses
-from pg2aug.poses.read.sources import PoseSource, metainfo_skeleton
+from pg2aug.poses.read.pose_files import PoseFile, metainfo_skeleton
 from pg2aug.utils.files import write_files
 
 
@@ -25,7 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'source', type=PoseSource.parse, metavar='ANN', help='COCO keypoint json, or ANN::METAINFO'
+        'source', type=PoseFile.parse, metavar='ANN', help='COCO keypoint json, or ANN::METAINFO'
     )
     parser.add_argument(
         '--share', type=_share, default=0.1, help='of the judged poses that is rare (default: 0.1)'
@@ -93,7 +93,7 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
     Raises:
         ValueError: If a file is no COCO keypoint file, or none of its poses can be judged.
     """
-    source: PoseSource = args.source
+    source: PoseFile = args.source
     skeleton = metainfo_skeleton(source.metainfo) if source.metainfo else None
     # Also what says what is wrong with a file.
     skeleton = read_coco_poses([source.path], min_visible=args.min_keypoints, skeleton=skeleton)[2]

@@ -25,6 +25,7 @@ from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
 from pg2aug.augment.eligibility import restrict_bank
 from pg2aug.augment.synthesis.inference import network_dtype
 from pg2aug.cli.expand_options import make_parser, parse_review
+from pg2aug.datasets.coco_files import ANNOTATION_FILE
 from pg2aug.expansion import (
     ImageFolder,
     Job,
@@ -43,7 +44,7 @@ from pg2aug.expansion.report.review import REVIEWED_FILE, apply_review
 from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
-from pg2aug.expansion.write.merge import ANNOTATION_FILE, REFUSED_FILE
+from pg2aug.expansion.write.merge import REFUSED_FILE
 from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from pg2aug.annotation.inputs import Boxes, Input, Unreadable, load_inputs
 from pg2aug.datasets.coco_files import image_entry, person_category, person_entry
 from pg2aug.datasets.conversion_report import ConversionReport, describe_findings
-from pg2aug.datasets.image_folder import image_sizes
+from pg2aug.datasets.image_index import image_sizes
 from pg2aug.datasets.reid.pose_csv import Finding
 from pg2aug.estimators.image_estimator import ImageEstimator
 from pg2aug.expansion.write.output_folder import file_sha256

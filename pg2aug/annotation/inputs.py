@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from pg2aug.datasets.source import load_image
+from pg2aug.datasets.topdown import load_image
 from pg2aug.estimators.image_estimator import ImageEstimator
 
 Boxes = Mapping[str, NDArray[np.float32]]

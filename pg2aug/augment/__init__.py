@@ -5,7 +5,7 @@ from pg2aug.augment.checks.pose_model_check import PoseModelCheck
 from pg2aug.augment.eligibility import UnsuitableError
 from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.hook import PG2Hook
-from pg2aug.augment.plan import Plan, make_plan
+from pg2aug.augment.person_plan import PersonPlan, plan_person
 from pg2aug.augment.synthesis.synthesizer import Result, Synthesizer
 from pg2aug.augment.synthesis.whole_image import synthesize_in_image, synthesize_in_images
 from pg2aug.augment.transform import PG2Augment
@@ -16,13 +16,13 @@ __all__ = [
     'LabelCheck',
     'PG2Augment',
     'PG2Hook',
-    'Plan',
+    'PersonPlan',
     'PoseModelCheck',
     'Result',
     'Synthesis',
     'Synthesizer',
     'UnsuitableError',
-    'make_plan',
+    'plan_person',
     'synthesize_in_image',
     'synthesize_in_images',
 ]

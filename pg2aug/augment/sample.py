@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.poses import Skeleton
 
 PLAN = 'pg2_plan'
@@ -64,7 +64,7 @@ def check_sample(results: dict[str, Any], skeleton: Skeleton) -> None:
         )
 
 
-def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[str, Any]:
+def relabel(results: dict[str, Any], plan: PersonPlan, visible: NDArray[Any]) -> dict[str, Any]:
     """Make the new pose the annotation of a sample.
 
     A joint behind a neighbour who stays in front keeps its weight: it is labelled and hidden, as
@@ -101,7 +101,7 @@ def relabel(results: dict[str, Any], plan: Plan, visible: NDArray[Any]) -> dict[
     return {**results, **updates}
 
 
-def _framing_box(results: dict[str, Any], plan: Plan) -> NDArray[Any]:
+def _framing_box(results: dict[str, Any], plan: PersonPlan) -> NDArray[Any]:
     """(4,) x1, y1, x2, y2 of the box that the person in the new pose is framed by.
 
     A square that came with its scale says how large the person is, whatever the pose, as MPII's
@@ -120,7 +120,7 @@ def _real(values: NDArray[Any]) -> np.dtype[Any]:
     return values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype(np.float32)
 
 
-def attach_plan(results: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def attach_plan(results: dict[str, Any], plan: PersonPlan) -> dict[str, Any]:
     """Make ``PackPoseInputs`` carry a plan, and the keypoints that tell the final affine."""
     # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
     from mmpose.datasets.transforms.formatting import PackPoseInputs

@@ -20,7 +20,7 @@ from pg2aug.augment.extras.pool import pool_slots
 from pg2aug.augment.extras.repeats import Repeats
 from pg2aug.augment.generator_file import GeneratorFile
 from pg2aug.augment.people import PeopleFile
-from pg2aug.augment.plan import Plan, make_plan
+from pg2aug.augment.person_plan import PersonPlan, plan_person
 from pg2aug.augment.sample import attach_plan, check_sample, relabel
 from pg2aug.augment.settings import (
     check_direct,
@@ -30,11 +30,11 @@ from pg2aug.augment.settings import (
     check_synthesis,
     check_view_change,
 )
-from pg2aug.augment.suitability import Suitability
+from pg2aug.augment.statistics import Suitability
 from pg2aug.augment.synthesis.inference import Precision
 from pg2aug.augment.synthesis.synthesizer import Synthesizer
 from pg2aug.augment.synthesis.whole_image import synthesize_in_image
-from pg2aug.datasets.source import keypoint_flags
+from pg2aug.datasets.topdown import keypoint_flags
 from pg2aug.poses import PoseBank
 from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
 
@@ -208,7 +208,7 @@ class PG2Augment(BaseTransform):
             return results
         return relabel({**results, 'img': image}, plan, joints_ok)
 
-    def _decide(self, results: dict[str, Any], draws: Sequence[float]) -> Plan:
+    def _decide(self, results: dict[str, Any], draws: Sequence[float]) -> PersonPlan:
         if self.repeats is None:
             return self.decide(results, draws)
         return self.repeats.decide(
@@ -217,7 +217,7 @@ class PG2Augment(BaseTransform):
             anew=lambda: self.decide(results, draws),
         )
 
-    def decide(self, results: dict[str, Any], draws: Sequence[float]) -> Plan:
+    def decide(self, results: dict[str, Any], draws: Sequence[float]) -> PersonPlan:
         """Find the first pose among some draws that this person can take.
 
         Args:
@@ -236,8 +236,8 @@ class PG2Augment(BaseTransform):
                 continue
         return self.plan(results, self.bank.draw(draws[-1]))
 
-    def plan(self, results: dict[str, Any], pose_index: int) -> Plan:
-        """Plan one pose of the bank for the person of a sample.
+    def plan(self, results: dict[str, Any], pose_index: int) -> PersonPlan:
+        """PersonPlan one pose of the bank for the person of a sample.
 
         Args:
             results: Sample of a top-down dataset, after ``LoadImage``.
@@ -246,7 +246,7 @@ class PG2Augment(BaseTransform):
         Raises:
             UnsuitableError: If this person cannot take this pose; says why.
         """
-        return make_plan(
+        return plan_person(
             image=results['img'],
             bbox=results['bbox'][0],
             keypoints=results['keypoints'][0],

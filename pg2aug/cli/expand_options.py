@@ -8,8 +8,8 @@ from mmengine.config import DictAction
 from pg2aug.augment.synthesis.inference import PRECISIONS
 from pg2aug.expansion.report.page import ITEMS
 from pg2aug.expansion.report.review import REVIEWED_FILE
-from pg2aug.expansion.sources.images import MAX_PIXELS
 from pg2aug.expansion.work.run import ATTEMPTS_PER_IMAGE
+from pg2aug.validation.files import MAX_PIXELS
 
 REGIONS = 32
 

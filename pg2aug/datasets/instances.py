@@ -10,7 +10,7 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from numpy.typing import NDArray
 
-from pg2aug.datasets.source import image_name, keypoint_flags
+from pg2aug.datasets.topdown import image_name, keypoint_flags
 
 Identity = int | str
 

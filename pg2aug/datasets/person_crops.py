@@ -10,7 +10,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image, crop_matrix, crop_person, transform_keypoints
-from pg2aug.datasets.source import keypoint_flags, load_image, person_bbox
+from pg2aug.datasets.topdown import keypoint_flags, load_image, person_bbox
 from pg2aug.poses import Skeleton, person_limb_radius
 
 

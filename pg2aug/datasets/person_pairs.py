@@ -16,7 +16,7 @@ from pg2aug.datasets.instances import IdentityRule, Instances, find_instances
 from pg2aug.datasets.pairing import OrderedPairs, RepeatedInstances, sample_pair_indices
 from pg2aug.datasets.pairs_file import read_pairs
 from pg2aug.datasets.person_crops import PersonCrop, PersonCrops
-from pg2aug.datasets.source import build_topdown_dataset
+from pg2aug.datasets.topdown import build_topdown_dataset
 from pg2aug.datasets.via_poses import ViaPoses
 from pg2aug.poses import PoseBank, Skeleton, check_same_joints
 from pg2aug.poses.read.coco import BUILD_A_BANK

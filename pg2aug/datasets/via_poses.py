@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import crop_matrix, transform_keypoints
-from pg2aug.poses import PoseBank, Skeleton, fit_pose, keypoints_bbox, person_limb_radius
-
-BOX_MARGIN = 0.1
-"""Share of a pose's extent by which its box exceeds its joints."""
+from pg2aug.poses import (
+    BOX_MARGIN,
+    PoseBank,
+    Skeleton,
+    fit_pose,
+    keypoints_bbox,
+    person_limb_radius,
+)
 
 _MAX_DRAWS = 10
 

@@ -9,12 +9,26 @@ import torch
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
-from pg2aug.augment.plan import BOX_MARGIN
-from pg2aug.estimators.network_inputs import to_inputs
 from pg2aug.models.affine import invert_affine, transform_points, warp
+from pg2aug.poses import BOX_MARGIN
 
 BOX_PADDING = 1.25
 """MMPose's factor on a person's box (``GetBBoxCenterScale``)."""
+
+
+def to_inputs(images: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
+    """Network inputs of (N, 3, H, W) float BGR images in [0, 255]."""
+    images = images.flip(1) if preprocessor._channel_conversion else images
+    if preprocessor._enable_normalize:
+        images = (images - preprocessor.mean) / preprocessor.std
+    return images
+
+
+def to_images(inputs: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
+    """(N, 3, H, W) float BGR images in [0, 255] of network inputs."""
+    if preprocessor._enable_normalize:
+        inputs = inputs * preprocessor.std + preprocessor.mean
+    return inputs.flip(1) if preprocessor._channel_conversion else inputs
 
 
 def check_predicts(model: nn.Module, context: str) -> None:

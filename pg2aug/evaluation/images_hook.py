@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pg2aug.datasets.person_pairs import PersonPairDataset
-from pg2aug.datasets.source import image_name
+from pg2aug.datasets.topdown import image_name
 from pg2aug.evaluation.pairs import EvaluatedPairs, ImageChoice, evaluated_pairs
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.visualization.skeletons import contact_sheet, skeleton_image, write_png

@@ -13,7 +13,7 @@ from mmengine.utils import scandir
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pg2aug.datasets.image_folder import SUFFIXES
+from pg2aug.datasets.image_index import SUFFIXES
 
 Kind = Literal['real', 'generated']
 KINDS: tuple[Kind, ...] = get_args(Kind)

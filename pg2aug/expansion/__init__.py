@@ -1,6 +1,11 @@
 """Offline expansion of a dataset: new images and a COCO file."""
 
-from pg2aug.expansion.plan.plan import Plan, PlanRequest, make_draws, make_plan
+from pg2aug.expansion.plan.expansion_plan import (
+    ExpansionPlan,
+    PlanRequest,
+    make_draws,
+    plan_expansion,
+)
 from pg2aug.expansion.sources.filter import SourceFilter
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.expansion.sources.sources import Sources, load_sources
@@ -13,10 +18,10 @@ from pg2aug.expansion.write.merge import Summary
 
 __all__ = [
     'Attempt',
+    'ExpansionPlan',
     'ImageFolder',
     'Job',
     'Output',
-    'Plan',
     'PlanRequest',
     'Progress',
     'Ranks',
@@ -29,5 +34,5 @@ __all__ = [
     'expansion_info',
     'load_sources',
     'make_draws',
-    'make_plan',
+    'plan_expansion',
 ]

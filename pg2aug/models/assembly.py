@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 
 WARP_LOGIT = 3.0
-"""Logit of the coverage, before G1 corrects it, where the warp covers; its negative elsewhere."""
+"""Logit of the matte, before G1 corrects it, where the warp covers; its negative elsewhere."""
 
 
 def coarse_image(generator1: nn.Module, batch: Mapping[str, Tensor | None]) -> Tensor:
-    """G1's image, and with a matte its coverage behind it.
+    """G1's image, and behind it the matte where it predicts one.
 
     Args:
         generator1: :class:`PoseIntegrationGenerator`.
         batch: Output of :class:`PG2DataPreprocessor`. Where it has a ``warp``, G1 puts out what has
-            to be added to it; where it has a ``support``, also the coverage.
+            to be added to it; where it has a ``support``, also the matte.
 
     Returns:
-        (N, 3, H, W) RGB around [-1, 1], or (N, 4, H, W) with the coverage in [0, 1].
+        (N, 3, H, W) RGB around [-1, 1], or (N, 4, H, W) with the matte in [0, 1].
     """
     warp, support = batch.get('warp'), batch.get('support')
     output: Tensor = generator1(batch['condition'], batch['pose'], warp)
@@ -30,7 +30,7 @@ def coarse_image(generator1: nn.Module, batch: Mapping[str, Tensor | None]) -> T
 
 
 def refined_image(generator2: nn.Module, coarse: Tensor, condition: Tensor) -> Tensor:
-    """The coarse image plus G2's difference map; its coverage, if it has any, stays.
+    """The coarse image plus G2's difference map; its matte, if it has any, stays.
 
     Args:
         generator2: :class:`RefinementGenerator`.
@@ -45,5 +45,5 @@ def refined_image(generator2: nn.Module, coarse: Tensor, condition: Tensor) -> T
 
 
 def judged_part(image: Tensor, coarse: Tensor) -> Tensor:
-    """The image, or with a matte what the coverage of the coarse image leaves of it."""
+    """The image, or where there is a matte what the coarse image's leaves of it."""
     return image if coarse.shape[1] == 3 else image[:, :3] * coarse[:, 3:]

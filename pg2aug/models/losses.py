@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MATTE_WEIGHT = 0.1
-"""Weight of coverage outside the body: the least difference in colour that is worth covering."""
+"""Weight of the matte outside the body: the least difference in colour that is worth covering."""
 
 
 def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor, mask_weight: float = 1.0) -> Tensor:
@@ -31,14 +31,14 @@ def matte_l1(
     core: Tensor,
     mask_weight: float = 1.0,
 ) -> Tensor:
-    """Pose-mask loss of a person and its coverage, laid over the scene without the person.
+    """Pose-mask loss of a person and its matte, laid over the scene without the person.
 
-    Where the body must be, the colours alone have to be right and the coverage full; elsewhere the
-    coverage is as small as it can be without spoiling the picture, so that clothes, which differ
+    Where the body must be, the colours alone have to be right and the matte full; elsewhere the
+    matte is as small as it can be without spoiling the picture, so that clothes, which differ
     from the background, are covered and the background is not.
 
     Args:
-        prediction: (N, 4, H, W), the person's colours and its coverage in [0, 1].
+        prediction: (N, 4, H, W), the person's colours and its matte in [0, 1].
         target: (N, 3, H, W), the person in the scene.
         background: (N, 3, H, W), the scene without the person, as far as it can be known.
         mask: (N, 1, H, W), 1 on the body of the target pose and 0 outside.
@@ -48,10 +48,10 @@ def matte_l1(
     Returns:
         Scalar.
     """
-    person, coverage = prediction[:, :3], prediction[:, 3:]
-    loss = masked_l1(torch.lerp(background, person, coverage), target, mask, mask_weight)
+    person, matte = prediction[:, :3], prediction[:, 3:]
+    loss = masked_l1(torch.lerp(background, person, matte), target, mask, mask_weight)
     loss = loss + ((person - target).abs() * core).mean()
-    missing, needless = core * (1 - coverage), (1 - core) * coverage
+    missing, needless = core * (1 - matte), (1 - core) * matte
     return loss + missing.mean() + MATTE_WEIGHT * needless.mean()
 
 

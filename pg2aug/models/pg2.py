@@ -29,7 +29,7 @@ class PG2(BaseModel):
     in which G1 and D learn in turn; without D there is stage I only.
 
     Not in the paper, and named options of the data preprocessor: with ``aligned``, G1 corrects the
-    condition's limbs laid into the target pose; with ``matte``, it also predicts the coverage, and
+    condition's limbs laid into the target pose; with ``matte``, it also predicts a matte, and
     only the person is judged by D.
 
     Args:
@@ -122,7 +122,7 @@ class PG2(BaseModel):
 
         Returns:
             Coarse and refined images, (N, 3, H, W), linear output around [-1, 1]; with a matte
-            (N, 4, H, W), the last channel being the coverage in [0, 1]. Without G2 they are the
+            (N, 4, H, W), the last channel being the matte in [0, 1]. Without G2 they are the
             same.
 
         Raises:
@@ -146,7 +146,7 @@ class PG2(BaseModel):
 
         Returns:
             (N, 3, H, W) float32 BGR in [0, 255]; with a matte (N, 4, H, W), the last channel being
-            the coverage in [0, 1].
+            the matte in [0, 1].
         """
         batch = self.data_preprocessor(data)
         made = coarse_image(self.generator1, batch)

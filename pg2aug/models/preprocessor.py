@@ -7,7 +7,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn import functional as F
 
-from pg2aug.models.body_distance import BodyDistances, body_distances
+from pg2aug.models.distance_fields import BodyDistances, body_distances
 from pg2aug.models.holes.push_pull import push_pull
 from pg2aug.models.limbs.bones import Body
 from pg2aug.models.limbs.warp import limb_warp
@@ -138,7 +138,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             ``condition`` (N, 3, H, W) RGB in [-1, 1], ``pose`` (N, K, H, W) heatmaps, or with
             ``coordinates`` (N, 2 K), see :class:`CoordinateEmbedding`; where there is a target,
             ``target`` like ``condition`` and ``mask`` (N, 1, H, W) in {0, 1}.
-            If ``aligned``: ``warp`` (N, 4, H, W), RGB in [-1, 1] times coverage, and coverage. If
+            If ``aligned``: ``warp`` (N, 4, H, W), RGB in [-1, 1] times matte, and matte. If
             ``matte``: ``support`` (N, 1, H, W) in [0, 1], where the person may be; where there is a
             target, ``core`` alike, where there is nothing but the person, and ``background``
             (N, 3, H, W).

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pg2aug.models.body_distance import BodyDistances, body_distance, body_distances
+from pg2aug.models.distance_fields import BodyDistances, body_distance, body_distances
 from pg2aug.models.limbs.head import HEAD_RADIUS
 from pg2aug.poses.skeleton import Skeleton
 

@@ -3,6 +3,7 @@
 from pg2aug.poses.bank.pose_bank import PoseBank
 from pg2aug.poses.fitting import fit_pose
 from pg2aug.poses.frame import (
+    BOX_MARGIN,
     check_affine_joints,
     inside_image,
     keypoints_bbox,
@@ -17,6 +18,7 @@ from pg2aug.poses.skeleton import Skeleton, check_same_joints, describe_differen
 from pg2aug.poses.view import view_angles
 
 __all__ = [
+    'BOX_MARGIN',
     'PoseBank',
     'Skeleton',
     'check_affine_joints',

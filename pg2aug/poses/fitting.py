@@ -29,7 +29,7 @@ def fit_pose(
     skeleton: Skeleton,
     typical: npt.NDArray[np.float64] | None = None,
 ) -> _Pose:
-    """Give a person another's pose: size, place and, if asked for, limb proportions are his own.
+    """Give a person another's pose: size, place and, if asked for, limb proportions are their own.
 
     Proportions: each limb keeps its direction and its foreshortening, and becomes as much longer or
     shorter as the source's limb is than the target's, both relative to their bodies, within 0.8 and
@@ -44,7 +44,7 @@ def fit_pose(
     Place: the mean of the torso joints labelled in both poses falls on that of the source. Without
     any, the mean of all joints labelled in both does.
 
-    Left and right stay as in the target, and nothing is rotated. A person's own pose is his again.
+    Left and right stay as in the target, and nothing is rotated. A person's own pose stays theirs.
 
     Args:
         target: ``(K, 2)``, pixels of any frame.

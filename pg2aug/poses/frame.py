@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+BOX_MARGIN = 0.1
+"""Share of a pose's extent by which a person's box exceeds its joints (top of the head, feet)."""
+
 _Array = npt.NDArray[Any]
 _Pose = npt.NDArray[np.float32]
 _MIN_JOINTS = 3

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pg2aug.validation.entries import (
-    Finding,
+    Problem,
     entry_name,
     finite_numbers,
     is_integer,
@@ -13,20 +13,23 @@ from pg2aug.validation.entries import (
     stated_size,
 )
 
+MARGIN_PX = 1.0
+"""How far boxes and joints may stand out of their image, in pixels: many are rounded."""
+
 _EXAMPLES = 3
 
 
-class Frame(NamedTuple):
+class ImageSize(NamedTuple):
     """Size of an image, in pixels."""
 
     width: float
     height: float
 
 
-_NO_FRAME = Frame(math.inf, math.inf)
+_NO_FRAME = ImageSize(math.inf, math.inf)
 
 
-def check_annotations(content: Mapping[str, Any], margin_px: float) -> Iterator[Finding]:
+def check_annotations(content: Mapping[str, Any], margin_px: float) -> Iterator[Problem]:
     """References, crowd flag, box, area and keypoints of each annotation.
 
     Args:
@@ -44,17 +47,20 @@ def check_annotations(content: Mapping[str, Any], margin_px: float) -> Iterator[
         for key, known in (('image_id', images), ('category_id', joints)):
             value = annotation.get(key)
             if not is_integer(value) or value not in known:
-                yield Finding('reference', where, f'{key} is {value!r}, which is not there')
+                yield Problem('reference', where, f'{key} is {value!r}, which is not there')
         frame = _frame(annotation.get('image_id'), images)
         for rule, text in annotation_problems(annotation, joints, frame, margin_px):
-            yield Finding(rule, where, text)
+            yield Problem(rule, where, text)
 
 
 _Problems = Iterator[tuple[str, str]]
 
 
 def annotation_problems(
-    annotation: Mapping[str, Any], joints: Mapping[int, int], frame: Frame | None, margin_px: float
+    annotation: Mapping[str, Any],
+    joints: Mapping[int, int],
+    frame: ImageSize | None,
+    margin_px: float,
 ) -> _Problems:
     """What is wrong with an annotation's crowd flag, box, area and keypoints.
 
@@ -83,11 +89,11 @@ def numbers_of_joints(categories: Sequence[Any]) -> dict[int, int]:
     }
 
 
-def _frame(image_id: Any, images: Mapping[int, Mapping[str, Any]]) -> Frame | None:
+def _frame(image_id: Any, images: Mapping[int, Mapping[str, Any]]) -> ImageSize | None:
     """Size of the image; None where that is unknown, which is a finding elsewhere."""
     image = images.get(image_id, {}) if is_integer(image_id) else {}
     size = stated_size(image)
-    return None if size is None else Frame(*size)
+    return None if size is None else ImageSize(*size)
 
 
 def _check_crowd(annotation: Mapping[str, Any]) -> _Problems:
@@ -96,7 +102,7 @@ def _check_crowd(annotation: Mapping[str, Any]) -> _Problems:
         yield 'iscrowd', f'iscrowd is {annotation.get("iscrowd")!r}, not 0 or 1'
 
 
-def _check_box(annotation: Mapping[str, Any], frame: Frame, margin_px: float) -> _Problems:
+def _check_box(annotation: Mapping[str, Any], frame: ImageSize, margin_px: float) -> _Problems:
     box = finite_numbers(annotation.get('bbox'))
     if box is None or len(box) != 4:
         yield 'bbox', f'bbox is {annotation.get("bbox")!r}, not x, y, width and height'
@@ -124,7 +130,7 @@ def _check_area(annotation: Mapping[str, Any], margin_px: float) -> _Problems:
 
 
 def _check_keypoints(
-    annotation: Mapping[str, Any], joints: Mapping[int, int], frame: Frame, margin_px: float
+    annotation: Mapping[str, Any], joints: Mapping[int, int], frame: ImageSize, margin_px: float
 ) -> _Problems:
     category, values = annotation.get('category_id'), annotation.get('keypoints')
     if not is_integer(category) or category not in joints:
@@ -155,7 +161,7 @@ def _is_flag(value: Any) -> bool:
 
 
 def _check_places(
-    triples: Sequence[tuple[Any, Any, Any]], frame: Frame, margin_px: float
+    triples: Sequence[tuple[Any, Any, Any]], frame: ImageSize, margin_px: float
 ) -> _Problems:
     wrong, outside = [], []
     for k, (x, y, flag) in enumerate(triples, 1):

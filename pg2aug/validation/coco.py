@@ -5,12 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pg2aug.validation.annotations import check_annotations
-from pg2aug.validation.entries import Finding, check_categories, check_ids, check_images
+from pg2aug.validation.annotations import MARGIN_PX, check_annotations
+from pg2aug.validation.entries import Problem, check_categories, check_ids, check_images
 from pg2aug.validation.files import MAX_PIXELS, check_files
-
-MARGIN_PX = 1.0
-"""How far boxes and joints may stand out of their image, in pixels: many are rounded."""
 
 _LISTS = ('images', 'annotations', 'categories')
 
@@ -23,7 +20,7 @@ def validate_coco(
     max_pixels: int = MAX_PIXELS,
     follow_links: bool = False,
     workers: int = 4,
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """Check a COCO keypoint file, and the images that it names.
 
     What is checked: entries and their ids, which are unique and refer to what is there; joints and
@@ -65,11 +62,11 @@ def _check(
     max_pixels: int,
     follow_links: bool,
     workers: int,
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        yield Finding('file', 'the file', f'is no json: {error}')
+        yield Problem('file', 'the file', f'is no json: {error}')
         return
     wrong = list(check_outline(content))
     yield from wrong
@@ -84,17 +81,17 @@ def _check(
         yield from check_files(content['images'], root, max_pixels, follow_links, workers)
 
 
-def check_outline(content: Any) -> Iterator[Finding]:
+def check_outline(content: Any) -> Iterator[Problem]:
     """The file is an object with the lists that a COCO keypoint file has, and names joints."""
     if not isinstance(content, Mapping):
-        yield Finding('file', 'the file', f'holds a {type(content).__name__}, not an object')
+        yield Problem('file', 'the file', f'holds a {type(content).__name__}, not an object')
         return
     for name in (*_LISTS, 'licenses'):
         if name in content and not isinstance(content[name], list):
-            yield Finding('file', name, f'is a {type(content[name]).__name__}, not a list')
+            yield Problem('file', name, f'is a {type(content[name]).__name__}, not a list')
         elif name not in content and name in _LISTS:
-            yield Finding('file', 'the file', f'has no {name!r}')
+            yield Problem('file', 'the file', f'has no {name!r}')
     if isinstance(content.get('categories'), list) and not any(
         isinstance(c, Mapping) and c.get('keypoints') for c in content['categories']
     ):
-        yield Finding('file', 'categories', 'none names its joints (keypoints)')
+        yield Problem('file', 'categories', 'none names its joints (keypoints)')

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 _LONGEST = 1 << 31
 
 
-class Finding(NamedTuple):
+class Problem(NamedTuple):
     """Something wrong in a COCO keypoint file.
 
     Attributes:
@@ -74,56 +74,56 @@ def stated_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     return None
 
 
-def check_ids(entries: Sequence[Any], name: str) -> Iterator[Finding]:
+def check_ids(entries: Sequence[Any], name: str) -> Iterator[Problem]:
     """Every entry of the list ``name`` is an object with an id of its own."""
     seen: Counter[int] = Counter()
     for place, entry in enumerate(entries):
         where = f'{name}[{place}]'
         if not isinstance(entry, dict):
-            yield Finding('entry', where, f'is a {type(entry).__name__}, not an object')
+            yield Problem('entry', where, f'is a {type(entry).__name__}, not an object')
         elif 'id' not in entry:
-            yield Finding('entry', where, 'has no id')
+            yield Problem('entry', where, 'has no id')
         elif not is_integer(entry['id']):
-            yield Finding('id', where, f'has the id {entry["id"]!r}, not a whole number')
+            yield Problem('id', where, f'has the id {entry["id"]!r}, not a whole number')
         else:
             seen[entry['id']] += 1
     for value, count in seen.items():
         if count > 1:
-            yield Finding('id', name, f'the id {value} is there {count} times')
+            yield Problem('id', name, f'the id {value} is there {count} times')
 
 
-def check_categories(categories: Sequence[Any]) -> Iterator[Finding]:
+def check_categories(categories: Sequence[Any]) -> Iterator[Problem]:
     """Joints have names of their own; the skeleton connects them, counted from 1."""
     for category in categories:
         if not isinstance(category, dict) or not category.get('keypoints'):
             continue
         where, names = entry_name('category', category), category['keypoints']
         if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
-            yield Finding('category', where, f'its keypoints are no list of names: {names!r}')
+            yield Problem('category', where, f'its keypoints are no list of names: {names!r}')
             continue
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
-            yield Finding('category', where, f'joints of the same name: {twice}')
+            yield Problem('category', where, f'joints of the same name: {twice}')
         yield from check_limbs(category.get('skeleton', []), len(names), where)
 
 
-def check_limbs(skeleton: Any, num_joints: int, where: str) -> Iterator[Finding]:
+def check_limbs(skeleton: Any, num_joints: int, where: str) -> Iterator[Problem]:
     """Limbs are pairs of different joints, counted from 1."""
     if not isinstance(skeleton, list):
-        yield Finding('skeleton', where, f'its skeleton is a {type(skeleton).__name__}, not a list')
+        yield Problem('skeleton', where, f'its skeleton is a {type(skeleton).__name__}, not a list')
         return
     for limb in skeleton:
         pair = isinstance(limb, list) and len(limb) == 2 and all(map(is_integer, limb))
         if not pair:
-            yield Finding('skeleton', where, f'the limb {limb!r} is no pair of joint numbers')
+            yield Problem('skeleton', where, f'the limb {limb!r} is no pair of joint numbers')
         elif not all(1 <= joint <= num_joints for joint in limb):
             what = f'the limb {limb} is outside of 1 to {num_joints} (joints are counted from 1)'
-            yield Finding('skeleton', where, what)
+            yield Problem('skeleton', where, what)
         elif limb[0] == limb[1]:
-            yield Finding('skeleton', where, f'the limb {limb} connects a joint with itself')
+            yield Problem('skeleton', where, f'the limb {limb} connects a joint with itself')
 
 
-def check_images(images: Sequence[Any], licenses: Sequence[Any]) -> Iterator[Finding]:
+def check_images(images: Sequence[Any], licenses: Sequence[Any]) -> Iterator[Problem]:
     """Images have a size, a file name that stays in the folder, and a licence that is listed."""
     known = known_ids(licenses)
     for image in images:
@@ -132,12 +132,12 @@ def check_images(images: Sequence[Any], licenses: Sequence[Any]) -> Iterator[Fin
         where = entry_name('image', image)
         if stated_size(image) is None:
             size = [image.get('width'), image.get('height')]
-            yield Finding('image-size', where, f'width and height are {size}, not pixels')
+            yield Problem('image-size', where, f'width and height are {size}, not pixels')
         problem = name_problem(image.get('file_name'))
         if problem is not None:
-            yield Finding('file-name', where, problem)
+            yield Problem('file-name', where, problem)
         if 'license' in image and not is_listed(image['license'], known):
-            yield Finding('reference', where, f'the license {image["license"]!r} is not listed')
+            yield Problem('reference', where, f'the license {image["license"]!r} is not listed')
 
 
 def name_problem(name: Any) -> str | None:

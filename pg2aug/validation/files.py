@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from pg2aug.validation.entries import Finding, entry_name, name_problem, stated_size
+from pg2aug.validation.entries import Problem, entry_name, name_problem, stated_size
 
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded, in pixels: 10,000 x 10,000."""
@@ -20,7 +20,7 @@ _AT_ONCE = 1024
 
 def check_files(
     images: Sequence[Any], root: Path, max_pixels: int, follow_links: bool, workers: int
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """Decode images and compare their sizes with their entries.
 
     The size is that after the rotation which EXIF data asks for, as OpenCV and MMPose read it.
@@ -47,7 +47,7 @@ def check_files(
             part = usable[start : start + _AT_ONCE]
             for image, problem in zip(part, pool.map(check, part), strict=True):
                 if problem is not None:
-                    yield Finding(problem[0], entry_name('image', image), problem[1])
+                    yield Problem(problem[0], entry_name('image', image), problem[1])
 
 
 def _problem(path: Path, entry: Mapping[str, Any], max_pixels: int) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ TEXT_COLOR: Color = (40, 40, 40)
 SHEET_COLOR: Color = (255, 255, 255)
 
 _SUBPIXEL_BITS = 4
-_MARGIN_PX = 4
+_GAP_PX = 4
 _STRIP_PX = 22
 
 
@@ -114,7 +114,7 @@ def contact_sheet(
         max(image.shape[1] for image in images),
         max(image.shape[0] for image in images),
     )
-    bands = [np.hstack([_text_strip(title, width + 2 * _MARGIN_PX) for title in titles])]
+    bands = [np.hstack([_text_strip(title, width + 2 * _GAP_PX) for title in titles])]
     for index, row in enumerate(rows):
         if captions is not None:
             bands.append(_text_strip(captions[index], bands[0].shape[1]))
@@ -165,7 +165,7 @@ def _letterbox(image: Image, size: tuple[int, int]) -> Image:
     if fitted != (image.shape[1], image.shape[0]):
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         image = np.asarray(cv2.resize(image, fitted, interpolation=method), dtype=np.uint8)
-    shape = (height + 2 * _MARGIN_PX, width + 2 * _MARGIN_PX, 3)
+    shape = (height + 2 * _GAP_PX, width + 2 * _GAP_PX, 3)
     canvas = np.full(shape, SHEET_COLOR, dtype=np.uint8)
     top, left = (shape[0] - fitted[1]) // 2, (shape[1] - fitted[0]) // 2
     canvas[top : top + fitted[1], left : left + fitted[0]] = image
@@ -175,7 +175,7 @@ def _letterbox(image: Image, size: tuple[int, int]) -> Image:
 def _text_strip(text: str, width: int) -> Image:
     strip = np.full((_STRIP_PX, width, 3), SHEET_COLOR, dtype=np.uint8)
     (full_width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)
-    scale = min(0.5, (width - 2 * _MARGIN_PX) / max(full_width, 1))
-    origin = (_MARGIN_PX, _STRIP_PX - 7)
+    scale = min(0.5, (width - 2 * _GAP_PX) / max(full_width, 1))
+    origin = (_GAP_PX, _STRIP_PX - 7)
     cv2.putText(strip, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT_COLOR, 1, cv2.LINE_AA)
     return strip

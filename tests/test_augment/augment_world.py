@@ -12,7 +12,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import TRANSFORMS
 from torch.nn import functional as F
 
-from pg2aug.augment import Plan, make_plan
+from pg2aug.augment import PersonPlan, plan_person
 from pg2aug.compat import load_checkpoint
 from pg2aug.engine.training import build_runner
 from pg2aug.figures import render_figure, sample_pose
@@ -160,10 +160,10 @@ def plan_for(sample, figure, **settings):
         padding=PADDING,
         min_visible=8,
     )
-    return make_plan(**{**arguments, **settings})
+    return plan_person(**{**arguments, **settings})
 
 
-def same_arrays(a: Plan, b: Plan):
+def same_arrays(a: PersonPlan, b: PersonPlan):
     x, y = a.to_dict(), b.to_dict()
     return all(np.array_equal(x[name], y[name]) and x[name].dtype == y[name].dtype for name in x)
 

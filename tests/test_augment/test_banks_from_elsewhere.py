@@ -11,7 +11,7 @@ from helpers import COCO_METAINFO
 
 from pg2aug.augment import PG2Augment
 from pg2aug.poses import PoseBank
-from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.poses.read.pose_files import metainfo_skeleton
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'build_pose_bank.py'
 COCO_FILE, MPII_FILE, AIC_FILE = (

@@ -6,16 +6,16 @@ import torch
 from augment_world import SKELETON, make_figure, make_sample, plan_for
 
 from pg2aug.augment import PG2Augment
-from pg2aug.augment.overlap import (
+from pg2aug.augment.people import PeopleFile, other_people
+from pg2aug.augment.people_in_front import (
     MAX_NEIGHBOURS,
     NEIGHBOUR_RADIUS,
+    in_front_alpha,
     limb_distances,
-    neighbours_alpha,
 )
-from pg2aug.augment.people import PeopleFile, other_people
-from pg2aug.expansion.write.remaining import changed_pixels, hidden_joints
+from pg2aug.expansion.write.remaining_people import changed_pixels, hidden_joints
 from pg2aug.models.rasterize import body_alpha
-from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.poses.read.pose_files import metainfo_skeleton
 
 COCO_CATEGORY = dict(
     id=1,
@@ -23,7 +23,7 @@ COCO_CATEGORY = dict(
     keypoints=list(SKELETON.keypoint_names),
     skeleton=[[a + 1, b + 1] for a, b in SKELETON.limbs],
 )
-FIELDS = ('neighbour_keypoints', 'neighbour_visible', 'neighbour_radius')
+FIELDS = ('front_keypoints', 'front_visible', 'front_radius')
 
 
 @pytest.fixture(scope='module')
@@ -90,7 +90,7 @@ def test_flags_of_0_and_1_alone_hide_nobody(sample):
         annotation['keypoints'][2::3] = [1] * 17
     people = PeopleFile(content, SKELETON, 'it').of(sample)
     assert (people[..., 2] == 2).all()
-    assert plan_with(sample, *people).neighbour_visible.sum() == 17
+    assert plan_with(sample, *people).front_visible.sum() == 17
 
 
 def test_whole_bodies_are_read_from_the_lists_of_coco_wholebody(sample):
@@ -174,18 +174,18 @@ def test_plans_can_be_stacked_whoever_is_there(sample):
         assert stacked.shape[1] == MAX_NEIGHBOURS
         assert not stacked[[0, 3]].any()
         assert stacked[2].any(axis=tuple(range(1, stacked.ndim - 1))).all()
-    np.testing.assert_array_equal(plans[1].neighbour_keypoints[0], crowd[3][:, :2])
-    assert plans[1].neighbour_visible.sum(axis=1).tolist() == [17, 0, 0, 0]
-    assert (plans[1].neighbour_radius > 0).tolist() == [True, False, False, False]
+    np.testing.assert_array_equal(plans[1].front_keypoints[0], crowd[3][:, :2])
+    assert plans[1].front_visible.sum(axis=1).tolist() == [17, 0, 0, 0]
+    assert (plans[1].front_radius > 0).tolist() == [True, False, False, False]
 
 
 def test_those_who_overlap_most_are_taken(sample):
     near = [beside(sample, shift) for shift in (2, -2, 3, -3)]
     far = [beside(sample, shift) for shift in (60, -60, 2000)]
     plan = plan_with(sample, *far[:2], *near, far[2])
-    taken = {tuple(person.ravel()) for person in plan.neighbour_keypoints}
+    taken = {tuple(person.ravel()) for person in plan.front_keypoints}
     assert taken == {tuple(person[:, :2].ravel()) for person in near}
-    assert not plan_with(sample, far[2]).neighbour_radius.any()
+    assert not plan_with(sample, far[2]).front_radius.any()
 
 
 def test_whoever_a_changed_pixel_belongs_to_is_in_the_plan(sample):
@@ -193,8 +193,8 @@ def test_whoever_a_changed_pixel_belongs_to_is_in_the_plan(sample):
     touched = 0
     for shift in range(-150, 151, 10):
         person = beside(sample, shift)
-        ones, radius = torch.ones(1, 1, 17), plan_with(sample, beside(sample, 1)).neighbour_radius
-        alpha = neighbours_alpha(
+        ones, radius = torch.ones(1, 1, 17), plan_with(sample, beside(sample, 1)).front_radius
+        alpha = in_front_alpha(
             torch.from_numpy(person[None, None, :, :2]),
             ones,
             torch.from_numpy(radius[None, :1]),
@@ -203,7 +203,7 @@ def test_whoever_a_changed_pixel_belongs_to_is_in_the_plan(sample):
         )
         if (changed & (alpha[0, 0].numpy() > 0)).any():
             touched += 1
-            assert plan_with(sample, person).neighbour_radius.any()
+            assert plan_with(sample, person).front_radius.any()
     assert 3 < touched < 31
 
 
@@ -217,20 +217,20 @@ def test_a_neighbour_hidden_by_the_person_is_not_in_front_of_him(sample):
     )
     assert on_him[hidden].max() < 9
     plan = plan_with(sample, person)
-    assert set(np.flatnonzero(plan.neighbour_visible[0] == 0)) == set(hidden)
-    assert not plan.neighbour_keypoints[0, hidden].any()
+    assert set(np.flatnonzero(plan.front_visible[0] == 0)) == set(hidden)
+    assert not plan.front_keypoints[0, hidden].any()
     person[hidden, :2] += [50, 0]
-    assert plan_with(sample, person).neighbour_visible[0].all()
+    assert plan_with(sample, person).front_visible[0].all()
 
 
 def test_nonsense_is_nobody(sample):
     nan, dot = beside(sample, 3), beside(sample, 3)
     nan[:, 0], dot[1:, 2] = np.nan, 0
-    assert not plan_with(sample, nan, dot).neighbour_visible.any()
+    assert not plan_with(sample, nan, dot).front_visible.any()
     nan[5:, :2] = beside(sample, 3)[5:, :2]
     plan = plan_with(sample, nan)
-    assert plan.neighbour_visible[0].tolist() == [0] * 5 + [1] * 12
-    assert np.isfinite(plan.neighbour_keypoints).all()
+    assert plan.front_visible[0].tolist() == [0] * 5 + [1] * 12
+    assert np.isfinite(plan.front_keypoints).all()
 
 
 def test_distances_are_those_of_the_nearest_limb():
@@ -245,7 +245,7 @@ def test_distances_are_those_of_the_nearest_limb():
 def test_the_mask_of_neighbours_is_that_of_all_their_bodies(sample):
     plans = [plan_with(sample, beside(sample, 10), beside(sample, -30)), plan_with(sample)]
     arrays = [torch.from_numpy(np.stack([getattr(p, f) for p in plans])) for f in FIELDS]
-    alpha = neighbours_alpha(*arrays, (150, 160), SKELETON)
+    alpha = in_front_alpha(*arrays, (150, 160), SKELETON)
     keypoints, visible, radius = (array[0, :2] for array in arrays)
     each = body_alpha(keypoints, visible, (150, 160), SKELETON, radius * NEIGHBOUR_RADIUS)
     torch.testing.assert_close(alpha[0], each.amax(dim=0))
@@ -258,11 +258,11 @@ def test_the_transform_puts_neighbours_into_its_plans(make_augment, sample, tmp_
     path.write_text(json.dumps(coco(sample, beside(sample, 12))))
     augment = make_augment(neighbours=str(path))
     plan = augment.plan(sample, 0)
-    np.testing.assert_array_equal(plan.neighbour_keypoints[0], beside(sample, 12)[:, :2])
-    assert not make_augment().plan(sample, 0).neighbour_radius.any()
+    np.testing.assert_array_equal(plan.front_keypoints[0], beside(sample, 12)[:, :2])
+    assert not make_augment().plan(sample, 0).front_radius.any()
     augment.deferred = True
     packed = augment(sample)
-    np.testing.assert_array_equal(packed['pg2_plan'][0].neighbour_radius, plan.neighbour_radius)
+    np.testing.assert_array_equal(packed['pg2_plan'][0].front_radius, plan.front_radius)
     # As MMPose takes occluded joints: what is behind the neighbour is trained on.
     assert hidden_joints(plan, SKELETON)[plan.target_visible > 0].any()
     np.testing.assert_array_equal(packed['keypoints_visible'][0], plan.target_visible > 0)
@@ -270,7 +270,7 @@ def test_the_transform_puts_neighbours_into_its_plans(make_augment, sample, tmp_
 
 def test_joints_of_the_new_pose_behind_a_neighbour_are_hidden(sample):
     plan = plan_with(sample, beside(sample, 12))
-    alpha = neighbours_alpha(
+    alpha = in_front_alpha(
         *(torch.from_numpy(getattr(plan, name)[None]) for name in FIELDS), (150, 160), SKELETON
     )[0, 0].numpy()
     columns, rows = plan.target_keypoints.round().astype(int).T

@@ -11,7 +11,7 @@ from mmcv.transforms.utils import cache_random_params
 from mmengine.dataset import worker_init_fn
 from torch.utils.data import DataLoader, Dataset
 
-from pg2aug.augment import Plan, UnsuitableError
+from pg2aug.augment import PersonPlan, UnsuitableError
 from pg2aug.augment import pg2_augment as module
 from pg2aug.augment.sample import relabel
 from pg2aug.augment.synthesis.whole_image import affected_window
@@ -35,7 +35,7 @@ def seed(number):
     np.random.seed(number)  # noqa: NPY002
 
 
-def next_plan(augment, sample, number=0) -> Plan:
+def next_plan(augment, sample, number=0) -> PersonPlan:
     """The plan that the transform follows from a seed."""
     seed(number)
     return augment.decide(sample, augment._draw_uniforms()[1:])
@@ -200,7 +200,7 @@ def test_that_hardly_anybody_is_suitable_is_warned_of_once(
     make_augment, sample, monkeypatch, deferred
 ):
     said = []
-    monkeypatch.setattr('pg2aug.augment.suitability.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('pg2aug.augment.statistics.print_log', lambda text, **_: said.append(text))
     augment = make_augment()
     augment.deferred = deferred
     torso_less = copy.deepcopy(sample)
@@ -217,7 +217,7 @@ def test_that_hardly_anybody_is_suitable_is_warned_of_once(
 
 def test_reasons_that_differ_in_a_number_are_one(make_augment, sample, monkeypatch):
     said = []
-    monkeypatch.setattr('pg2aug.augment.suitability.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('pg2aug.augment.statistics.print_log', lambda text, **_: said.append(text))
     suitability = make_augment().suitability
     for number in range(50):
         suitability.add('the torso' if number % 5 == 0 else f'seen from {number}.5 degrees')
@@ -227,7 +227,7 @@ def test_reasons_that_differ_in_a_number_are_one(make_augment, sample, monkeypat
 
 def test_where_most_persons_are_suitable_nothing_is_said(make_augment, sample, monkeypatch):
     said = []
-    monkeypatch.setattr('pg2aug.augment.suitability.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('pg2aug.augment.statistics.print_log', lambda text, **_: said.append(text))
     augment = make_augment()
     augment.deferred = True
     for _ in range(55):
@@ -281,10 +281,10 @@ def test_poses_are_drawn_until_one_fits(make_augment, sample, monkeypatch):
         tried.append(settings['pose_index'])
         if len(tried) < 3:
             raise UnsuitableError('not yet')
-        return make_plan(**settings)
+        return plan_person(**settings)
 
-    make_plan = module.make_plan
-    monkeypatch.setattr(module, 'make_plan', second_only)
+    plan_person = module.plan_person
+    monkeypatch.setattr(module, 'plan_person', second_only)
     make_augment(max_draws=3)(sample)
     assert len(tried) == 3
     tried.clear()

@@ -14,9 +14,9 @@ from augment_world import (
 )
 from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
 
-from pg2aug.augment import Plan, UnsuitableError
+from pg2aug.augment import PersonPlan, UnsuitableError
 from pg2aug.augment.eligibility import check_fit, check_source, drawn_joints, suitable_targets
-from pg2aug.augment.plan import BOX_MARGIN, to_crop
+from pg2aug.augment.person_plan import BOX_MARGIN, to_crop
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.poses import keypoints_bbox, typical_proportions
 
@@ -214,7 +214,7 @@ def test_a_plan_survives_as_plain_arrays(sample):
     plan = plan_for(sample, make_figure(seed=2), pose_index=5)
     arrays = plan.to_dict()
     assert all(isinstance(array, np.ndarray) for array in arrays.values())
-    assert same_arrays(Plan(**arrays), plan)
+    assert same_arrays(PersonPlan(**arrays), plan)
     assert plan.pose_index.tolist() == [5]
     assert plan.image_size.tolist() == [160, 150]
 

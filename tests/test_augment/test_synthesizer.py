@@ -18,7 +18,7 @@ from helpers import COCO_METAINFO
 from torch import nn
 
 from pg2aug.augment import Synthesizer
-from pg2aug.augment.overlap import neighbours_alpha
+from pg2aug.augment.people_in_front import in_front_alpha
 from pg2aug.augment.synthesis.compositing import HOLE_RADIUS
 from pg2aug.augment.synthesis.synthesizer import Result
 from pg2aug.models import LimbWarpGenerator
@@ -162,8 +162,8 @@ def test_neighbours_in_front_keep_every_pixel(shift, remove_source):
     image, alone, sample = planned()
     others = np.array([beside(sample, shift)])
     _, plan, _ = planned(others=others)
-    assert plan.neighbour_radius[0] > 0
-    silhouette = neighbours_alpha(
+    assert plan.front_radius[0] > 0
+    silhouette = in_front_alpha(
         *(torch.from_numpy(getattr(plan, f'neighbour_{n}')[None, :1]) for n in NEIGHBOUR),
         SHAPE,
         SKELETON,
@@ -187,7 +187,7 @@ def test_chunks_make_the_same_as_one_batch():
         image, plan, _ = planned(seed, others=others)
         images.append(image)
         plans.append(plan)
-    assert [int((plan.neighbour_radius > 0).sum()) for plan in plans] == [0, 1, 2, 0, 1]
+    assert [int((plan.front_radius > 0).sum()) for plan in plans] == [0, 1, 2, 0, 1]
     matrices = STAY + 0.05 * torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
     check, generator = RefuseJoints(joints=[0, 9]), LimbWarpGenerator(COCO_METAINFO)
     whole, *parts = (

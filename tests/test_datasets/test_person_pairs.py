@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, default_collate
 from pg2aug.datasets import PersonPairDataset
 from pg2aug.datasets.crop import crop_matrix
 from pg2aug.datasets.pairing import OrderedPairs, sample_pair_indices
-from pg2aug.datasets.source import keypoint_flags
+from pg2aug.datasets.topdown import keypoint_flags
 from pg2aug.registry import DATASETS
 
 LEFT_WRIST, RIGHT_WRIST = 9, 10

@@ -4,13 +4,13 @@ import os
 import sys
 import traceback
 
-from pg2aug.expansion import Attempt, PlanRequest, make_draws, make_plan
+from pg2aug.expansion import Attempt, PlanRequest, make_draws, plan_expansion
 from pg2aug.expansion.work.attempts import Prepared, prepare, synthesize
 
 
 def first_attempts(job, count, seed=0):
     request = PlanRequest(count)
-    items = make_plan(*make_draws(job.sources, job.bank, request, seed), request).items
+    items = plan_expansion(*make_draws(job.sources, job.bank, request, seed), request).items
     return [Attempt(n, 0, int(i['person']), int(i['pose'])) for n, i in enumerate(items)]
 
 

@@ -9,7 +9,7 @@ from pycocotools.coco import COCO
 
 from pg2aug.expansion import ImageFolder, load_sources
 from pg2aug.poses import Skeleton
-from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.poses.read.pose_files import metainfo_skeleton
 from pg2aug.validation.coco import validate_coco
 
 DATASETS = 'configs/_base_/datasets/'

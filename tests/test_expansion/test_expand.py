@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pg2aug.augment.synthesis.compositing import PERSON_RADIUS
 from pg2aug.expansion import Synthesised
 from pg2aug.expansion.write.coco import person_label
-from pg2aug.expansion.write.remaining import hidden_joints
+from pg2aug.expansion.write.remaining_people import hidden_joints
 from pg2aug.models.rasterize import body_alpha
 
 

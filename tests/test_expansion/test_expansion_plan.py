@@ -7,13 +7,13 @@ import pytest
 from attempt_helpers import tree
 
 from pg2aug.augment.eligibility import UnsuitableError
-from pg2aug.expansion import PlanRequest, SourceFilter, make_draws, make_plan
-from pg2aug.expansion.plan.plan import ITEM
+from pg2aug.expansion import PlanRequest, SourceFilter, make_draws, plan_expansion
+from pg2aug.expansion.plan.expansion_plan import ITEM
 
 
 def plan_of(job, seed=0, **request):
     request = PlanRequest(**request)
-    return make_plan(*make_draws(job.sources, job.bank, request, seed), request)
+    return plan_expansion(*make_draws(job.sources, job.bank, request, seed), request)
 
 
 def attempts_of(plan, count):

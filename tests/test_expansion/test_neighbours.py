@@ -5,11 +5,11 @@ import pytest
 import torch
 from attempt_helpers import outcomes
 
-from pg2aug.augment.overlap import NEIGHBOUR_RADIUS
+from pg2aug.augment.people_in_front import NEIGHBOUR_RADIUS
 from pg2aug.augment.synthesis.compositing import HOLE_RADIUS, PERSON_RADIUS
 from pg2aug.expansion import Synthesised
 from pg2aug.expansion.write.coco import new_entries
-from pg2aug.expansion.write.remaining import CoveredError, remaining_annotations
+from pg2aug.expansion.write.remaining_people import CoveredError, remaining_annotations
 from pg2aug.models.preprocessor import SUPPORT_RADIUS
 from pg2aug.models.rasterize import body_alpha
 
@@ -28,11 +28,9 @@ def whole_image_mask(plan, skeleton, role, factor):
 
 
 def neighbours_mask(plan, skeleton):
-    there = plan.neighbour_radius > 0
-    radius = torch.from_numpy(plan.neighbour_radius[there] * NEIGHBOUR_RADIUS)
-    arrays = (
-        torch.from_numpy(a[there]) for a in (plan.neighbour_keypoints, plan.neighbour_visible)
-    )
+    there = plan.front_radius > 0
+    radius = torch.from_numpy(plan.front_radius[there] * NEIGHBOUR_RADIUS)
+    arrays = (torch.from_numpy(a[there]) for a in (plan.front_keypoints, plan.front_visible))
     shape = tuple(plan.image_size[::-1].astype(int))
     return (body_alpha(*arrays, shape, skeleton, radius)[:, 0].numpy() > 0.5).any(axis=0)
 

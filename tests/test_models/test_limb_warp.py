@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from pg2aug.models.body_distance import body_distance
+from pg2aug.models.distance_fields import body_distance
 from pg2aug.models.limbs.anatomy import ARM_WIDTHS, LEG_WIDTHS, half_widths
 from pg2aug.models.limbs.bones import TIP_LENGTH, Body
 from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.poses import Skeleton
-from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.poses.read.pose_files import metainfo_skeleton
 
 COCO = Skeleton.from_metainfo(parse_pose_metainfo(dict(COCO_METAINFO)))
 HEAD, TORSO = list(COCO.head), list(COCO.torso)

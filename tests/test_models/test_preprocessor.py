@@ -3,7 +3,7 @@ import torch
 from helpers import COCO_METAINFO, make_batch
 
 from pg2aug.models import Body, PG2DataPreprocessor, keypoint_heatmaps, limb_warp, pose_mask
-from pg2aug.models.body_distance import body_distance
+from pg2aug.models.distance_fields import body_distance
 from pg2aug.models.preprocessor import (
     CORE_RADIUS,
     FOREGROUND_RADIUS,

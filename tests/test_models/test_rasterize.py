@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pg2aug.models import keypoint_heatmaps, pose_mask
-from pg2aug.models.body_distance import body_distance
+from pg2aug.models.distance_fields import body_distance
 
 TORSO = (5, 6, 12, 11)
 SHAPE = (14, 18)

@@ -7,7 +7,7 @@ from pg2aug.poses.read.conversion import (
     joint_mapping,
     nose_substitute,
 )
-from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.poses.read.pose_files import metainfo_skeleton
 
 DATASETS = 'configs/_base_/datasets/'
 

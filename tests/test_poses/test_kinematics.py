@@ -11,7 +11,7 @@ from pg2aug.poses.kinematics import (
     to_bones,
     turn_joints,
 )
-from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.poses.read.pose_files import metainfo_skeleton
 from pg2aug.poses.retarget import MAX_RATIO, MIN_RATIO, segments, stretch_limbs
 from pg2aug.poses.scale import limb_lengths
 from pg2aug.poses.skeleton import Skeleton

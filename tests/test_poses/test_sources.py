@@ -7,7 +7,7 @@ from pose_samples import COCO, COCO_CATEGORY, people
 
 from pg2aug.poses.read.coco import read_coco_triplets, split_triplets
 from pg2aug.poses.read.keypoints_3d import read_keypoints_3d
-from pg2aug.poses.read.sources import PoseSource, metainfo_skeleton, read_poses
+from pg2aug.poses.read.pose_files import PoseFile, metainfo_skeleton, read_poses
 
 MPII = 'configs/_base_/datasets/mpii.py'
 H36M = 'configs/_base_/datasets/h36m.py'
@@ -38,7 +38,7 @@ def mpii(tmp_path):
 
 
 def test_files_of_two_skeletons_become_one(coco, mpii):
-    poses = read_poses([PoseSource(coco), PoseSource(mpii, MPII)])
+    poses = read_poses([PoseFile(coco), PoseFile(mpii, MPII)])
     assert poses.skeleton == COCO
     assert poses.keypoints.shape == (25, 17, 2)
     assert (poses.flags[:20] > 0).all()
@@ -59,11 +59,11 @@ def test_files_of_two_skeletons_become_one(coco, mpii):
 
 def test_the_target_may_be_any_skeleton(coco, mpii):
     target = metainfo_skeleton(MPII)
-    poses = read_poses([PoseSource(coco), PoseSource(mpii, MPII)], target)
+    poses = read_poses([PoseFile(coco), PoseFile(mpii, MPII)], target)
     assert (poses.flags > 0).sum(axis=1).tolist() == [12] * 20 + [16] * 5
     neck = MPII_NAMES.index('upper_neck')
     shoulders = ('left_shoulder', 'right_shoulder')
-    poses = read_poses([PoseSource(coco)], target, substitutes=[('upper_neck', shoulders)])
+    poses = read_poses([PoseFile(coco)], target, substitutes=[('upper_neck', shoulders)])
     assert poses.flags[:, neck].all()
 
 
@@ -71,12 +71,12 @@ def test_names_of_a_metainfo_stand_for_those_of_the_file(tmp_path):
     category = {**COCO_CATEGORY, 'keypoints': [f'j{k}' for k in range(17)]}
     path = _write(tmp_path / 'odd.json', people(3), categories=[category])
     with pytest.raises(ValueError, match='0 of 17 joints mapped; unlabelled: nose'):
-        read_poses([PoseSource(path)], COCO)
+        read_poses([PoseFile(path)], COCO)
     crowdpose = {**COCO_CATEGORY, 'skeleton': [[16, 18]]}
     unlinked = _write(tmp_path / 'crowd.json', people(3), categories=[crowdpose])
     with pytest.raises(ValueError, match=r"crowd\.json: .*\[17\] are outside.*'PATH::METAINFO'"):
-        read_poses([PoseSource(unlinked)])
-    source = PoseSource(path, 'configs/_base_/datasets/coco.py')
+        read_poses([PoseFile(unlinked)])
+    source = PoseFile(path, 'configs/_base_/datasets/coco.py')
     assert read_poses([source], COCO).flags.all()
 
 
@@ -85,35 +85,35 @@ def test_too_few_joints_in_common_are_named(coco, mpii):
     with pytest.raises(
         ValueError, match=r'11 are needed of a pose.*coco.json.*not used: nose, left'
     ):
-        read_poses([PoseSource(coco)], target)
+        read_poses([PoseFile(coco)], target)
     with pytest.raises(ValueError, match=r'13 are needed.*12 of 17 .*not used: pelvis, thorax'):
-        read_poses([PoseSource(mpii, MPII)], COCO, min_visible=13)
+        read_poses([PoseFile(mpii, MPII)], COCO, min_visible=13)
 
 
 def test_nameless_joints_are_refused(mpii, tmp_path):
     with pytest.raises(ValueError, match=r"mpii.json .* needs .*'categories'"):
-        read_poses([PoseSource(mpii)], COCO)
+        read_poses([PoseFile(mpii)], COCO)
     nameless = _write(tmp_path / 'a.json', people(3), categories=[{'id': 1, 'name': 'person'}])
     with pytest.raises(ValueError, match=r'a\.json has 0 lists of joint names.*PATH::METAINFO'):
-        read_poses([PoseSource(nameless)], COCO)
+        read_poses([PoseFile(nameless)], COCO)
     with pytest.raises(ValueError, match='has 48 keypoint values; 17 joints need 51'):
-        read_poses([PoseSource(mpii, 'configs/_base_/datasets/coco.py')], COCO)
+        read_poses([PoseFile(mpii, 'configs/_base_/datasets/coco.py')], COCO)
     with pytest.raises(ValueError, match='no pose with enough labelled joints'):
-        read_poses([PoseSource(_write(tmp_path / 'b.json', people(0), categories=[COCO_CATEGORY]))])
+        read_poses([PoseFile(_write(tmp_path / 'b.json', people(0), categories=[COCO_CATEGORY]))])
 
 
 @pytest.mark.parametrize(
     ('text', 'expected'),
     [
-        ('a/b.json', PoseSource('a/b.json')),
-        ('a.npz::h36m.py', PoseSource('a.npz', 'h36m.py')),
+        ('a/b.json', PoseFile('a/b.json')),
+        ('a.npz::h36m.py', PoseFile('a.npz', 'h36m.py')),
     ],
 )
 def test_a_source_is_a_path_and_a_metainfo(text, expected):
-    assert PoseSource.parse(text) == expected
+    assert PoseFile.parse(text) == expected
     for wrong in ('', '::h36m.py', 'a.npz::'):
         with pytest.raises(ValueError, match='PATH::METAINFO'):
-            PoseSource.parse(wrong)
+            PoseFile.parse(wrong)
 
 
 def _h36m(count=6):
@@ -130,7 +130,7 @@ def _h36m(count=6):
 def test_3d_keypoints_are_seen_by_cameras(tmp_path):
     path = tmp_path / 'h36m.npz'
     np.savez(path, S=np.concatenate([_h36m(), np.ones((6, 17, 1))], axis=-1))
-    poses = read_poses([PoseSource(str(path))], COCO, substitutes=FEET, cameras=5)
+    poses = read_poses([PoseFile(str(path))], COCO, substitutes=FEET, cameras=5)
     assert poses.keypoints.shape == (30, 17, 2)
     assert (poses.flags > 0).sum(axis=1).tolist() == [12] * 30
     assert 'by substitute: left_ankle from left_foot' in poses.report[0]
@@ -138,7 +138,7 @@ def test_3d_keypoints_are_seen_by_cameras(tmp_path):
     shoulder, ankle = (COCO.keypoint_names.index(f'left_{n}') for n in ('shoulder', 'ankle'))
     assert (poses.keypoints[:, shoulder, 1] < poses.keypoints[:, ankle, 1] - 50).all()
     with pytest.raises(ValueError, match='has no limbs: name the skeleton'):
-        read_poses([PoseSource(str(path))])
+        read_poses([PoseFile(str(path))])
 
 
 def test_3d_arrays_of_several_shapes(tmp_path):
@@ -183,13 +183,13 @@ def test_the_lists_of_coco_wholebody_are_one_pose(tmp_path):
         annotation['keypoints'][5::6] = [1] * len(annotation['keypoints'][5::6])
     path.write_text(json.dumps(content))
     whole = 'configs/_base_/datasets/coco_wholebody.py'
-    poses = read_poses([PoseSource(str(path), whole)])
+    poses = read_poses([PoseFile(str(path), whole)])
     assert poses.keypoints.shape == (2, 133, 2)
     np.testing.assert_allclose(poses.keypoints[:, :17], body, atol=1e-4)
     assert (poses.keypoints[:, 17:] == [7, 8]).all()
     assert poses.flags[0, :5].tolist() == [2, 1, 2, 1, 2]
     assert (poses.flags[:, 17:] == 2).all()
-    assert read_poses([PoseSource(str(path))]).keypoints.shape == (2, 17, 2)
+    assert read_poses([PoseFile(str(path))]).keypoints.shape == (2, 17, 2)
 
 
 def test_a_score_of_1_is_no_flag():
@@ -216,7 +216,7 @@ def test_errors_name_their_file(tmp_path, coco, name, content, message):
     else:
         path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_poses([PoseSource(str(path)), PoseSource(coco)])
+        read_poses([PoseFile(str(path)), PoseFile(coco)])
 
 
 def test_bad_3d_files_are_refused(tmp_path):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pg2aug.models.limbs.bones import flagged_hidden
 from pg2aug.models.tensor_cache import constant, take
+from pg2aug.poses.read.coco import flagged_hidden
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 

@@ -51,7 +51,7 @@ class DetailedGenerator(nn.Module):
             refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
 
         Returns:
-            (N, 4, H, W) float32, BGR in [0, 255] and coverage in [0, 1], as large as the crops.
+            (N, 4, H, W) float32, BGR in [0, 255] and matte in [0, 1], as large as the crops.
         """
         made = self.model.synthesize(self._reduced(data), refine)
         limbs = laid_limbs(data, self.skeleton)
@@ -79,28 +79,28 @@ def add_detail(made: Tensor, limbs: Tensor, factor: int) -> Tensor:
     """Enlarge persons and add the detail of limbs that agree with them.
 
     Args:
-        made: (N, 4, h, w), BGR in [0, 255] and coverage in [0, 1].
-        limbs: (N, 4, h * factor, w * factor), BGR in [0, 255] multiplied by the coverage, and it.
+        made: (N, 4, h, w), BGR in [0, 255] and matte in [0, 1].
+        limbs: (N, 4, h * factor, w * factor), BGR in [0, 255] multiplied by the matte, and it.
         factor: How many times finer the limbs are.
 
     Returns:
-        (N, 4, h * factor, w * factor), BGR in [0, 255] and coverage in [0, 1].
+        (N, 4, h * factor, w * factor), BGR in [0, 255] and matte in [0, 1].
     """
     coarse = F.avg_pool2d(limbs, factor)
-    coverage, coarse_coverage = limbs[:, 3:], coarse[:, 3:]
+    matte, coarse_matte = limbs[:, 3:], coarse[:, 3:]
     colours, coarse_colours = _colours(limbs), _colours(coarse)
     change = (made[:, :3] - coarse_colours).square().mean(dim=1, keepdim=True)
-    same = coarse_coverage * torch.exp(change / (-2 * _COLOUR_TOLERANCE**2))
-    moved = (made[:, 3:] - coarse_coverage).square()
+    same = coarse_matte * torch.exp(change / (-2 * _COLOUR_TOLERANCE**2))
+    moved = (made[:, 3:] - coarse_matte).square()
     same_edge = torch.exp(moved / (-2 * _COVERAGE_TOLERANCE**2))
-    # Colours times coverage: beyond the person they mean nothing and must not bleed in.
+    # Colours times matte: beyond the person they mean nothing and must not bleed in.
     made = torch.cat([made[:, :3] * made[:, 3:], made[:, 3:]], dim=1)
     both = torch.cat([made, coarse, same, same_edge], dim=1)
     enlarged = F.interpolate(both, scale_factor=factor, mode='bilinear', align_corners=False)
     made_colours, coarse_colours = _colours(enlarged[:, :4]), _colours(enlarged[:, 4:8])
     same, same_edge = enlarged[:, 8:9], enlarged[:, 9:]
-    fine = made_colours + coverage * same * (colours - coarse_colours)
-    edges = enlarged[:, 3:4] + same_edge * (coverage - enlarged[:, 7:8])
+    fine = made_colours + matte * same * (colours - coarse_colours)
+    edges = enlarged[:, 3:4] + same_edge * (matte - enlarged[:, 7:8])
     return torch.cat([fine.clamp(0, 255), edges.clamp(0, 1)], dim=1)
 
 

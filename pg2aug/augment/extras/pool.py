@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.synthesis.transfer import send
 
 _MAX_CHANNELS = 4
@@ -18,7 +18,7 @@ class Kept(NamedTuple):
     """Persons as they are put into images.
 
     Attributes:
-        made: (N, 3 or 4, h, w) float32: BGR in [0, 255], and coverage in [0, 1] if there is one.
+        made: (N, 3 or 4, h, w) float32: BGR in [0, 255], and the matte in [0, 1] if any.
         joints_ok: (N, K) bool, labelled joints that passed the label check.
         accepted: (N,) bool, persons with enough of such joints.
     """
@@ -36,8 +36,8 @@ def pool_slots(pool_mb: float, size: tuple[int, int]) -> int:
 class PersonPool:
     """Crops of synthesised persons in 8 bits, with the verdict of the label check.
 
-    A person is found again by all that its crop was made of (:meth:`Plan.digest`); what is not
-    there is generated. Persons who do not come again are not kept, and where there is no room,
+    A person is found again by all that its crop was made of (:meth:`PersonPlan.digest`); what is
+    not there is generated. Persons who do not come again are not kept, and where there is no room,
     those go who were not used for longest. What is where is known on the host: nothing waits for
     the device.
 
@@ -56,7 +56,9 @@ class PersonPool:
         """How many persons are kept."""
         return len(self._places)
 
-    def serve(self, plans: Sequence[Plan], generate: Callable[[Sequence[Plan]], Kept]) -> Kept:
+    def serve(
+        self, plans: Sequence[PersonPlan], generate: Callable[[Sequence[PersonPlan]], Kept]
+    ) -> Kept:
         """The persons of some plans, those who are not kept newly generated.
 
         Args:
@@ -65,7 +67,7 @@ class PersonPool:
 
         Returns:
             The persons. Those taken from the pool are rounded to whole grey levels, and their
-            coverage to 255ths.
+            matte to 255ths.
         """
         keys = [plan.digest() if plan.repeats[0] >= 0 else None for plan in plans]
         found = [None if key is None else self._places.get(key) for key in keys]
@@ -125,14 +127,14 @@ class PersonPool:
 
 
 def _rounded(kept: Kept) -> Kept:
-    colours, coverage = kept.made[:, :3], kept.made[:, 3:]
-    made = torch.cat([colours, 255 * coverage], dim=1).clamp(0, 255).round().to(torch.uint8)
+    colours, matte = kept.made[:, :3], kept.made[:, 3:]
+    made = torch.cat([colours, 255 * matte], dim=1).clamp(0, 255).round().to(torch.uint8)
     return Kept(made, kept.joints_ok, kept.accepted)
 
 
 def _restored(kept: Kept) -> Kept:
-    colours, coverage = kept.made[:, :3], kept.made[:, 3:]
-    return Kept(torch.cat([colours, coverage / 255], dim=1), kept.joints_ok, kept.accepted)
+    colours, matte = kept.made[:, :3], kept.made[:, 3:]
+    return Kept(torch.cat([colours, matte / 255], dim=1), kept.joints_ok, kept.accepted)
 
 
 def _gather(sent: dict[str, Tensor], stored: Kept, made: Kept | None) -> Kept:

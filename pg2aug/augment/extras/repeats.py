@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.person_plan import PersonPlan
 
 _SPREAD = 2654435761
 """Multiples of it, modulo 2**32, cover any part of that range evenly (Knuth, multiplicative)."""
 
 
 class Repeats:
-    """Which pose each person of a data set was given last, and how often he will get it again.
+    """Which pose each person of a data set was given last, and how often they will get it again.
 
     What is decided depends on how often a person was replaced, and on nothing else: a pool that
     forgets costs time, never a label. Made before the workers are: forked, or sent to spawned ones,
@@ -32,12 +32,14 @@ class Repeats:
         self._rows = torch.zeros(persons, 2, dtype=torch.int64)
         self._rows.share_memory_()  # type: ignore[no-untyped-call]
 
-    def decide(self, person: int, again: Callable[[int], Plan], anew: Callable[[], Plan]) -> Plan:
-        """Plan what a person got last, or something new.
+    def decide(
+        self, person: int, again: Callable[[int], PersonPlan], anew: Callable[[], PersonPlan]
+    ) -> PersonPlan:
+        """PersonPlan what a person got last, or something new.
 
         Args:
             person: Index of the person in the data set.
-            again: Plans one pose of the bank for him, by its index.
+            again: Plans one pose of the bank for them, by its index.
             anew: Draws a pose and plans it.
 
         Returns:
@@ -63,5 +65,5 @@ class Repeats:
         return _repeated(plan, self.reuse - 1)
 
 
-def _repeated(plan: Plan, repeats: int) -> Plan:
+def _repeated(plan: PersonPlan, repeats: int) -> PersonPlan:
     return replace(plan, repeats=np.array([repeats], np.int64))

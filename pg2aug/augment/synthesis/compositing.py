@@ -5,16 +5,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pg2aug.augment.overlap import neighbours_alpha
+from pg2aug.augment.people_in_front import in_front_alpha
 from pg2aug.models.affine import (
     affine_scale,
     compose_affines,
     invert_affine,
+    pixel_grid,
     transform_points,
     warp,
 )
 from pg2aug.models.holes.filling import fill_holes
-from pg2aug.models.pixels import pixel_grid
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses.skeleton import Skeleton
 
@@ -22,7 +22,7 @@ HOLE_RADIUS = 2.4
 """Radius of what is removed of the source person, over that of its limbs: clothes and hair too."""
 
 PERSON_RADIUS = 1.3
-"""Radius of what is pasted of a person without a coverage of its own, over that of its limbs."""
+"""Radius of what is pasted of a person without a matte of its own, over that of its limbs."""
 
 
 def inside_mask(shape: tuple[int, int], matrices: Tensor, image_sizes: Tensor) -> Tensor:
@@ -56,8 +56,8 @@ def composite_persons(
     Args:
         images: (N, 3, H, W) float32 BGR in [0, 255].
         made: (N, 3 or 4, h, w) float32, persons as generated; the last of four channels is their
-            coverage.
-        plans: The arrays of N plans, stacked; see :class:`pg2aug.augment.plan.Plan`.
+            matte.
+        plans: The arrays of N plans, stacked; see :class:`pg2aug.augment.person_plan.Plan`.
         matrices: (N, 2, 3) float32, image as loaded to final frame.
         skeleton: Of the poses.
         remove_source: Whether the original person is removed from the background first.
@@ -73,10 +73,10 @@ def composite_persons(
         # Nothing of a soft edge is known: it is blended once, here.
         known = ((hole <= 0) & (free >= 1)).float()
         images = torch.lerp(images, fill_holes(images, known), hole * free)
-    coverage = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
+    matte = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
     placement = compose_affines(matrices, invert_affine(plans['target_matrix']))
-    # Colours times coverage: beyond the person they mean nothing and must not bleed in.
-    pasted = warp(torch.cat([made[:, :3] * coverage, coverage], dim=1), placement, shape)
+    # Colours times matte: beyond the person they mean nothing and must not bleed in.
+    pasted = warp(torch.cat([made[:, :3] * matte, matte], dim=1), placement, shape)
     if made.shape[1] == 3:
         pasted = pasted * _body(plans, 'target', matrices, shape, skeleton)
     pasted = pasted * free
@@ -107,11 +107,11 @@ def _in_front(
     plans: Mapping[str, Tensor], matrices: Tensor, shape: tuple[int, int], skeleton: Skeleton
 ) -> Tensor:
     """Where other people stay in front: (N, 1, H, W) in [0, 1]."""
-    keypoints = plans['neighbour_keypoints']
-    return neighbours_alpha(
+    keypoints = plans['front_keypoints']
+    return in_front_alpha(
         transform_points(keypoints.flatten(1, 2), matrices).reshape(keypoints.shape),
-        plans['neighbour_visible'],
-        plans['neighbour_radius'] * affine_scale(matrices)[:, None],
+        plans['front_visible'],
+        plans['front_radius'] * affine_scale(matrices)[:, None],
         shape,
         skeleton,
     )

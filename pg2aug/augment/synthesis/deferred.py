@@ -10,11 +10,11 @@ from mmengine.model import ImgDataPreprocessor
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.sample import FINAL_KEYPOINTS, PLAN
 from pg2aug.augment.synthesis.synthesizer import Result, Synthesizer
 from pg2aug.augment.synthesis.transfer import send
-from pg2aug.estimators.network_inputs import to_images, to_inputs
+from pg2aug.estimators.prediction import to_images, to_inputs
 from pg2aug.poses import recover_affines
 
 MAX_RESIDUAL_PX = 0.5
@@ -40,7 +40,7 @@ class DeferredBatch:
     inputs: Tensor
     samples: list[Any]
     indices: list[int]
-    plans: list[Plan]
+    plans: list[PersonPlan]
     matrices: Tensor
     orders: NDArray[np.int64]
     on_device: dict[str, Tensor]
@@ -114,7 +114,7 @@ def _take(sample: Any, name: str) -> Any:
     return value
 
 
-def _joint_order(sample: Any, plan: Plan) -> NDArray[np.int64]:
+def _joint_order(sample: Any, plan: PersonPlan) -> NDArray[np.int64]:
     joints = np.arange(len(plan.target_visible))
     if not sample.get('flip', False) or sample.flip_direction == 'diagonal':
         return joints
@@ -122,7 +122,7 @@ def _joint_order(sample: Any, plan: Plan) -> NDArray[np.int64]:
 
 
 def _final_matrices(
-    samples: Sequence[Any], plans: Sequence[Plan], orders: Sequence[NDArray[np.int64]]
+    samples: Sequence[Any], plans: Sequence[PersonPlan], orders: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     before = np.stack([p.target_keypoints[o] for p, o in zip(plans, orders, strict=True)])
     visible = np.stack([p.target_visible[o] for p, o in zip(plans, orders, strict=True)])

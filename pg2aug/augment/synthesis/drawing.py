@@ -36,7 +36,7 @@ def in_scene(made: Tensor, data: Tensors, skeleton: Skeleton) -> Tensor:
     """Persons in front of the source's surroundings, without the source.
 
     Args:
-        made: (N, 4, h, w), BGR in [0, 255] and coverage in [0, 1]; what has 3 channels is whole.
+        made: (N, 4, h, w), BGR in [0, 255] and matte in [0, 1]; what has 3 channels is whole.
         data: See :func:`generator_data`.
         skeleton: Of the poses.
 

@@ -106,7 +106,7 @@ def inference_model(
     Args:
         model: It is left as it is, and copied if it has networks.
         device: Where to run it.
-        dtype: Number format of its networks. Poses, warps and coverage stay float32.
+        dtype: Number format of its networks. Poses, warps and matte stay float32.
         compiled: Whether to compile its networks.
     """
     if isinstance(model, DetailedGenerator):

@@ -11,7 +11,7 @@ from torch import Tensor
 from pg2aug.augment.checks.label_check import LabelCheck
 from pg2aug.augment.extras.detail import Generator
 from pg2aug.augment.extras.pool import Kept, PersonPool
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.synthesis.compositing import composite_persons
 from pg2aug.augment.synthesis.drawing import generator_data, in_scene, synthesis
 from pg2aug.augment.synthesis.graphs import GraphedCall, Tensors, bucket, pad
@@ -20,7 +20,7 @@ from pg2aug.augment.synthesis.transfer import send
 from pg2aug.poses.skeleton import Skeleton
 
 _R = TypeVar('_R')
-_OF_NEIGHBOURS = 'neighbour_keypoints', 'neighbour_visible', 'neighbour_radius'
+_IN_FRONT = 'front_keypoints', 'front_visible', 'front_radius'
 # All that a step reads of plans, and no more: what is recorded depends on the shapes of all of it.
 _DRAWN_FROM = (
     *('condition', 'condition_matrix', 'target_matrix', 'source_keypoints', 'source_visible'),
@@ -28,7 +28,7 @@ _DRAWN_FROM = (
 )
 _PASTED_FROM = (
     *('target_matrix', 'source_keypoints', 'source_visible', 'target_keypoints', 'target_drawn'),
-    *('source_radius', 'target_radius', 'image_size', *_OF_NEIGHBOURS),
+    *('source_radius', 'target_radius', 'image_size', *_IN_FRONT),
 )
 
 
@@ -55,7 +55,7 @@ class Persons(NamedTuple):
 
     Attributes:
         made: (N, 3, h, w) float32 BGR in [0, 255], as generated; (N, 4, h, w) from a generator that
-            knows the person's coverage, which is the last channel.
+            knows the person's matte, which is the last channel.
     """
 
     made: Tensor
@@ -68,7 +68,7 @@ def _chosen(batch: Tensors, names: Sequence[str]) -> Tensors:
     return {name: batch[name] for name in names}
 
 
-def _check_some(plans: Sequence[Plan]) -> None:
+def _check_some(plans: Sequence[PersonPlan]) -> None:
     if not len(plans):
         raise ValueError(
             'Synthesizer was given an empty list of plans: give it at least one, or leave out the '
@@ -148,7 +148,7 @@ class Synthesizer:
         self._draw, self._paste = steps
 
     @_exact
-    def __call__(self, images: Tensor, plans: Sequence[Plan], matrices: Tensor) -> Result:
+    def __call__(self, images: Tensor, plans: Sequence[PersonPlan], matrices: Tensor) -> Result:
         """Replace the persons of a batch of images.
 
         Args:
@@ -180,7 +180,7 @@ class Synthesizer:
         return Result(**joined)
 
     @_exact
-    def generate(self, plans: Sequence[Plan]) -> Persons:
+    def generate(self, plans: Sequence[PersonPlan]) -> Persons:
         """Synthesise and check the persons of some plans, without images to put them into.
 
         Raises:
@@ -195,7 +195,7 @@ class Synthesizer:
 
     @_exact
     def composite(
-        self, images: Tensor, plans: Sequence[Plan], persons: Tensor, matrices: Tensor
+        self, images: Tensor, plans: Sequence[PersonPlan], persons: Tensor, matrices: Tensor
     ) -> Tensor:
         """Put synthesised persons in the place of the original ones.
 
@@ -212,7 +212,7 @@ class Synthesizer:
         matrices = matrices.to(self.device, torch.float32)
         return self._composited(images, persons, self._to_device(plans), matrices)
 
-    def _synthesize(self, images: Tensor, plans: Sequence[Plan], matrices: Tensor) -> Result:
+    def _synthesize(self, images: Tensor, plans: Sequence[PersonPlan], matrices: Tensor) -> Result:
         count, size = len(plans), self._padded_size(len(plans))
         batch = self._to_device([*plans, *[plans[-1]] * (size - count)])
         images = images.to(self.device, torch.float32, non_blocking=True)
@@ -232,21 +232,21 @@ class Synthesizer:
     def _padded_size(self, count: int) -> int:
         return bucket(count, self.max_batch) if self._padded else count
 
-    def _to_device(self, plans: Sequence[Plan]) -> Tensors:
+    def _to_device(self, plans: Sequence[PersonPlan]) -> Tensors:
         arrays = [plan.to_dict() for plan in plans]
-        most = max(int((plan.neighbour_radius > 0).sum()) for plan in plans)
+        most = max(int((plan.front_radius > 0).sum()) for plan in plans)
         if self._padded and most:
-            most = bucket(most, len(plans[0].neighbour_radius))
+            most = bucket(most, len(plans[0].front_radius))
         for array in arrays:
-            array.update({name: array[name][:most] for name in _OF_NEIGHBOURS})
+            array.update({name: array[name][:most] for name in _IN_FRONT})
         return send(arrays, self.device)
 
-    def _generate(self, plans: Sequence[Plan]) -> Persons:
+    def _generate(self, plans: Sequence[PersonPlan]) -> Persons:
         batch = self._to_device(plans)
         drawn = self._drawn(batch)
         return Persons(drawn['made'], *self._checked(drawn, batch, len(plans)))
 
-    def _generate_to_keep(self, plans: Sequence[Plan]) -> Kept:
+    def _generate_to_keep(self, plans: Sequence[PersonPlan]) -> Kept:
         count, size = len(plans), self._padded_size(len(plans))
         batch = self._to_device([*plans, *[plans[-1]] * (size - count)])
         drawn = self._draw(_chosen(batch, _DRAWN_FROM))

@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.synthesis.compositing import HOLE_RADIUS
 from pg2aug.augment.synthesis.synthesizer import Synthesizer
 
 
 def synthesize_in_image(
-    synthesizer: Synthesizer, image: NDArray[np.uint8], plan: Plan
+    synthesizer: Synthesizer, image: NDArray[np.uint8], plan: PersonPlan
 ) -> tuple[NDArray[np.uint8], NDArray[Any], bool]:
     """Replace one person in a whole image; only the part around the person is computed.
 
@@ -31,7 +31,7 @@ def synthesize_in_image(
 
 
 def synthesize_in_images(
-    synthesizer: Synthesizer, images: Sequence[NDArray[np.uint8]], plans: Sequence[Plan]
+    synthesizer: Synthesizer, images: Sequence[NDArray[np.uint8]], plans: Sequence[PersonPlan]
 ) -> list[tuple[NDArray[np.uint8], NDArray[Any], bool]]:
     """Replace one person in each of some images of any sizes; generated as one batch.
 
@@ -55,7 +55,7 @@ def synthesize_in_images(
 
 
 def _replace(
-    synthesizer: Synthesizer, image: NDArray[np.uint8], plan: Plan, person: Tensor
+    synthesizer: Synthesizer, image: NDArray[np.uint8], plan: PersonPlan, person: Tensor
 ) -> NDArray[np.uint8]:
     """The image with a synthesised person (1, 3, h, w) in the place of the original."""
     left, top, right, bottom = affected_window(plan)
@@ -68,7 +68,7 @@ def _replace(
     return replaced
 
 
-def affected_window(plan: Plan) -> tuple[int, int, int, int]:
+def affected_window(plan: PersonPlan) -> tuple[int, int, int, int]:
     """Box around everything that changes, and some background to fill the hole from.
 
     Returns:

@@ -38,7 +38,7 @@ from pg2aug.datasets.reid.persons import (
 )
 from pg2aug.datasets.reid.pose_csv import read_pose_csv
 from pg2aug.poses import Skeleton
-from pg2aug.poses.read.sources import metainfo_skeleton
+from pg2aug.poses.read.pose_files import metainfo_skeleton
 from pg2aug.version import __version__
 
 METAINFO = 'configs/_base_/datasets/coco_openpose.py'

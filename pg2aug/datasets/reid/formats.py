@@ -17,7 +17,7 @@ _OFF_CENTRE = 0.12
 
 
 @dataclass(frozen=True)
-class Frame:
+class CoordinateFrame:
     """Images that coordinates can be meant for.
 
     Attributes:
@@ -48,13 +48,13 @@ class ReidFormat:
     """
 
     title: str
-    frames: tuple[Frame, ...]
+    frames: tuple[CoordinateFrame, ...]
     identity: Callable[[str], Identity]
     name_key: Callable[[str], str]
     path_key: Callable[[Path], str]
     advice: str
 
-    def frame(self, text: str) -> Frame:
+    def frame(self, text: str) -> CoordinateFrame:
         """The frame written as ``WxH``.
 
         Raises:
@@ -66,7 +66,7 @@ class ReidFormat:
         known = ' or '.join(map(str, self.frames))
         raise ValueError(f'{self.title} has images of {known}, not of {text}')
 
-    def guess_frame(self, rows: Sequence[PoseRow]) -> Frame:
+    def guess_frame(self, rows: Sequence[PoseRow]) -> CoordinateFrame:
         """The frame that poses are in: persons stand in its middle.
 
         With few rows it is the data set's own.
@@ -128,7 +128,7 @@ def _deepfashion_path_key(path: Path) -> str:
 
 MARKET1501 = ReidFormat(
     title='Market-1501',
-    frames=(Frame(64, 128),),
+    frames=(CoordinateFrame(64, 128),),
     identity=_market1501_identity,
     name_key=str,
     path_key=lambda path: path.name,
@@ -137,7 +137,7 @@ MARKET1501 = ReidFormat(
 DEEPFASHION = ReidFormat(
     title='DeepFashion In-shop',
     # Pose-Transfer and its successors cut 40 pixels off the left and right of the originals.
-    frames=(Frame(256, 256), Frame(176, 256, left=40)),
+    frames=(CoordinateFrame(256, 256), CoordinateFrame(176, 256, left=40)),
     identity=_deepfashion_identity,
     name_key=_deepfashion_name_key,
     path_key=_deepfashion_path_key,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.datasets.conversion_report import ConversionReport
-from pg2aug.datasets.image_folder import ImageFolder, image_sizes
-from pg2aug.datasets.reid.formats import Frame, Identity, ReidFormat, is_distractor
+from pg2aug.datasets.image_index import ImageIndex, image_sizes
+from pg2aug.datasets.reid.formats import CoordinateFrame, Identity, ReidFormat, is_distractor
 from pg2aug.datasets.reid.pose_csv import PoseRow
 
 MALFORMED = 'malformed rows'
@@ -34,7 +34,7 @@ class Person:
     identity: Identity
     file_name: str
     on_disk: bool
-    frame: Frame
+    frame: CoordinateFrame
     keypoints: NDArray[np.float64]
     labelled: NDArray[np.bool_]
 
@@ -69,7 +69,7 @@ def find_images(
     dataset: ReidFormat,
     image_dir: str | Path,
     allow_missing: bool,
-    nominal: Frame,
+    nominal: CoordinateFrame,
     report: ConversionReport,
 ) -> list[Person]:
     """Find the image of each row; those that have none are reported.
@@ -91,7 +91,7 @@ def find_images(
             f'there is no image folder {str(image_dir)!r}: name the folder that holds the images, '
             'or pass --allow-missing-images to convert without them'
         )
-    folder = ImageFolder(image_dir, dataset.path_key) if there else None
+    folder = ImageIndex(image_dir, dataset.path_key) if there else None
     persons = []
     for row, identity in rows:
         found = folder.find(row.name, dataset.name_key(row.name)) if folder else []
@@ -148,7 +148,7 @@ def check_images(
 
 
 def place_joints(
-    persons: Sequence[Person], coordinates: Frame, report: ConversionReport
+    persons: Sequence[Person], coordinates: CoordinateFrame, report: ConversionReport
 ) -> list[Person]:
     """Bring joints into the pixels of their images; those outside become unlabelled.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from pg2aug.expansion.plan.plan import Plan
+from pg2aug.expansion.plan.expansion_plan import ExpansionPlan
 from pg2aug.expansion.sources.sources import Sources
 from pg2aug.expansion.write.output_folder import OutputFolder, file_sha256
 
@@ -34,7 +34,7 @@ _ROWS = 1 << 20
 
 def write_plan(
     folder: OutputFolder,
-    make: Callable[[], Plan],
+    make: Callable[[], ExpansionPlan],
     sources: Sources,
     settings: Mapping[str, Any],
 ) -> None:
@@ -82,7 +82,7 @@ def read_items(folder: OutputFolder) -> NDArray[Any]:
 
 def _write(
     folder: OutputFolder,
-    plan: Plan,
+    plan: ExpansionPlan,
     sources: Sources,
     settings: Mapping[str, Any],
     before: Mapping[str, Any] | None,
@@ -115,7 +115,7 @@ def _write(
         file.writelines(_pieces(plan, ids))
 
 
-def _pieces(plan: Plan, ids: NDArray[Any]) -> Iterator[bytes]:
+def _pieces(plan: ExpansionPlan, ids: NDArray[Any]) -> Iterator[bytes]:
     """The bytes of plan.npy, without holding them all."""
     kinds = {'source_annotation_id': ids.dtype, 'seed': '<i8'}
     dtype = np.dtype([(name, kinds.get(name, '<i4')) for name in COLUMNS])

@@ -9,7 +9,7 @@ from pg2aug.augment.statistics import NUM_DECILES, rarity_deciles
 from pg2aug.expansion.report.coverage import pose_coverage
 from pg2aug.expansion.report.regions import RegionRow
 from pg2aug.expansion.report.sample import MadeSample, RefusedSample
-from pg2aug.expansion.sources.sources import Annotation, Sources, person_keypoints
+from pg2aug.expansion.sources.sources import Annotation, Sources, annotation_keypoints
 from pg2aug.poses import PoseBank
 
 COLUMNS = ('id', 'file', 'source', 'person', 'pose', 'decile', 'rarity', 'passed', 'labelled')
@@ -56,7 +56,7 @@ def report_data(
 
 def _coverage(made: MadeSample, sources: Sources, bank: PoseBank) -> dict[str, Any]:
     # As labelled: joints that failed the check are no part of the data set.
-    new = np.stack([person_keypoints(annotation) for annotation in made.shown])
+    new = np.stack([annotation_keypoints(annotation) for annotation in made.shown])
     return pose_coverage(bank, sources.poses, (new[..., :2], new[..., 2]))._asdict()
 
 

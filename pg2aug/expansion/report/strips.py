@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.expansion.sources.sources import Annotation, person_keypoints
+from pg2aug.expansion.sources.sources import Annotation, annotation_keypoints
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.visualization.skeletons import CANVAS_COLOR, Image, draw_skeleton, skeleton_image
 
@@ -72,7 +72,7 @@ def made_strip(
     old, new = _Window.around([person['bbox']]), _Window.around([made['bbox']])
     if source.shape == result.shape:
         old = new = _Window.around([person['bbox'], made['bbox']])
-    label, (target, visible) = person_keypoints(made), target_pose(made, skeleton)
+    label, (target, visible) = annotation_keypoints(made), target_pose(made, skeleton)
     shown = new.cut(result)
     flags = label[:, 2].astype(float)
     labelled = draw_skeleton(shown, new.place(label[:, :2]), flags, skeleton, _LIMB_PX)
@@ -116,7 +116,7 @@ def target_pose(
     made: Annotation, skeleton: Skeleton
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Keypoints (K, 2) and visibility (K,) of the whole new pose: labelled joints and failed."""
-    label = person_keypoints(made)
+    label = annotation_keypoints(made)
     keypoints, visible = label[:, :2].copy(), label[:, 2] > 0
     for name, place in made['pg2aug'].get('failed_joints', {}).items():
         joint = skeleton.keypoint_names.index(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from pg2aug.expansion.sources.filter import Annotation
-from pg2aug.validation.annotations import Frame, annotation_problems
+from pg2aug.validation.annotations import MARGIN_PX, ImageSize, annotation_problems
 from pg2aug.validation.entries import (
     finite_numbers,
     is_integer,
@@ -17,9 +17,6 @@ from pg2aug.validation.entries import (
     is_number,
     name_problem,
 )
-
-MARGIN_PX = 1.0
-"""Boxes that stand out of their image by more are cut off at its border."""
 
 _LONGEST = 120
 _BROKEN_IMAGE = 'the entry of its image is broken'
@@ -163,15 +160,15 @@ def _image_problem(image: Mapping[str, Any]) -> str | None:
     return name_problem(image.get('file_name'))
 
 
-def stated_frame(image: Mapping[str, Any]) -> Frame | None:
+def stated_frame(image: Mapping[str, Any]) -> ImageSize | None:
     """The size that an image's entry states; None where it states none, or no size."""
     if not {'width', 'height'} <= image.keys() or _image_problem(image) is not None:
         return None
-    return Frame(image['width'], image['height'])
+    return ImageSize(image['width'], image['height'])
 
 
 def _annotation_problem(
-    annotation: Annotation, joints: Mapping[int, int], frame: Frame | None
+    annotation: Annotation, joints: Mapping[int, int], frame: ImageSize | None
 ) -> str | None:
     if not _is_id(annotation.get('id')):
         return f'its id is {reprlib.repr(annotation.get("id"))}'
@@ -182,14 +179,16 @@ def _annotation_problem(
 
 
 def first_problem(
-    annotation: Annotation, joints: Mapping[int, int], frame: Frame | None
+    annotation: Annotation, joints: Mapping[int, int], frame: ImageSize | None
 ) -> str | None:
     """What keeps an annotation from being written as it is; None if nothing does."""
     problems = annotation_problems(annotation, joints, frame, MARGIN_PX)
     return next((textwrap.shorten(text, _LONGEST) for _, text in problems), None)
 
 
-def completed(annotation: Annotation, joints: Mapping[int, int], frame: Frame | None) -> Annotation:
+def completed(
+    annotation: Annotation, joints: Mapping[int, int], frame: ImageSize | None
+) -> Annotation:
     """An annotation with what is missing and can be told without a guess.
 
     ``iscrowd`` 0; joints that are all unlabelled where there are none, as COCO has them;
@@ -231,9 +230,11 @@ def _complete_keypoints(annotation: dict[str, Any], num_joints: int) -> None:
     annotation['num_keypoints'] = sum(flag > 0 for flag in values[2::3])
 
 
-def _complete_box(annotation: dict[str, Any], box: Sequence[float], frame: Frame | None) -> None:
+def _complete_box(
+    annotation: dict[str, Any], box: Sequence[float], frame: ImageSize | None
+) -> None:
     left, top, width, height = box
-    limit = Frame(math.inf, math.inf) if frame is None else frame
+    limit = ImageSize(math.inf, math.inf) if frame is None else frame
     right, bottom = left + width, top + height
     if max(-left, -top, right - limit.width, bottom - limit.height) > MARGIN_PX:
         left, top = max(left, 0.0), max(top, 0.0)

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pg2aug.utils.files import is_local
-
-MAX_PIXELS = 100_000_000
-"""Largest image that is decoded, in pixels: 10,000 x 10,000."""
+from pg2aug.validation.files import MAX_PIXELS
 
 PILLOW_LIMIT = 178_956_970
 """Pillow, which reads the headers, opens nothing larger."""

@@ -22,7 +22,7 @@ from pg2aug.expansion.sources.filter import Annotation as Annotation
 from pg2aug.expansion.sources.filter import SourceFilter
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.poses import Skeleton
-from pg2aug.validation.annotations import Frame, numbers_of_joints
+from pg2aug.validation.annotations import ImageSize, numbers_of_joints
 from pg2aug.validation.entries import finite_numbers, is_integer, is_listed, known_ids
 
 
@@ -59,7 +59,7 @@ class Sources:
     @cached_property
     def poses(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Poses of the data set: keypoints (M, K, 2) in pixels, and which are labelled (M, K)."""
-        triples = np.stack([person_keypoints(person) for person in self.posed])
+        triples = np.stack([annotation_keypoints(person) for person in self.posed])
         return triples[..., :2], triples[..., 2] > 0
 
     def lists_license(self, number: Any) -> bool:
@@ -92,7 +92,7 @@ class Sources:
             return
         joints = numbers_of_joints(self.content['categories'])
         for other in self.neighbours[person['image_id']]:
-            problem = first_problem(other, joints, Frame(width, height))
+            problem = first_problem(other, joints, ImageSize(width, height))
             if problem is not None:
                 raise ValueError(f'annotation {other["id"]}: {problem}')
 
@@ -134,7 +134,7 @@ def load_sources(
         try:
             _check_posed(annotation, categories, skeleton)
             posed += [annotation] if any(annotation['keypoints'][2::3]) else []
-            check_source(person_keypoints(annotation)[:, 2], skeleton, min_visible)
+            check_source(annotation_keypoints(annotation)[:, 2], skeleton, min_visible)
             _check_image(annotation, entries)
             if source_filter is not None:
                 image_id = annotation['image_id']
@@ -160,12 +160,12 @@ def load_sources(
     )
 
 
-def person_keypoints(annotation: Annotation) -> NDArray[np.float32]:
+def annotation_keypoints(annotation: Annotation) -> NDArray[np.float32]:
     """(K, 3) float32: x and y in image pixels, and the visibility flag."""
     return np.array(annotation['keypoints'], np.float32).reshape(-1, 3)
 
 
-def person_bbox(annotation: Annotation, image_size: tuple[int, int]) -> NDArray[np.float32]:
+def annotation_bbox(annotation: Annotation, image_size: tuple[int, int]) -> NDArray[np.float32]:
     """(4,) float32 x1, y1, x2, y2, clipped to the image of (width, height) as MMPose does it."""
     x, y, width, height = annotation['bbox']
     limit = np.array([image_size[0] - 1, image_size[1] - 1] * 2)

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from pg2aug.augment.eligibility import UnsuitableError, bank_proportions
 from pg2aug.augment.people import other_people
-from pg2aug.augment.plan import Plan, make_plan
+from pg2aug.augment.person_plan import PersonPlan, plan_person
 from pg2aug.augment.synthesis.synthesizer import Synthesizer
 from pg2aug.augment.synthesis.whole_image import synthesize_in_images
 from pg2aug.expansion.sources.images import is_of_the_file
-from pg2aug.expansion.sources.sources import Annotation, Sources, person_bbox, person_keypoints
-from pg2aug.expansion.write.remaining import CoveredError, remaining_annotations
+from pg2aug.expansion.sources.sources import (
+    Annotation,
+    Sources,
+    annotation_bbox,
+    annotation_keypoints,
+)
+from pg2aug.expansion.write.remaining_people import CoveredError, remaining_annotations
 from pg2aug.poses import PoseBank
 
 UNUSABLE_IMAGE = 'the source image cannot be used'
@@ -73,7 +78,7 @@ class Synthesised:
     """
 
     attempt: Attempt
-    plan: Plan
+    plan: PersonPlan
     image: NDArray[np.uint8]
     joints_ok: NDArray[np.bool_]
     annotations: Sequence[Annotation]
@@ -84,7 +89,7 @@ class Prepared(NamedTuple):
 
     attempt: Attempt
     image: NDArray[np.uint8]
-    plan: Plan
+    plan: PersonPlan
     annotations: Sequence[Annotation]
 
 
@@ -158,12 +163,12 @@ def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
     return image
 
 
-def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint8]) -> Plan:
-    keypoints = person_keypoints(person)
-    bbox = person_bbox(person, (image.shape[1], image.shape[0]))
+def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint8]) -> PersonPlan:
+    keypoints = annotation_keypoints(person)
+    bbox = annotation_bbox(person, (image.shape[1], image.shape[0]))
     if (bbox[2:] <= bbox[:2]).any():
         raise UnsuitableError('its box lies outside the image')
-    return make_plan(
+    return plan_person(
         image=image,
         bbox=bbox,
         keypoints=keypoints[:, :2],
@@ -181,7 +186,7 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
     )
 
 
-def _remaining(job: Job, person: Annotation, plan: Plan) -> list[Annotation]:
+def _remaining(job: Job, person: Annotation, plan: PersonPlan) -> list[Annotation]:
     annotations = job.sources.neighbours[person['image_id']]
     synthesizer = job.synthesizer
     return remaining_annotations(

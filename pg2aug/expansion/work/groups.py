@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pg2aug.expansion.plan.plan import Plan
+from pg2aug.expansion.plan.expansion_plan import ExpansionPlan
 from pg2aug.expansion.work.attempts import UNUSABLE_IMAGE, Attempt, Job, Prepared, Refused, prepare
-from pg2aug.expansion.work.parts import Line, Part
+from pg2aug.expansion.work.parts import Part, Record
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Group:
         """The next batch to be made; None while outcomes are awaited, and at the end."""
         return self._waiting.pop(0) if self._waiting else None
 
-    def add(self, step: Step, lines: Sequence[Line]) -> list[Line]:
+    def add(self, step: Step, lines: Sequence[Record]) -> list[Record]:
         """Take the lines of all items of a step.
 
         Returns:
@@ -93,7 +93,7 @@ class Group:
 
 
 def prepare_item(
-    job: Job, plan: Plan, item: int, first: int, max_attempts: int
+    job: Job, plan: ExpansionPlan, item: int, first: int, max_attempts: int
 ) -> tuple[list[Refused], Prepared | None]:
     """Attempt an item, from an attempt on, until something can be synthesised.
 

@@ -13,7 +13,7 @@ from pg2aug.utils.files import write_error
 GROUP_BATCHES = 8
 """Batches in a group: as many items are tried again together, so that their batches are full."""
 
-Line = dict[str, Any]
+Record = dict[str, Any]
 """What came of an item in one round of attempts.
 
 ``item`` is its number, ``next`` that of the next attempt at it, ``refused`` the attempts of which
@@ -46,7 +46,7 @@ class Part:
         """Whether nothing is missing."""
         return self.path.exists()
 
-    def read(self) -> dict[int, list[Line]]:
+    def read(self) -> dict[int, list[Record]]:
         """Lines of each item, the first round first; of a finished part, all there are.
 
         Raises:
@@ -55,7 +55,7 @@ class Part:
         """
         finished = self.is_finished
         path = self.path if finished else self.open_path
-        lines: dict[int, list[Line]] = {item: [] for item in self.items}
+        lines: dict[int, list[Record]] = {item: [] for item in self.items}
         for number, line in _read_lines(path, cut=not finished):
             try:
                 wrong = self._what_is_wrong(lines, line)
@@ -69,7 +69,7 @@ class Part:
             raise _damaged(path, f' (items missing: {len(missing)}, such as {missing[0]})')
         return lines
 
-    def _what_is_wrong(self, lines: Mapping[int, Sequence[Line]], line: Line) -> str:
+    def _what_is_wrong(self, lines: Mapping[int, Sequence[Record]], line: Record) -> str:
         """Why a line cannot follow those before it; nothing if it goes on from them."""
         item, made, refused = line['item'], line['made'], line['refused']
         if item not in lines:
@@ -88,7 +88,7 @@ class Part:
             return f'attempts at item {item} are missing or there twice'
         return ''
 
-    def append(self, lines: Iterable[Line]) -> None:
+    def append(self, lines: Iterable[Record]) -> None:
         """Add lines, and wait until they are on the disk."""
         try:
             with open(self.open_path, 'ab') as file:
@@ -105,7 +105,7 @@ class Part:
         # A process that merges may have removed it already.
         self.open_path.unlink(missing_ok=True)
 
-    def reopen(self, lines: Iterable[Line]) -> None:
+    def reopen(self, lines: Iterable[Record]) -> None:
         """Take back all but some lines, so that the others are made anew."""
         self.folder.write(self.open_path, _encode(lines))
         self.path.unlink()
@@ -115,14 +115,14 @@ class Part:
         if self.is_finished:
             self.open_path.unlink(missing_ok=True)
 
-    def is_done(self, lines: Sequence[Line]) -> bool:
+    def is_done(self, lines: Sequence[Record]) -> bool:
         """Whether an item needs no further round, from its lines."""
         return bool(lines) and (
             lines[-1]['made'] is not None or lines[-1]['next'] >= self.max_attempts
         )
 
 
-def _encode(lines: Iterable[Line]) -> bytes:
+def _encode(lines: Iterable[Record]) -> bytes:
     return ''.join(json.dumps(line) + '\n' for line in lines).encode()
 
 
@@ -130,7 +130,7 @@ def _damaged(path: Path, how: str) -> ValueError:
     return ValueError(f'{path} is damaged{how}: delete it, and its items are made anew')
 
 
-def _read_lines(path: Path, cut: bool) -> Iterator[tuple[int, Line]]:
+def _read_lines(path: Path, cut: bool) -> Iterator[tuple[int, Record]]:
     """Lines and their numbers, from 1."""
     if not path.exists():
         return

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pg2aug.expansion.plan.plan import Plan
+from pg2aug.expansion.plan.expansion_plan import ExpansionPlan
 from pg2aug.expansion.work.attempts import Job, Outcome, Prepared, Refused, Synthesised, synthesize
 from pg2aug.expansion.work.groups import Group, Step, prepare_item
-from pg2aug.expansion.work.parts import Line, Part
+from pg2aug.expansion.work.parts import Part, Record
 from pg2aug.expansion.write.coco import crop_window, new_entries
 from pg2aug.expansion.write.output_folder import OutputFolder, encode_jpeg
 
@@ -61,7 +61,7 @@ class Recipe:
     """
 
     job: Job
-    plan: Plan
+    plan: ExpansionPlan
     folder: OutputFolder
     provenance: Mapping[str, Any]
     batch_size: int
@@ -104,14 +104,14 @@ def make_parts(
     sys.setswitchinterval(SWITCH_SECONDS)
     pool = ThreadPoolExecutor(workers, thread_name_prefix='expansion')
     try:
-        _Line(recipe, pool, progress, report).run(parts)
+        _AssemblyLine(recipe, pool, progress, report).run(parts)
     finally:
         # After an error, what has not begun is not written any more.
         pool.shutdown(cancel_futures=True)
         sys.setswitchinterval(interval)
 
 
-class _Line:
+class _AssemblyLine:
     """An assembly line: batches being prepared, one on the device, batches being written."""
 
     def __init__(
@@ -127,7 +127,7 @@ class _Line:
         self.report = report
         self._open: list[Group] = []
         self._preparing: deque[tuple[Step, list[Future[Any]]]] = deque()
-        self._writing: deque[tuple[Group, list[Future[Line]], bool]] = deque()
+        self._writing: deque[tuple[Group, list[Future[Record]], bool]] = deque()
 
     def run(self, parts: Iterable[Part]) -> None:
         remaining = iter(parts)
@@ -183,7 +183,7 @@ class _Line:
         recipe, group = self.recipe, step.group
         ready = [item for _, item in prepared if item is not None]
         outcomes = iter(synthesize(recipe.job, ready))
-        lines: list[Line] = []
+        lines: list[Record] = []
         made: dict[int, Synthesised] = {}
         for item, (refused, last) in zip(step.items, prepared, strict=True):
             outcome = next(outcomes) if last is not None else None
@@ -198,7 +198,7 @@ class _Line:
         if group.is_done:
             self._open.remove(group)
 
-    def _line(self, item: int, refused: Sequence[Refused], outcome: Outcome | None) -> Line:
+    def _line(self, item: int, refused: Sequence[Refused], outcome: Outcome | None) -> Record:
         """What is written of an item; ``made`` is filled in when the image is written."""
         if isinstance(outcome, Refused):
             refused = [*refused, outcome]
@@ -241,7 +241,7 @@ def _refused_entry(job: Job, refused: Refused) -> dict[str, Any]:
     return entry
 
 
-def _complete(recipe: Recipe, line: Line, made: Synthesised | None) -> Line:
+def _complete(recipe: Recipe, line: Record, made: Synthesised | None) -> Record:
     """Write an image, if there is one, and describe it."""
     if made is None:
         return line

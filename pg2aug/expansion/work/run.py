@@ -8,13 +8,19 @@ from typing import Any
 
 from PIL import Image
 
-from pg2aug.expansion.plan.plan import Plan, PlanRequest, make_draws, make_plan
+from pg2aug.datasets.coco_files import ANNOTATION_FILE
+from pg2aug.expansion.plan.expansion_plan import (
+    ExpansionPlan,
+    PlanRequest,
+    make_draws,
+    plan_expansion,
+)
 from pg2aug.expansion.plan.plan_file import FORMAT, read_items, write_plan
 from pg2aug.expansion.work.attempts import Job
 from pg2aug.expansion.work.parts import GROUP_BATCHES, Part, group_items
 from pg2aug.expansion.work.pipeline import Progress, Recipe, make_parts
 from pg2aug.expansion.work.ranks import Ranks
-from pg2aug.expansion.write.merge import ANNOTATION_FILE, MissingImagesError, Summary, merge
+from pg2aug.expansion.write.merge import MissingImagesError, Summary, merge
 from pg2aug.expansion.write.output_folder import OutputFolder
 
 ATTEMPTS_PER_IMAGE = 20
@@ -104,7 +110,9 @@ def expand(
         folder.check_place(job.sources.folder)
         draws, before = make_draws(job.sources, job.bank, request, seed)
         if ranks.rank == 0:
-            write_plan(folder, lambda: make_plan(draws, before, request), job.sources, settings)
+            write_plan(
+                folder, lambda: plan_expansion(draws, before, request), job.sources, settings
+            )
         # Before anyone merges: what a merge reopens is not for the others to make.
         finished = set(folder.parts.glob('*.jsonl'))
     with folder.locked(), warnings.catch_warnings():
@@ -114,7 +122,7 @@ def expand(
             return None
         recipe = Recipe(
             job=job,
-            plan=Plan(read_items(folder), draws),
+            plan=ExpansionPlan(read_items(folder), draws),
             folder=folder,
             provenance={'seed': seed, 'generator': generator},
             batch_size=output.batch_size,

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from pg2aug.augment.generator_file import GeneratorFile
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.synthesis.compositing import PERSON_RADIUS
 from pg2aug.expansion.sources.sources import Annotation, Sources
 from pg2aug.expansion.work.attempts import Synthesised
 from pg2aug.expansion.write.output_folder import file_sha256
-from pg2aug.expansion.write.remaining import hidden_joints
+from pg2aug.expansion.write.remaining_people import hidden_joints
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
 from pg2aug.poses.read.coco import flagged_hidden
@@ -69,14 +69,14 @@ def new_entries(
 
 
 def _kept(annotation: Annotation) -> dict[str, Any]:
-    """Somebody who stays. What an earlier expansion says of him is not about this one."""
+    """Somebody who stays. What an earlier expansion says of them is not about this one."""
     kept = dict(annotation)
     if 'pg2aug' in kept:
         kept['pg2aug_before'] = kept.pop('pg2aug')
     return kept
 
 
-def crop_window(plan: Plan, padding: float) -> Window:
+def crop_window(plan: PersonPlan, padding: float) -> Window:
     """The part of an image around a new person: its box times ``padding``, within the image."""
     left, top, right, bottom = plan.bbox.astype(float)
     margin = np.array([right - left, bottom - top]) * (padding - 1) / 2
@@ -201,12 +201,12 @@ def _described_generator(generator: GeneratorFile, config: str | None) -> dict[s
     }
 
 
-def _body_area(plan: Plan, skeleton: Skeleton) -> int:
+def _body_area(plan: PersonPlan, skeleton: Skeleton) -> int:
     """Pixels of the new body's mask within the person's box."""
     return int(_body_mask(plan, skeleton).sum())
 
 
-def _outlines(plan: Plan, skeleton: Skeleton) -> list[list[float]]:
+def _outlines(plan: PersonPlan, skeleton: Skeleton) -> list[list[float]]:
     """COCO polygons around the new body's mask; what is one or two pixels large has none."""
     corner = np.floor(plan.bbox[:2]).astype(int)
     mask = _body_mask(plan, skeleton).astype(np.uint8)
@@ -216,7 +216,7 @@ def _outlines(plan: Plan, skeleton: Skeleton) -> list[list[float]]:
     return outlines or [[left, top, right, top, right, bottom, left, bottom]]
 
 
-def _body_mask(plan: Plan, skeleton: Skeleton) -> NDArray[np.bool_]:
+def _body_mask(plan: PersonPlan, skeleton: Skeleton) -> NDArray[np.bool_]:
     """The new body in the person's box, whose corner is taken down to a whole pixel."""
     left, top, right, bottom = plan.bbox
     corner = np.floor([left, top]).astype(np.float32)

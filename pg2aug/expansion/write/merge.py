@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from pg2aug.augment.statistics import AcceptanceCounts, acceptance_report, rarity_deciles
-from pg2aug.expansion.work.parts import Line, Part
+from pg2aug.datasets.coco_files import ANNOTATION_FILE
+from pg2aug.expansion.work.parts import Part, Record
 from pg2aug.expansion.work.pipeline import Recipe
 from pg2aug.expansion.write.sheet import SheetRows
 from pg2aug.utils.files import write_error
 
-ANNOTATION_FILE = 'person_keypoints.json'
 REFUSED_FILE = 'refused.json'
 SHEET_FILE = 'sheet.png'
 
@@ -100,7 +100,7 @@ def merge(recipe: Recipe, parts: Sequence[Part], info: Mapping[str, Any]) -> Sum
     return summary
 
 
-def _reopen_if_gone(recipe: Recipe, part: Part, lines: Mapping[int, list[Line]]) -> list[int]:
+def _reopen_if_gone(recipe: Recipe, part: Part, lines: Mapping[int, list[Record]]) -> list[int]:
     """The items of a part whose images are gone; if there are any, it is reopened."""
     gone = {item for item, found in lines.items() if found and not _is_there(recipe, found[-1])}
     if gone:
@@ -109,7 +109,7 @@ def _reopen_if_gone(recipe: Recipe, part: Part, lines: Mapping[int, list[Line]])
     return sorted(gone)
 
 
-def _is_there(recipe: Recipe, line: Line) -> bool:
+def _is_there(recipe: Recipe, line: Record) -> bool:
     if line['made'] is None:
         return True
     try:
@@ -147,7 +147,7 @@ class _Lists:
         for path in self._paths.values():
             path.unlink(missing_ok=True)
 
-    def add(self, lines: Iterable[Line]) -> None:
+    def add(self, lines: Iterable[Record]) -> None:
         """Add an item."""
         judged: list[tuple[int, str, bool]] = []
         for line in lines:

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pg2aug.models.chunks import in_chunks
 from pg2aug.models.holes.patch_search import complete_cells
 from pg2aug.models.holes.push_pull import push_pull
-from pg2aug.models.parts import in_parts
 
 MAX_CELLS = 32
 """Cells on the longer side of a frame; patches of 3x3 cells are compared with each other."""
@@ -40,7 +40,7 @@ def fill_holes(images: Tensor, known: Tensor) -> Tensor:
     """
     with torch.autocast(images.device.type, enabled=False):
         shape = images.shape[-2], images.shape[-1]
-        return in_parts(_fill, (images, known.float()), shape, _FIELDS)
+        return in_chunks(_fill, (images, known.float()), shape, _FIELDS)
 
 
 def _fill(images: Tensor, known: Tensor) -> Tensor:

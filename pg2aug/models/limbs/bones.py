@@ -10,6 +10,7 @@ from torch import Tensor
 from pg2aug.models.limbs.anatomy import far_joints, half_widths
 from pg2aug.models.limbs.head import Heads
 from pg2aug.models.tensor_cache import constant, take
+from pg2aug.poses.read.coco import flagged_hidden
 from pg2aug.poses.skeleton import Skeleton
 
 TIP_LENGTH = 0.9
@@ -45,20 +46,6 @@ class Body:
     def hidden(self) -> Tensor:
         """(N, K) bool, joints that something is in front of, of persons whose flags tell."""
         return flagged_hidden(self.visible)
-
-
-def flagged_hidden(visible: Tensor) -> Tensor:
-    """Labelled joints that something is in front of: COCO's flag 1, not 2.
-
-    Annotation in which no joint of a person has flag 2 has no such flags, and hides nothing.
-
-    Args:
-        visible: (N, K), 0 where unlabelled.
-
-    Returns:
-        (N, K) bool.
-    """
-    return (visible == 1) & (visible > 1).any(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)

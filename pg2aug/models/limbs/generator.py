@@ -39,11 +39,11 @@ class LimbWarpGenerator(nn.Module):
             refine: Not used; there is nothing to refine with.
 
         Returns:
-            (N, 4, H, W) float32, BGR in [0, 255] and coverage in [0, 1].
+            (N, 4, H, W) float32, BGR in [0, 255] and matte in [0, 1].
         """
         warped = laid_limbs(data, self.skeleton)
-        coverage = warped[:, 3:]
-        return torch.cat([warped[:, :3] / coverage.clamp_min(1e-3), coverage], dim=1)
+        matte = warped[:, 3:]
+        return torch.cat([warped[:, :3] / matte.clamp_min(1e-3), matte], dim=1)
 
 
 def laid_limbs(data: dict[str, Any], skeleton: Skeleton) -> Tensor:
@@ -54,7 +54,7 @@ def laid_limbs(data: dict[str, Any], skeleton: Skeleton) -> Tensor:
         skeleton: Of the poses.
 
     Returns:
-        (N, 4, H, W) float32, BGR in [0, 255] multiplied by the coverage, and that in [0, 1].
+        (N, 4, H, W) float32, BGR in [0, 255] multiplied by the matte, and the matte in [0, 1].
     """
     source, target = (
         Body(*(data[f'{role}_{name}'] for name in ('keypoints', 'visible', 'radius')))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pg2aug.models.affine import pixel_grid
 from pg2aug.models.limbs.anatomy import body_limbs, upper_limbs
 from pg2aug.models.limbs.bones import (
     Body,
@@ -23,7 +24,6 @@ from pg2aug.models.limbs.bones import (
     torso_bone,
 )
 from pg2aug.models.limbs.head import HEAD_RADIUS, Heads, locate_heads
-from pg2aug.models.pixels import pixel_grid
 from pg2aug.models.tensor_cache import constant, take
 from pg2aug.poses.skeleton import Skeleton
 
@@ -39,7 +39,7 @@ def limb_warp(
     source: Body,
     target: Body,
     skeleton: Skeleton,
-    coverage: Tensor | None = None,
+    matte: Tensor | None = None,
 ) -> Tensor:
     """Lay the parts of persons where their target poses have them.
 
@@ -55,15 +55,15 @@ def limb_warp(
         source: The persons in ``images``.
         target: The poses wanted, in the frame of the result, which has the size of ``images``.
         skeleton: Skeleton of K joints.
-        coverage: (N, 1, H, W) in [0, 1], how much of each pixel of ``images`` is the person, which
+        matte: (N, 1, H, W) in [0, 1], how much of each pixel of ``images`` is the person, which
             ``images`` are already multiplied by; 1 everywhere if None.
 
     Returns:
-        (N, C + 1, H, W) float32: the person on 0, multiplied by its coverage, and as the last
-        channel the coverage in [0, 1].
+        (N, C + 1, H, W) float32: the person on 0, multiplied by its matte, and as the last
+        channel the matte in [0, 1].
     """
     shape = (images.shape[-2], images.shape[-1])
-    known = torch.ones_like(images[:, :1]) if coverage is None else coverage
+    known = torch.ones_like(images[:, :1]) if matte is None else matte
     padded = torch.cat([images, known], dim=1).float()
     warped = torch.zeros_like(padded)
     for points, inside in _layers(_labelled(source), _labelled(target), skeleton, shape):
@@ -89,7 +89,7 @@ def _layers(
 
     Yields:
         Where to look in the source, (N, B, H, W, 2) in [-1, 1] as ``grid_sample`` has it, and the
-        coverage (N, B, H, W).
+        matte (N, B, H, W).
     """
     heads = [locate_heads(body.keypoints, body.visible, skeleton) for body in (source, target)]
     limbs = body_limbs(skeleton)
@@ -149,7 +149,7 @@ def _warp_some(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> tuple[Te
         )
         for i in (0, 1)
     ]
-    return _points(*places), _coverage(distance, radius, bones.known)
+    return _points(*places), _matte(distance, radius, bones.known)
 
 
 def _distance(bones: Bones, radius: Tensor, outer: Tensor, y: Tensor, width: Tensor) -> Tensor:
@@ -203,9 +203,7 @@ def _warp_head(
         )
     ]
     known = [at.labelled & at.shoulders for at in heads]
-    return _points(*places)[:, None], _coverage(distance, target.radius, known[0] & known[1])[
-        :, None
-    ]
+    return _points(*places)[:, None], _matte(distance, target.radius, known[0] & known[1])[:, None]
 
 
 def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -232,7 +230,7 @@ def _points(x: Tensor, y: Tensor) -> Tensor:
     return torch.view_as_real(torch.complex(x, y))
 
 
-def _coverage(distance: Tensor, radius: Tensor, known: Tensor) -> Tensor:
+def _matte(distance: Tensor, radius: Tensor, known: Tensor) -> Tensor:
     edge = _field((_SOFTNESS * radius).clamp_min(0.5))
     return distance.div_(-2 * edge).add_(0.5).clamp_(0, 1).mul_(_field(known))
 

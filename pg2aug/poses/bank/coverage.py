@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pg2aug.poses.alignment import mirror_poses
 from pg2aug.poses.bank.pose_bank import PoseBank
-from pg2aug.poses.bank.rarity import missing_joint_cost, pose_distances
+from pg2aug.poses.bank.rarity import COST_SAMPLE, missing_joint_cost, pose_distances
 from pg2aug.poses.plausibility import plausible_poses
 from pg2aug.poses.scale import (
     Array,
@@ -24,7 +24,6 @@ ALIKE = 0.15
 _DATA_SIZE = 4000
 _HELD_OUT = 1000
 _LEAST = 10
-_COST_SAMPLE = 256
 _CHUNK = 256
 
 PosesAndMask = tuple[Array, Mask]
@@ -112,7 +111,7 @@ def coverage(
             f'data set, got {len(judged)} and {len(data[0])}'
         )
     flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
-    cost = missing_joint_cost(data[0][:_COST_SAMPLE], data[1][:_COST_SAMPLE])
+    cost = missing_joint_cost(data[0][:COST_SAMPLE], data[1][:COST_SAMPLE])
     before = nearer_distances((poses[judged], visible[judged]), data, cost, flip).min(axis=1)
     rarest = rarity[judged] >= np.quantile(rarity[judged], 0.9)
     curves = []

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pg2aug.poses.bank.rarity import least_squares, missing_joint_cost, reference_sets
+from pg2aug.poses.bank.rarity import COST_SAMPLE, least_squares, missing_joint_cost, reference_sets
 from pg2aug.poses.chunks import for_chunks
 from pg2aug.poses.scale import Array, Mask
 
 _LEAST = 500
 _RAREST = 0.1
 _COMMON, _RARE = 500, 1000
-_COST_SAMPLE = 256
 _RANK = 0.05
 _BEGIN = 0.9
 _CHUNK = 64
@@ -70,7 +69,7 @@ def _distance_ratios(
 ) -> Array:
     """Nearest distance over the distance at the rank of 5%; NaN where there is no such one."""
     others, others_visible = poses[chosen], visible[chosen]
-    sample = slice(None, None, max(1, len(chosen) // _COST_SAMPLE))
+    sample = slice(None, None, max(1, len(chosen) // COST_SAMPLE))
     cost = missing_joint_cost(others[sample], others_visible[sample])
     references = reference_sets(others, others_visible, cost, flip_indices)
     rank = max(1, round(_RANK * len(chosen)))

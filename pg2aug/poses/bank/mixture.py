@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from pg2aug.poses.alignment import mirror_poses
-from pg2aug.poses.bank.rarity import missing_joint_cost, pose_distances
+from pg2aug.poses.bank.rarity import COST_SAMPLE, missing_joint_cost, pose_distances
 from pg2aug.poses.chunks import for_chunks
 from pg2aug.poses.scale import Array, Mask
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = 20
 SAMPLE_SIZE = 5000
-_DONORS, _COST_SAMPLE = 500, 256
+_DONORS = 500
 _ROUNDS = 5
 _VARIANCE_FLOOR = 1e-3
 _CHUNK = 4096
@@ -169,7 +169,7 @@ def fill_missing_joints(poses: Array, visible: Mask, seed: int = 0) -> Array:
         ``(N, K, 2)``, mean 0; a joint that none of those poses has is at the mean of the others.
     """
     donors = np.random.default_rng(seed).permutation(len(poses))[:_DONORS]
-    sample = donors[:_COST_SAMPLE]
+    sample = donors[:COST_SAMPLE]
     cost = missing_joint_cost(poses[sample], visible[sample])
     distances = pose_distances(poses, visible, poses[donors], visible[donors], cost)
     # Donors without a joint in common come last, but before those that lack the joint.

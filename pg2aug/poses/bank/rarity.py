@@ -19,7 +19,8 @@ from pg2aug.poses.scale import Array, Mask
 REFERENCE_SIZE = 1000
 _MIN_COMMON = 3
 _CHUNK = 128
-_COST_SAMPLE = 256
+COST_SAMPLE = 256
+"""Poses that :func:`missing_joint_cost` is mostly given: all pairs of them are formed."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def knn_rarity(
     if k < 1:
         return np.ones(len(poses))
     others, others_visible = source[chosen], source_visible[chosen]
-    sample = slice(None, None, max(1, len(chosen) // _COST_SAMPLE))
+    sample = slice(None, None, max(1, len(chosen) // COST_SAMPLE))
     cost = missing_joint_cost(others[sample], others_visible[sample])
     prepared = reference_sets(others, others_visible, cost, flip_indices)
     nearest = np.empty(len(poses))

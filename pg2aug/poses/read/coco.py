@@ -9,7 +9,7 @@ import mmengine
 import numpy as np
 import numpy.typing as npt
 
-from pg2aug.poses.scale import Array, Flags, Mask
+from pg2aug.poses.scale import Array, Flags
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 
 NAME_THE_JOINTS = (
@@ -137,16 +137,18 @@ def split_triplets(triplets: Array) -> tuple[npt.NDArray[np.float32], Flags]:
     return np.where(flags[..., None] > 0, triplets[..., :2], 0).astype(np.float32), flags
 
 
-def flagged_hidden(flags: npt.NDArray[Any]) -> Mask:
+def flagged_hidden(flags: Any) -> Any:
     """Which labelled joints something is in front of: those of COCO's flag 1, not 2.
 
     Annotation in which no joint of a person has flag 2 has no such flags, and hides nothing.
 
     Args:
-        flags: ``(..., K)``.
+        flags: ``(..., K)`` array or tensor, 0 where unlabelled.
+
+    Returns:
+        ``(..., K)`` bool, likewise.
     """
-    hidden: Mask = (flags == 1) & (flags > 1).any(axis=-1, keepdims=True)
-    return hidden
+    return (flags == 1) & (flags > 1).any(-1)[..., None]
 
 
 def least_visible(num_keypoints: int, min_visible: int | None) -> int:

@@ -14,7 +14,7 @@ _MAX_THREADS = 8
 SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.webp'})
 
 
-class ImageFolder:
+class ImageIndex:
     """Images by name, wherever below a folder they lie; links are followed.
 
     Args:

@@ -10,7 +10,7 @@ _PIXELS_AT_ONCE = {'cpu': 2**18}
 _PIXELS_AT_ONCE_ELSEWHERE = 2**25
 
 
-def in_parts(
+def in_chunks(
     function: Callable[..., Tensor], samples: Sequence[Tensor], shape: tuple[int, int], fields: int
 ) -> Tensor:
     """Apply a function to some samples at a time.
@@ -32,7 +32,7 @@ def in_parts(
 
 
 def bands(shape: tuple[int, int], device: torch.device, fields: int) -> list[tuple[int, int]]:
-    """Rows of a frame (height, width) to work on at a time, from and to, as :func:`in_parts`."""
+    """Rows of a frame (height, width) to work on at a time, from and to, as :func:`in_chunks`."""
     rows = max(1, _at_once(device) // max(1, fields * shape[1]))
     return [(top, min(top + rows, shape[0])) for top in range(0, shape[0], rows)]
 

@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pg2aug.augment.overlap import neighbours_alpha
-from pg2aug.augment.plan import Plan
+from pg2aug.augment.people_in_front import in_front_alpha
+from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.synthesis.compositing import HOLE_RADIUS
 from pg2aug.augment.synthesis.whole_image import affected_window
-from pg2aug.expansion.sources.sources import Annotation, person_keypoints
+from pg2aug.expansion.sources.sources import Annotation, annotation_keypoints
 from pg2aug.models.preprocessor import SUPPORT_RADIUS
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
@@ -21,13 +21,13 @@ MAX_LOST = 0.5
 
 
 class CoveredError(ValueError):
-    """A neighbour would lose too many of his joints; says whose and how many."""
+    """Somebody who stays would lose too many of their joints; says whose and how many."""
 
 
 def remaining_annotations(
     annotations: Sequence[Annotation],
     person: Annotation,
-    plan: Plan,
+    plan: PersonPlan,
     skeleton: Skeleton,
     remove_source: bool = True,
 ) -> list[Annotation]:
@@ -46,7 +46,7 @@ def remaining_annotations(
         As many annotations, in order; those that lose nothing are returned as they are.
 
     Raises:
-        CoveredError: If somebody loses more than half of his labelled joints.
+        CoveredError: If somebody loses more than half of their labelled joints.
     """
     posed = [a for a in annotations if a is not person and _is_posed(a)]
     if not posed:
@@ -56,7 +56,9 @@ def remaining_annotations(
     return [without.get(id(annotation), annotation) for annotation in annotations]
 
 
-def changed_pixels(plan: Plan, skeleton: Skeleton, remove_source: bool = True) -> NDArray[np.bool_]:
+def changed_pixels(
+    plan: PersonPlan, skeleton: Skeleton, remove_source: bool = True
+) -> NDArray[np.bool_]:
     """(H, W) bool, in the image's frame: where the old person is removed or the new one may be.
 
     Not where neighbours of the plan stand in front.
@@ -81,7 +83,7 @@ def changed_pixels(plan: Plan, skeleton: Skeleton, remove_source: bool = True) -
     return changed
 
 
-def hidden_joints(plan: Plan, skeleton: Skeleton) -> NDArray[np.bool_]:
+def hidden_joints(plan: PersonPlan, skeleton: Skeleton) -> NDArray[np.bool_]:
     """Which joints of the new pose lie behind a neighbour who stays in front: (K,) bool."""
     left, top, right, bottom = affected_window(plan)
     corner = np.array([left, top], np.float32)
@@ -90,14 +92,14 @@ def hidden_joints(plan: Plan, skeleton: Skeleton) -> NDArray[np.bool_]:
 
 
 def _in_front(
-    plan: Plan, corner: NDArray[np.float32], shape: tuple[int, int], skeleton: Skeleton
+    plan: PersonPlan, corner: NDArray[np.float32], shape: tuple[int, int], skeleton: Skeleton
 ) -> Tensor:
     """Where neighbours stay in front, in a window (height, width) at a corner: (1, 1, H, W)."""
-    count = int((plan.neighbour_radius > 0).sum())
-    return neighbours_alpha(
-        torch.from_numpy(plan.neighbour_keypoints[:count] - corner)[None],
-        torch.from_numpy(plan.neighbour_visible[:count])[None],
-        torch.from_numpy(plan.neighbour_radius[:count])[None],
+    count = int((plan.front_radius > 0).sum())
+    return in_front_alpha(
+        torch.from_numpy(plan.front_keypoints[:count] - corner)[None],
+        torch.from_numpy(plan.front_visible[:count])[None],
+        torch.from_numpy(plan.front_radius[:count])[None],
         shape,
         skeleton,
     )
@@ -109,7 +111,7 @@ def _is_posed(annotation: Annotation) -> bool:
 
 
 def _without_changed(annotation: Annotation, changed: NDArray[np.bool_]) -> Annotation:
-    keypoints = person_keypoints(annotation)
+    keypoints = annotation_keypoints(annotation)
     labelled = keypoints[:, 2] > 0
     lost = labelled & _look_up(changed, keypoints[:, :2])
     if lost.sum() > MAX_LOST * labelled.sum():

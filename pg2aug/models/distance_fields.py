@@ -7,9 +7,9 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from pg2aug.models.affine import pixel_grid
+from pg2aug.models.chunks import bands, in_chunks
 from pg2aug.models.limbs.head import locate_heads
-from pg2aug.models.parts import bands, in_parts
-from pg2aug.models.pixels import pixel_grid
 from pg2aug.models.tensor_cache import constant, take
 from pg2aug.poses.skeleton import Skeleton
 
@@ -87,7 +87,7 @@ def body_distance(
             nearest.masked_fill_(filled, 0.0)
         return nearest
 
-    return in_parts(distance, (keypoints, visible), shape, len(limbs))
+    return in_chunks(distance, (keypoints, visible), shape, len(limbs))
 
 
 def _nearest_point(points: Tensor, known: Tensor, shape: tuple[int, int]) -> Tensor:

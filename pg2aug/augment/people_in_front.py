@@ -15,7 +15,7 @@ MAX_NEIGHBOURS = 4
 """Neighbours that a plan has room for; those that overlap most are taken."""
 
 NEIGHBOUR_RADIUS = 1.4
-"""Radius of what stays of a neighbour in front, over that of his limbs."""
+"""Radius of what stays of a neighbour in front, over that of their limbs."""
 
 REACH = 5.0
 """Radius about a person's limbs in which anything may change, over that of the limbs."""
@@ -24,7 +24,7 @@ _POINTS_PER_LIMB = 6
 _HIDDEN = 1
 
 
-def overlapping_neighbours(
+def people_in_front(
     people: People,
     bodies: Sequence[tuple[NDArray[Any], NDArray[Any]]],
     radius: float,
@@ -32,7 +32,7 @@ def overlapping_neighbours(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """The people who overlap what changes, those that overlap most first, padded with zeros.
 
-    A joint that is flagged as hidden and lies on the person who is removed is hidden by him: it is
+    A joint that is flagged as hidden and lies on the person who is removed is hidden by them: it is
     left out, for its pixels are that person's.
 
     Args:
@@ -100,7 +100,7 @@ def limb_distances(
     return distances.min(axis=1)
 
 
-def neighbours_alpha(
+def in_front_alpha(
     keypoints: Tensor, visible: Tensor, radius: Tensor, shape: tuple[int, int], skeleton: Skeleton
 ) -> Tensor:
     """Soft mask of the people who stay in front.

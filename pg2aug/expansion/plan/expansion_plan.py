@@ -103,7 +103,7 @@ class Draws:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExpansionPlan:
     """Items and the draws that they are tried with.
 
     Attributes:
@@ -146,8 +146,8 @@ def make_draws(
     return Draws(PoseRegions.group(bank.weights, labels), order, starts, seed), before
 
 
-def make_plan(draws: Draws, before: Ints, request: PlanRequest) -> Plan:
-    """Plan an expansion; the same arguments give the same plan.
+def plan_expansion(draws: Draws, before: Ints, request: PlanRequest) -> ExpansionPlan:
+    """ExpansionPlan an expansion; the same arguments give the same plan.
 
     Args:
         draws: From :func:`make_draws`.
@@ -170,7 +170,7 @@ def make_plan(draws: Draws, before: Ints, request: PlanRequest) -> Plan:
     summary = {}
     if added is not None:
         summary = {'images_by_region': {'before': before.tolist(), 'added': added.tolist()}}
-    return Plan(items, draws, summary)
+    return ExpansionPlan(items, draws, summary)
 
 
 def _regions(

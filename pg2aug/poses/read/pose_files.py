@@ -30,7 +30,7 @@ from pg2aug.poses.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
-class PoseSource:
+class PoseFile:
     """A file of poses and what names its joints.
 
     Attributes:
@@ -42,7 +42,7 @@ class PoseSource:
     metainfo: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> 'PoseSource':
+    def parse(cls, text: str) -> 'PoseFile':
         """Read ``PATH`` or ``PATH::METAINFO``.
 
         Raises:
@@ -60,7 +60,7 @@ class PoseSource:
 
 
 @dataclass(frozen=True)
-class SourcePoses:
+class FilePoses:
     """Poses on one skeleton, and where they are from.
 
     Attributes:
@@ -102,13 +102,13 @@ def metainfo_skeleton(metainfo: str) -> Skeleton:
 
 
 def read_poses(
-    sources: Sequence[PoseSource],
+    sources: Sequence[PoseFile],
     skeleton: Skeleton | None = None,
     *,
     min_visible: int | None = None,
     substitutes: Substitutes = (),
     **views: Any,
-) -> SourcePoses:
+) -> FilePoses:
     """Read files of any skeletons as poses of one.
 
     Args:
@@ -141,11 +141,11 @@ def read_poses(
     report, sizes, joints = (
         sum((getattr(part, name) for part in parts), ()) for name in ('report', 'sizes', 'joints')
     )
-    return SourcePoses(keypoints, flags, parts[0].skeleton, dict(counts), report, sizes, joints)
+    return FilePoses(keypoints, flags, parts[0].skeleton, dict(counts), report, sizes, joints)
 
 
 @contextmanager
-def _named(source: PoseSource) -> Iterator[None]:
+def _named(source: PoseFile) -> Iterator[None]:
     """Name the file in whatever goes wrong with its content."""
     try:
         yield
@@ -155,7 +155,7 @@ def _named(source: PoseSource) -> Iterator[None]:
         raise ValueError(words) from error
 
 
-def _read(source: PoseSource, views: Mapping[str, Any]) -> _Own:
+def _read(source: PoseFile, views: Mapping[str, Any]) -> _Own:
     names = None
     if source.metainfo is not None:
         id2name = _parse_metainfo(source.metainfo)['keypoint_id2name']
@@ -169,7 +169,7 @@ def _read(source: PoseSource, views: Mapping[str, Any]) -> _Own:
     return _Own(keypoints, visible.astype(np.uint8), {'keypoints': found}, counts)
 
 
-def _own_skeleton(source: PoseSource, own: _Own) -> Skeleton:
+def _own_skeleton(source: PoseFile, own: _Own) -> Skeleton:
     if source.metainfo is not None:
         return metainfo_skeleton(source.metainfo)
     if source.is_3d:
@@ -181,12 +181,12 @@ def _own_skeleton(source: PoseSource, own: _Own) -> Skeleton:
 
 
 def _convert(
-    source: PoseSource,
+    source: PoseFile,
     own: _Own,
     skeleton: Skeleton,
     min_visible: int | None,
     substitutes: Substitutes,
-) -> SourcePoses:
+) -> FilePoses:
     target = skeleton.keypoint_names
     names = own.category['keypoints']
     least = least_visible(skeleton.num_keypoints, min_visible)
@@ -203,7 +203,7 @@ def _convert(
     keypoints, flags = convert_joints(own.keypoints, own.flags, mapping, len(target))
     used = (flags > 0).sum(axis=1) >= least
     counts = {**own.counts, 'few joints': int((~used).sum())}
-    return SourcePoses(
+    return FilePoses(
         keypoints[used],
         flags[used],
         skeleton,

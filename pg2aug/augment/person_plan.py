@@ -16,10 +16,11 @@ from pg2aug.augment.eligibility import (
     check_view,
     drawn_joints,
 )
-from pg2aug.augment.overlap import overlapping_neighbours
 from pg2aug.augment.people import People
+from pg2aug.augment.people_in_front import people_in_front
 from pg2aug.datasets.crop import crop_matrix, crop_person, transform_keypoints
 from pg2aug.poses import (
+    BOX_MARGIN,
     Skeleton,
     check_affine_joints,
     fit_pose,
@@ -29,9 +30,6 @@ from pg2aug.poses import (
     shrink_into_image,
 )
 
-BOX_MARGIN = 0.1
-"""Share of a pose's extent by which a person's box exceeds its joints (top of the head, feet)."""
-
 _MADE_FROM = (
     *('condition_matrix', 'target_matrix', 'source_keypoints', 'source_visible'),
     *('target_keypoints', 'target_visible', 'target_drawn', 'source_radius', 'target_radius'),
@@ -39,7 +37,7 @@ _MADE_FROM = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class PersonPlan:
     """One person to synthesise. Keypoints and matrices are in pixels of the image as loaded.
 
     Attributes:
@@ -58,10 +56,10 @@ class Plan:
             otherwise not fit into the image.
         image_size: (2,) float32, width and height of the image.
         pose_index: (1,) int64, index of the pose in its bank.
-        neighbour_keypoints: (M, K, 2) float32, other people who overlap what changes and stay in
+        front_keypoints: (M, K, 2) float32, other people who overlap what changes and stay in
             front of it; M is the same for all plans, rows without anybody are 0.
-        neighbour_visible: (M, K) float32, greater than 0 where labelled and in front.
-        neighbour_radius: (M,) float32, radius of their limbs; 0 where there is nobody.
+        front_visible: (M, K) float32, greater than 0 where labelled and in front.
+        front_radius: (M,) float32, radius of their limbs; 0 where there is nobody.
         repeats: (1,) int64, how often this very plan will come again; -1 if it is not among those
             that come more than once.
     """
@@ -78,9 +76,9 @@ class Plan:
     target_radius: NDArray[np.float32]
     image_size: NDArray[np.float32]
     pose_index: NDArray[np.int64]
-    neighbour_keypoints: NDArray[np.float32]
-    neighbour_visible: NDArray[np.float32]
-    neighbour_radius: NDArray[np.float32]
+    front_keypoints: NDArray[np.float32]
+    front_visible: NDArray[np.float32]
+    front_radius: NDArray[np.float32]
     repeats: NDArray[np.int64] = field(default_factory=lambda: np.full(1, -1, np.int64))
 
     @property
@@ -101,7 +99,7 @@ class Plan:
         return made_from.digest()
 
 
-def make_plan(
+def plan_person(
     image: NDArray[np.uint8],
     bbox: NDArray[Any],
     keypoints: NDArray[Any],
@@ -116,7 +114,7 @@ def make_plan(
     others: People | None = None,
     typical: NDArray[np.float64] | None = None,
     max_view_change: float | None = None,
-) -> Plan:
+) -> PersonPlan:
     """Fit a pose to a person and cut out what the generator needs.
 
     Args:
@@ -166,8 +164,8 @@ def make_plan(
         person_limb_radius(fitted, drawn, skeleton.limbs) / scale,
     )
     people = np.zeros((0, len(labelled), 3), np.float32) if others is None else others
-    in_front = overlapping_neighbours(people, (source, (fitted, drawn)), radius, skeleton)
-    return Plan(
+    in_front = people_in_front(people, (source, (fitted, drawn)), radius, skeleton)
+    return PersonPlan(
         condition=crop_person(image, source_matrix, size),
         condition_matrix=source_matrix,
         target_matrix=target_matrix,
@@ -180,9 +178,9 @@ def make_plan(
         target_radius=np.array([radius * scale], np.float32),
         image_size=np.array(shape[::-1], np.float32),
         pose_index=np.array([pose_index], np.int64),
-        neighbour_keypoints=in_front[0],
-        neighbour_visible=in_front[1],
-        neighbour_radius=in_front[2],
+        front_keypoints=in_front[0],
+        front_visible=in_front[1],
+        front_radius=in_front[2],
     )
 
 
@@ -206,6 +204,6 @@ def _fit_into_image(
     return fitted, drawn, shown, scale
 
 
-def to_crop(plan: Plan) -> NDArray[np.float32]:
+def to_crop(plan: PersonPlan) -> NDArray[np.float32]:
     """(K, 2) target keypoints in the crop in which the person is synthesised."""
     return transform_keypoints(plan.target_keypoints, plan.target_matrix)
