@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.rare_real import __main__ as rare_real
-from benchmarks.rare_real.__main__ import SIZE, real_markdown, real_report, settings, view_of
+from benchmarks.rare_real.report import SIZE, real_markdown, real_report, settings, view_of
 from benchmarks.rare_real.world import RealWorld
 from pg2aug.poses import PoseBank
 

@@ -10,7 +10,7 @@ from benchmarks.label_fidelity.report import fidelity_markdown
 from benchmarks.paper_table.report import COLUMNS, paper_markdown
 from benchmarks.rare_pose.markdown import rare_markdown
 from benchmarks.rare_pose.report import REGIMES, report
-from benchmarks.rare_real.__main__ import real_markdown
+from benchmarks.rare_real.report import real_markdown
 from benchmarks.speed.markdown import speed_markdown
 
 TABLES = {
