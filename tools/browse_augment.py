@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> None:
     if left:
         print(f'{left} left as they are:')
         for reason, count in sum(
-            (a.suitability.reasons for a in augments), Counter()
+            (a.suitable_counts.reasons for a in augments), Counter()
         ).most_common():
             print(f'  {count}: {reason}')
     if rows:

@@ -29,7 +29,7 @@ from pg2aug.augment.settings import (
     check_numbers,
     check_pool,
 )
-from pg2aug.augment.statistics import Suitability
+from pg2aug.augment.statistics import SuitableCounts
 from pg2aug.augment.synthesis.synthesizer import Synthesizer
 from pg2aug.augment.synthesis.whole_image import synthesize_in_image
 from pg2aug.datasets.topdown import keypoint_flags
@@ -148,7 +148,7 @@ class PG2Augment(BaseTransform):
         self.bank = self._load_bank()
         self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
         self._people = self._load_neighbours()
-        self.suitability = Suitability()
+        self.suitable_counts = SuitableCounts()
         """How many of the persons who were to be replaced could be."""
         with in_errors('PG2Augment'):
             self.settings.check_skeleton(self.generator_file.skeleton)
@@ -179,9 +179,9 @@ class PG2Augment(BaseTransform):
         try:
             plan = self._decide(results, draws)
         except UnsuitableError as error:
-            self.suitability.add(str(error))
+            self.suitable_counts.add(str(error))
             return results
-        self.suitability.add(None)
+        self.suitable_counts.add(None)
         if self.deferred:
             return attach_plan(relabel(results, plan, plan.target_visible), plan)
         image, joints_ok, accepted = synthesize_in_image(self.synthesizer, results['img'], plan)
