@@ -14,6 +14,7 @@ from pg2aug.augment import GeneratorFile, Synthesizer
 from pg2aug.augment.checks.label_check import AppearanceCheck
 from pg2aug.augment.checks.pose_model_check import confirmed_joints
 from pg2aug.augment.person_plan import BOX_MARGIN, PersonPlan, UnsuitableError, plan_person
+from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.datasets.crop import crop_matrix, transform_keypoints
 from pg2aug.estimators.prediction import estimate_poses
 from pg2aug.models.rasterize import body_alpha
@@ -134,11 +135,11 @@ def synthesize(
         low = [_lower(trial.true_aligned, generator.size) for trial in trials]
         return np.stack(low), np.ones(len(trials), bool)
     model = generator.build()
-    settings = dict(refine=arm.refine, remove_source=arm.remove_source, device=device)
+    settings = SynthesisSettings(refine=arm.refine, remove_source=arm.remove_source)
     plans = [trial.plan for trial in trials]
     matrices = torch.from_numpy(np.stack([trial.matrix for trial in trials]))
-    made = Synthesizer(model, check=None, **settings)(images, plans, matrices)
-    checked = Synthesizer(model, check=AppearanceCheck(), **settings).generate(plans)
+    made = Synthesizer(model, None, settings, device=device)(images, plans, matrices)
+    checked = Synthesizer(model, AppearanceCheck(), settings, device=device).generate(plans)
     return _to_array(made.images), checked.accepted.cpu().numpy()
 
 

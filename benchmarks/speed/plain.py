@@ -1,6 +1,7 @@
 """The slow paths that are compared with: eager, float32, contiguous, an array at a time."""
 
 import copy
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -8,13 +9,19 @@ from torch import Tensor, nn
 
 from benchmarks.speed.setup import Batch
 from pg2aug.augment import LabelCheck
+from pg2aug.augment.synthesis.batches import (
+    CropPlans,
+    Drawn,
+    GeneratorInput,
+    ScenePlans,
+    Scenes,
+    most_in_front,
+)
 from pg2aug.augment.synthesis.compositing import composite_persons
-from pg2aug.augment.synthesis.drawing import generator_data, in_scene, synthesis
+from pg2aug.augment.synthesis.drawing import generator_input, in_scene, synthesis
 from pg2aug.models.assembly import coarse_image, judged_part, refined_image
 from pg2aug.models.losses import adversarial_loss, masked_l1, matte_l1
 from pg2aug.models.preprocessor import to_image_range
-
-Arrays = dict[str, Tensor]
 
 
 def plain_copy(model: nn.Module, device: str) -> Any:
@@ -47,30 +54,27 @@ class PlainSynthesizer:
             for name in arrays[0]
         }
         images, matrices = batch.images.to(self.device), batch.matrices.to(self.device)
-        data = generator_data(on_device)
-        data['condition_image'] = data['condition_image'].contiguous()
-        made = self._generate(data)
-        drawn = {**data, 'persons': in_scene(made, data, self.model.skeleton)}
-        visible = on_device['target_visible']
-        labelled = visible > 0
-        joints_ok = self.check(synthesis(drawn, visible, self.model.skeleton))
-        share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
-        _drop_nobody(on_device)
-        replaced = composite_persons(images, made, on_device, matrices, self.model.skeleton)
+        for name in ('front_keypoints', 'front_visible', 'front_radius'):
+            on_device[name] = on_device[name][:, : most_in_front(batch.plans)]
+        crops, places = (
+            kind(**{field.name: on_device[field.name] for field in fields(kind)})
+            for kind in (CropPlans, ScenePlans)
+        )
+        skeleton, visible = self.model.skeleton, on_device['target_visible']
+        given = generator_input(crops).map(Tensor.contiguous)
+        made = self._generate(given)
+        drawn = Drawn(**given.tensors(), made=made, in_scene=in_scene(made, given, skeleton))
+        joints_ok = self.check(synthesis(drawn, visible, skeleton))
+        share = joints_ok.sum(dim=1) / (visible > 0).sum(dim=1).clamp_min(1)
+        scenes = Scenes(**places.tensors(), images=images, matrices=matrices, made=made)
+        replaced = composite_persons(scenes, skeleton)
         return torch.where((share >= self.min_joints_ok)[:, None, None, None], replaced, images)
 
-    def _generate(self, data: Arrays) -> Tensor:
-        batch = self.model.data_preprocessor(data)
+    def _generate(self, given: GeneratorInput) -> Tensor:
+        batch = self.model.data_preprocessor(given.tensors())
         coarse = coarse_image(self.model.generator1, batch)
         made = refined_image(self.model.generator2, coarse, batch['condition'])
         return torch.cat([to_image_range(made[:, :3]), made[:, 3:]], dim=1)
-
-
-def _drop_nobody(arrays: Arrays) -> None:
-    """Leave out the places of neighbours at which no person has one."""
-    most = max(int((radius > 0).sum()) for radius in arrays['front_radius'])
-    for name in ('front_keypoints', 'front_visible', 'front_radius'):
-        arrays[name] = arrays[name][:, :most]
 
 
 class PlainTraining:

@@ -9,6 +9,7 @@ from benchmarks.speed.plain import PlainSynthesizer, plain_copy
 from benchmarks.speed.setup import crop_size, generator_config, load_generator, make_batch
 from benchmarks.speed.timing import alternate, matmul_rates, ratio, remember, spread, timed
 from pg2aug.augment import AppearanceCheck, Synthesizer
+from pg2aug.augment.settings import SynthesisSettings
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def measure_synthesizer(
     calls = {'plain': lambda: timed(lambda: plain(batch))}
     for mode, settings in {'fast': {}, **size.modes}.items():
         synthesizer = Synthesizer(
-            model, check=AppearanceCheck(), max_batch=size.batch_size, device=device, **settings
+            model, AppearanceCheck(), SynthesisSettings(**settings), size.batch_size, device
         )
         calls[mode] = lambda run=synthesizer: timed(
             lambda: run(batch.images, batch.plans, batch.matrices)
