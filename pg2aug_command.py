@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(usage())
         return 0
     if not words or words[0] not in COMMANDS:
-        found = f'no command {words[0]!r}' if words else 'which command?'
-        print(f'error: {found}; there are {", ".join(COMMANDS)}', file=sys.stderr)
+        error = f'error: there is no command {words[0]!r}\n' if words else ''
+        print(f'{error}{usage()}', file=sys.stderr)
         return 2
     name, *arguments = words
     sys.argv[0] = f'pg2aug {name}'  # what the command's own --help calls it

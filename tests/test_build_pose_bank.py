@@ -116,7 +116,7 @@ def test_a_bank_is_kept_where_its_pictures_fail(main, write, tmp_path, capsys):
 def test_pictures_without_matplotlib_are_refused_before_the_work(
     main, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setitem(main.__globals__, 'find_spec', lambda name: None)
+    monkeypatch.setattr('pg2aug.cli.bank.find_spec', lambda name: None)
     out = tmp_path / 'bank.npz'
     assert main([str(tmp_path / 'no.json'), '--plot', str(tmp_path), '--out', str(out)]) == 2
     assert 'pip install matplotlib' in capsys.readouterr().err
