@@ -122,6 +122,17 @@ def test_pictures_without_matplotlib_are_refused_before_the_work(
     assert 'pip install matplotlib' in capsys.readouterr().err
 
 
+def test_a_mixture_without_scikit_learn_is_refused_and_neighbours_need_none(
+    main, write, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, 'sklearn.mixture', None)
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    out = tmp_path / 'bank.npz'
+    assert main([mine, '--density', 'gmm', '--out', str(out)]) == 2
+    assert 'pip install scikit-learn' in capsys.readouterr().err
+    assert main([mine, '--density', 'knn', '--out', str(out)]) == 0
+
+
 def test_rarity_options_reach_the_bank(main, write, tmp_path):
     mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
     options = ('--density', 'gmm', '--rotation-invariant', '--no-mirror-invariant', '--alpha', 1)

@@ -64,6 +64,10 @@ def test_what_few_need_is_an_extra():
     assert 'scikit-learn' not in {requirement.name for requirement in CORE}
 
 
+def test_rich_comes_with_mmengine():
+    assert 'rich' in {Requirement(line).name for line in metadata.requires('mmengine')}
+
+
 def test_version_and_date_are_the_same_everywhere():
     citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
     newest = re.findall(r'^## \[(\d.*?)\] - (\S+)$', (ROOT / 'CHANGELOG.md').read_text(), re.M)[0]
