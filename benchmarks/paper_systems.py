@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.figures import make_figures
+from pg2aug.utils.files import file_sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES_PER_PERSON = 6

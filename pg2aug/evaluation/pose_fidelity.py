@@ -13,9 +13,9 @@ from pg2aug.estimators.prediction import estimate_poses
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.pose_scores import HEAD_SHARE, head_boxes, oks, pckh_counts
 from pg2aug.evaluation.scores import Columns, Score, library_versions
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.poses.read.conversion import joint_mapping
 from pg2aug.poses.skeleton import JointKey, Skeleton, joint_key
+from pg2aug.utils.files import file_sha256
 
 _PCKH, _OKS = f'PCKh@{HEAD_SHARE} of Pose-Transfer', "mean OKS of COCO's joints"
 _IMAGES = {'': 'synthesised', '-target': 'real target'}
