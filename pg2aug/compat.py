@@ -1,4 +1,4 @@
-"""What MMPose 1.3 and MMEngine 0.10 need on today's PyTorch: ``mmcv.ops`` and checkpoints.
+"""What MMPose 1.3 and MMEngine 0.10 need on today's PyTorch, and how to do without MMPose.
 
 Nothing here acts on import; each part is switched on by its function.
 """
@@ -21,7 +21,17 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
-__all__ = ['allow_runner_checkpoints', 'install_mmcv_ops_standins', 'load_checkpoint']
+__all__ = [
+    'allow_runner_checkpoints',
+    'install_mmcv_ops_standins',
+    'load_checkpoint',
+    'mmpose_is_installed',
+]
+
+
+def mmpose_is_installed() -> bool:
+    """Whether MMCV and MMPose are there to be imported; imports neither."""
+    return find_spec('mmcv') is not None and find_spec('mmpose') is not None
 
 
 def install_mmcv_ops_standins() -> None:

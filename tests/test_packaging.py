@@ -3,11 +3,11 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import tomllib
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -49,7 +49,7 @@ def test_installing_the_project_changes_nothing_that_is_installed():
 
 def test_extras_and_setup_py_exist():
     assert {'mmpose', 'metrics', 'dev'} <= set(PROJECT['optional-dependencies'])
-    assert PROJECT['requires-python'] == '>=3.11'
+    assert PROJECT['requires-python'] == '>=3.10'
     assert 'setup()' in (ROOT / 'setup.py').read_text()
 
 

@@ -24,6 +24,7 @@ from pg2aug.poses.read.conversion import (
     joint_mapping,
 )
 from pg2aug.poses.read.keypoints_3d import read_keypoints_3d
+from pg2aug.poses.read.metainfo import read_metainfo
 from pg2aug.poses.read.projection import view_poses
 from pg2aug.poses.scale import Flags
 from pg2aug.poses.skeleton import Skeleton
@@ -98,7 +99,7 @@ def metainfo_skeleton(metainfo: str) -> Skeleton:
         FileNotFoundError: If there is no such config, neither here nor in MMPose.
         ValueError: If the config defines no links.
     """
-    return Skeleton.from_metainfo(_parse_metainfo(metainfo))
+    return Skeleton.from_metainfo(read_metainfo({'from_file': metainfo}))
 
 
 def read_poses(
@@ -158,7 +159,7 @@ def _named(source: PoseFile) -> Iterator[None]:
 def _read(source: PoseFile, views: Mapping[str, Any]) -> _Own:
     names = None
     if source.metainfo is not None:
-        id2name = _parse_metainfo(source.metainfo)['keypoint_id2name']
+        id2name = read_metainfo({'from_file': source.metainfo})['keypoint_id2name']
         names = [id2name[key] for key in sorted(id2name)]
     if not source.is_3d:
         triplets, category, counts = read_coco_triplets(source.path, names)
@@ -212,10 +213,3 @@ def _convert(
         (int(used.sum()),),
         (tuple(names),),
     )
-
-
-def _parse_metainfo(metainfo: str) -> Mapping[str, Any]:
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-    parsed: Mapping[str, Any] = parse_pose_metainfo({'from_file': metainfo})
-    return parsed
