@@ -37,7 +37,7 @@ def mmpose_is_installed() -> bool:
 def install_mmcv_ops_standins() -> None:
     """Let ``mmpose.models`` and ``mmdet`` import beside mmcv-lite, which has no compiled operators.
 
-    From now on an import of ``mmcv.ops`` that would fail for want of ``mmcv._ext`` gives a module
+    Without ``mmcv._ext`` an import of ``mmcv.ops`` would fail. From now on it then gives a module
     of stand-ins: classes that can be imported, registered, subclassed and compared with, and that
     raise an ImportError naming the operator and the remedy when they are called. A full MMCV,
     broken or not, is left alone. Cheap: MMCV is looked at only when somebody imports its ops.
