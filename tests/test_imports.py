@@ -159,8 +159,8 @@ def test_everything_imports_without_what_only_posix_has():
 def test_all_but_transform_and_hook_import_first_and_without_mmpose(tmp_path):
     failed = in_an_interpreter('print_what_needs_mmpose', str(tmp_path))
     parts = {f'pg2aug.augment.{name}' for name in ('hook', 'placement', 'transform')}
-    commands = {'tools/browse_augment.py', 'tools/demo.py'}
-    assert {line.split()[0] for line in failed} == parts | commands
+    commands = {'pg2aug.cli.browse', 'tools/browse_augment.py', 'tools/demo.py'}
+    assert parts <= {line.split()[0] for line in failed} <= parts | commands
     assert all('mmcv' in line or 'mmpose' in line for line in failed), failed
 
 
