@@ -152,9 +152,9 @@ def nearer_distances(
     mirrored = others if flip is None else mirror_poses(*others, flip)
     rows = []
     for start in range(0, len(poses[0]), _CHUNK):
-        chunk = poses[0][start : start + _CHUNK], poses[1][start : start + _CHUNK]
-        distances = pose_distances(*chunk, *others, cost)
+        part = poses[0][start : start + _CHUNK], poses[1][start : start + _CHUNK]
+        distances = pose_distances(*part, *others, cost)
         if flip is not None:
-            distances = np.minimum(distances, pose_distances(*chunk, *mirrored, cost))
+            distances = np.minimum(distances, pose_distances(*part, *mirrored, cost))
         rows.append(distances)
     return np.concatenate(rows)
