@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.common.files import PG2_CONFIGS
 from benchmarks.common.people import make_people
 from benchmarks.common.tools import GeneratorSize, run_tool, train_generator
-from pg2aug.expansion.write.output_folder import file_sha256
+from pg2aug.utils.files import file_sha256
 
 IMAGES_PER_PERSON = 6
 TEST_PEOPLE_FROM = 100_000

@@ -47,9 +47,9 @@ from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
 from pg2aug.expansion.write.merge import REFUSED_FILE
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.registry import MODELS
+from pg2aug.utils.files import file_sha256
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
