@@ -44,7 +44,7 @@ def body_distances(
         shape: (height, width) of the fields.
         skeleton: Skeleton of K joints.
     """
-    limbs = body_distance(keypoints, visible, shape, skeleton.mask_limbs, skeleton.torso)
+    limbs = limb_distance(keypoints, visible, shape, skeleton.mask_limbs, skeleton.torso)
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
     heads = locate_heads(keypoints, visible, skeleton)
@@ -53,7 +53,7 @@ def body_distances(
     return BodyDistances(limbs, head, tips)
 
 
-def body_distance(
+def limb_distance(
     keypoints: Tensor,
     visible: Tensor,
     shape: tuple[int, int],
