@@ -11,27 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pg2aug.augment.person_plan import PersonPlan
+from pg2aug.augment.synthesis.batches import Persons
 from pg2aug.augment.synthesis.transfer import send
 
 _MAX_CHANNELS = 4
 
 
-class Kept(NamedTuple):
-    """Persons as they are put into images.
-
-    Attributes:
-        made: (N, 3 or 4, h, w) float32: BGR in [0, 255], and the matte in [0, 1] if any.
-        joints_ok: (N, K) bool, labelled joints that passed the label check.
-        accepted: (N,) bool, persons with enough of such joints.
-    """
-
-    made: Tensor
-    joints_ok: Tensor
-    accepted: Tensor
-
-
-class _Person(NamedTuple):
-    """One of the persons who are asked for at once.
+class _Asked(NamedTuple):
+    """A person of the batch that is asked for.
 
     Attributes:
         key: What they are found by; None for those who are never kept.
@@ -66,15 +53,15 @@ class PersonPool:
         self._places: OrderedDict[bytes, int] = OrderedDict()
         self._free = list(range(slots))
         # One place more, for those who are not kept: no step depends on how many they are.
-        self._stored: Kept | None = None
+        self._stored: Persons | None = None
 
     def __len__(self) -> int:
         """How many persons are kept."""
         return len(self._places)
 
     def serve(
-        self, plans: Sequence[PersonPlan], generate: Callable[[Sequence[PersonPlan]], Kept]
-    ) -> Kept:
+        self, plans: Sequence[PersonPlan], generate: Callable[[Sequence[PersonPlan]], Persons]
+    ) -> Persons:
         """The persons of some plans, those who are not kept newly generated.
 
         Args:
@@ -100,14 +87,14 @@ class PersonPool:
                 whole.index_copy_(0, sent['place'], new)
         return kept
 
-    def _find(self, plan: PersonPlan) -> _Person:
+    def _find(self, plan: PersonPlan) -> _Asked:
         repeats = int(plan.repeats[0])
         if repeats < 0:
-            return _Person(key=None, again=False, found=None)
+            return _Asked(key=None, again=False, found=None)
         key = plan.digest()
-        return _Person(key, again=repeats > 0, found=self._places.get(key))
+        return _Asked(key, again=repeats > 0, found=self._places.get(key))
 
-    def _find_places(self, asked: Sequence[_Person]) -> list[int]:
+    def _find_places(self, asked: Sequence[_Asked]) -> list[int]:
         """Where each of some persons is to be kept; those who are not go to the last place."""
         places: list[int] = []
         for key, again, _ in asked:
@@ -129,17 +116,17 @@ class PersonPool:
         self._places.move_to_end(key)
         return self._places[key]
 
-    def _storage(self, made: Kept | None) -> Kept:
+    def _storage(self, made: Persons | None) -> Persons:
         if self._stored is None:
             if made is None:
                 raise RuntimeError('a pool that was never written cannot be read')
             room = self.slots + 1
-            self._stored = Kept(*(x.new_zeros((room, *x.shape[1:])) for x in _rounded(made)))
+            self._stored = Persons(*(x.new_zeros((room, *x.shape[1:])) for x in _rounded(made)))
         return self._stored
 
 
 def _moves(
-    asked: Sequence[_Person], places: Sequence[int]
+    asked: Sequence[_Asked], places: Sequence[int]
 ) -> list[dict[str, NDArray[np.int64 | np.bool_]]]:
     """For each person, whether they are ``known``, their ``source`` and their new ``place``.
 
@@ -156,26 +143,26 @@ def _moves(
     ]
 
 
-def _rounded(kept: Kept) -> Kept:
+def _rounded(kept: Persons) -> Persons:
     colours, matte = kept.made[:, :3], kept.made[:, 3:]
     made = torch.cat([colours, 255 * matte], dim=1).clamp(0, 255).round().to(torch.uint8)
-    return Kept(made, kept.joints_ok, kept.accepted)
+    return Persons(made, kept.joints_ok, kept.accepted)
 
 
-def _restored(kept: Kept) -> Kept:
+def _restored(kept: Persons) -> Persons:
     colours, matte = kept.made[:, :3], kept.made[:, 3:]
-    return Kept(torch.cat([colours, matte / 255], dim=1), kept.joints_ok, kept.accepted)
+    return Persons(torch.cat([colours, matte / 255], dim=1), kept.joints_ok, kept.accepted)
 
 
-def _gather(sent: dict[str, Tensor], stored: Kept, made: Kept | None) -> Kept:
+def _gather(sent: dict[str, Tensor], stored: Persons, made: Persons | None) -> Persons:
     """Persons by ``source``: a place of the pool where they are ``known``, else a row of made."""
     if made is None:
-        return _restored(Kept(*(x.index_select(0, sent['source']) for x in stored)))
+        return _restored(Persons(*(x.index_select(0, sent['source']) for x in stored)))
     known, source = sent['known'], sent['source']
     # The other's index is 0: it is read, and not used.
-    old = _restored(Kept(*(x.index_select(0, source * known) for x in stored)))
+    old = _restored(Persons(*(x.index_select(0, source * known) for x in stored)))
     new = (x.index_select(0, source * ~known) for x in made)
-    return Kept(
+    return Persons(
         *(
             torch.where(known.view(-1, *[1] * (a.dim() - 1)), a, b)
             for a, b in zip(old, new, strict=True)
