@@ -12,7 +12,7 @@ from mmengine.dataset import worker_init_fn
 from torch.utils.data import DataLoader, Dataset
 
 from pg2aug.augment import PersonPlan, UnsuitableError
-from pg2aug.augment import pg2_augment as module
+from pg2aug.augment import transform as module
 from pg2aug.augment.sample import relabel
 from pg2aug.augment.synthesis.whole_image import affected_window
 from pg2aug.poses import view_angles
