@@ -74,7 +74,6 @@ class SaveRankHook(Hook):
 def run_tool(name, *arguments):
     """Run a tool of ``tools/`` as its command line does, in a process that ends with it."""
     sys.argv = [name, *arguments]
-    sys.path.insert(0, str(ROOT / 'tools'))
     runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
 
 
