@@ -62,10 +62,12 @@ def run(tool, *arguments):
     forget_runners()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'argv', [tool, *arguments, *SHORTER.get(name, '').split(), *options])
+        status = 0
         try:
             runpy.run_path(tool, run_name='__main__')
         except SystemExit as end:
-            assert not end.code, sys.argv
+            status = end.code
+    assert not status, (tool, *arguments)
 
 
 @pytest.fixture(scope='module')

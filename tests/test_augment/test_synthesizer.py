@@ -164,7 +164,7 @@ def test_neighbours_in_front_keep_every_pixel(shift, remove_source):
     _, plan, _ = planned(others=others)
     assert plan.front_radius[0] > 0
     silhouette = in_front_alpha(
-        *(torch.from_numpy(getattr(plan, f'neighbour_{n}')[None, :1]) for n in NEIGHBOUR),
+        *(torch.from_numpy(getattr(plan, f'front_{n}')[None, :1]) for n in NEIGHBOUR),
         SHAPE,
         SKELETON,
     )[0, 0]
