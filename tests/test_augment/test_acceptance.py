@@ -61,15 +61,13 @@ def test_counts_by_decile_and_by_joint():
 
 def test_large_counts_go_on():
     counts = AcceptanceCounts(('nose',), np.zeros(1, np.int64))
-    one = torch.ones(1, 1).bool()
-    counts._counts += 2**24
-    before = counts.take()
-    counts._counts += 2**24
-    for _ in range(3):
-        counts.add(torch.tensor([0]), one, one, one[0])
-    after = counts.take()
+    many = torch.ones(2**20, 1).bool()
+    for persons in [many] * 16 + [many[:1]] * 3:
+        counts.add(torch.zeros(len(persons), dtype=torch.int64), persons, persons, persons[:, 0])
+    taken = counts.take()
+    # A float would stop at 2**24.
     for name in ('persons', 'decile_0', 'nose'):
-        assert after[name] == tuple(n + 3 for n in before[name])
+        assert taken[name] == (2**24 + 3, 2**24 + 3)
 
 
 def test_without_a_bank_there_are_no_deciles():
