@@ -82,6 +82,11 @@ def test_the_sample_s_own_annotation_is_no_neighbour(sample):
     assert len(PeopleFile(content, SKELETON, 'it').of(moved)) == 1
 
 
+def test_people_three_pixels_beside_are_others(sample):
+    others = [beside(sample, 3), beside(sample, -3)]
+    assert len(PeopleFile(coco(sample, *others), SKELETON, 'it').of(sample)) == 2
+
+
 def test_flags_of_0_and_1_alone_hide_nobody(sample):
     """PoseTrack's files have no flag 2; a neighbour on the person would be hidden by him."""
     content = coco(sample, beside(sample, 8, flag=1))

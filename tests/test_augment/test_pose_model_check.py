@@ -190,6 +190,18 @@ def test_the_similarity_is_coco_s():
         assert passed[0, 4:].all() == passed.any() == passes
 
 
+@pytest.mark.parametrize(('share', 'passes'), [(0.10, True), (0.13, False)])
+def test_a_pose_is_another_where_all_joints_are_an_eighth_of_the_body_away(share, passes):
+    # By default: an OKS of 0.3, with the area that COCO's people have in a box of this diagonal.
+    keypoints = spread_keypoints(1)
+    diagonal = (keypoints.amax(dim=1) - keypoints.amin(dim=1)).norm()
+    turns = torch.linspace(0, 6, 17)
+    away = share * diagonal * torch.stack([turns.cos(), turns.sin()], dim=1)
+    ones, limits = torch.ones(1, 17), dict(LIMITS, max_distance=9.0, min_oks=0.3)
+    passed = confirmed_joints(keypoints + away, ones, keypoints, ones, SIGMAS, **limits)
+    assert passed.all() == passed.any() == passes
+
+
 @pytest.mark.parametrize('shape', ['tall', 'wide'])
 def test_persons_are_framed_as_mmpose_frames_its_boxes(shape):
     keypoints = spread_keypoints(1)[0] * torch.tensor([0.5, 2.0] if shape == 'tall' else [3.0, 0.4])
