@@ -3,7 +3,12 @@ import pytest
 import torch
 from augment_world import SKELETON, make_figure
 
-from pg2aug.augment.statistics import AcceptanceCounts, acceptance_report, rarity_deciles
+from pg2aug.augment.statistics import (
+    AcceptanceCounts,
+    Suitability,
+    acceptance_report,
+    rarity_deciles,
+)
 from pg2aug.poses import PoseBank
 
 
@@ -68,6 +73,22 @@ def test_large_counts_go_on():
     # A float would stop at 2**24.
     for name in ('persons', 'decile_0', 'nose'):
         assert taken[name] == (2**24 + 3, 2**24 + 3)
+
+
+@pytest.mark.parametrize(('suitable', 'warned'), [(9, True), (10, False)])
+def test_a_warning_where_a_fifth_of_fifty_persons_cannot_be_replaced(monkeypatch, suitable, warned):
+    said = []
+    monkeypatch.setattr('pg2aug.augment.statistics.print_log', lambda text, **_: said.append(text))
+    suitability = Suitability()
+    for person in range(49):
+        suitability.add(None if person < suitable else f'{person} labelled joints, fewer than 30')
+    assert not said
+    for _ in range(20):
+        suitability.add('the torso is not labelled')
+    assert len(said) == warned
+    if warned:
+        assert 'left 41 of the first 50 persons' in said[0]
+        assert '… labelled joints, fewer than …' in said[0], 'the commonest reason'
 
 
 def test_without_a_bank_there_are_no_deciles():
