@@ -5,7 +5,7 @@ from augment_world import SKELETON, make_figure
 
 from pg2aug.augment.statistics import (
     AcceptanceCounts,
-    Suitability,
+    SuitableCounts,
     acceptance_report,
     rarity_deciles,
 )
@@ -76,15 +76,17 @@ def test_large_counts_go_on():
 
 
 @pytest.mark.parametrize(('suitable', 'warned'), [(9, True), (10, False)])
-def test_a_warning_where_a_fifth_of_fifty_persons_cannot_be_replaced(monkeypatch, suitable, warned):
+def test_a_warning_where_less_than_a_fifth_of_fifty_persons_can_be_replaced(
+    monkeypatch, suitable, warned
+):
     said = []
     monkeypatch.setattr('pg2aug.augment.statistics.print_log', lambda text, **_: said.append(text))
-    suitability = Suitability()
+    counts = SuitableCounts()
     for person in range(49):
-        suitability.add(None if person < suitable else f'{person} labelled joints, fewer than 30')
+        counts.add(None if person < suitable else f'{person} labelled joints, fewer than 30')
     assert not said
     for _ in range(20):
-        suitability.add('the torso is not labelled')
+        counts.add('the torso is not labelled')
     assert len(said) == warned
     if warned:
         assert 'left 41 of the first 50 persons' in said[0]
