@@ -162,6 +162,8 @@ def test_seeds_differ_in_nothing_but_the_seed(commands):
 
 def _run(words):
     """Run a command of the document in this process, smaller."""
+    module = words[0] == '-m'
+    words = words[module:]
     tool = Path(words[0])
     line = ' '.join(words)
     for long, short in SHORTER.items():
@@ -179,7 +181,8 @@ def _run(words):
     sys.path.insert(0, str(tool.resolve().parent))
     status = 0
     try:
-        runpy.run_path(str(tool), run_name='__main__')
+        run = runpy.run_module if module else runpy.run_path
+        run(str(tool), run_name='__main__')
     except SystemExit as end:
         status = end.code
     finally:

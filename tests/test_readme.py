@@ -1,15 +1,13 @@
 """README's section "Use", run from its first block to its last on what a small demo leaves.
 
-bash itself reads the commands. In place of the interpreter it finds a script that notes what it is
-given; the commands then run here, in this process, with the sizes that SMALLER and SHORTER say.
+bash itself reads the commands. In place of `pg2aug` it finds a script that notes what it is given;
+the commands then run here, in this process, with the sizes that SMALLER and SHORTER say.
 """
 
 import json
 import os
 import re
-import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -19,6 +17,7 @@ from helpers import forget_runners
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
+import pg2aug_command
 from pg2aug.figures import make_figures
 from pg2aug.poses import PoseBank
 
@@ -27,13 +26,13 @@ PG2_CONFIG = 'pg2-self_figures-64x48'
 POSE_CONFIG = 'configs/pose/td-hm_res18-small_pg2aug_figures-128x96.py'
 
 SMALLER = {
-    'train_pg2.py': 'model.generator1.base_channels=4 model.generator1.bottleneck_features=8 '
+    'train': 'model.generator1.base_channels=4 model.generator1.bottleneck_features=8 '
     'model.generator2.base_channels=4 model.discriminator.channels=4,8 '
     'stage1_iters=1 stage2_iters=1 train_dataloader.batch_size=2',
 }
-"""What is smaller than in README, for each tool, as --cfg-options."""
+"""What is smaller than in README, for each command, as --cfg-options."""
 
-SHORTER = {'browse_augment.py': '--num 4', 'synthesize.py': '--num 6'}
+SHORTER = {'browse': '--num 4', 'expand': '--num 6'}
 """Numbers of samples, as further options: of two the last counts."""
 
 
@@ -45,37 +44,29 @@ def blocks(section, language):
 
 
 def commands(folder):
-    """What the section's commands call, as lists of words: script and arguments."""
-    log, python = folder / 'commands', folder / '.venv/bin/python'
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/bash\nprintf "%s\\037" "$@" >> {log}; echo >> {log}\n')
-    python.chmod(0o755)
+    """What the section calls pg2aug with, as lists of words."""
+    log, program = folder / 'commands', folder / '.venv/bin/pg2aug'
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/bash\nprintf "%s\\037" "$@" >> {log}; echo >> {log}\n')
+    program.chmod(0o755)
     for block in blocks('Use', 'bash'):
         subprocess.run(['bash', '-euo', 'pipefail', '-c', block], cwd=folder, check=True)
     return [line.split('\037')[:-1] for line in log.read_text().splitlines()]
 
 
-def run(tool, *arguments):
-    """Run a tool of README in this process, smaller."""
-    name = Path(tool).name
-    options = ['--cfg-options', *SMALLER[name].split()] if name in SMALLER else []
+def run(command, *arguments):
+    """Run a command of README in this process, smaller."""
+    options = ['--cfg-options', *SMALLER[command].split()] if command in SMALLER else []
+    words = [command, *arguments, *SHORTER.get(command, '').split(), *options]
     forget_runners()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, 'argv', [tool, *arguments, *SHORTER.get(name, '').split(), *options])
-        status = 0
-        try:
-            runpy.run_path(tool, run_name='__main__')
-        except SystemExit as end:
-            status = end.code
-    assert not status, (tool, *arguments)
+    assert not pg2aug_command.main(words), words
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     """Where everything that README's section makes has been made."""
     folder = tmp_path_factory.mktemp('readme')
-    for name in ('configs', 'tools'):
-        (folder / name).symlink_to(ROOT / name)
+    (folder / 'configs').symlink_to(ROOT / 'configs')
     for part, people in (('train', 4), ('val', 2)):
         make_figures(folder / 'demo' / 'figures', people, 4, split_name=part)
     figures = folder / 'demo' / 'figures' / 'person_keypoints_train.json'
@@ -83,9 +74,9 @@ def folder(tmp_path_factory):
     before = Path.cwd()
     os.chdir(folder)
     try:
-        for tool, *arguments in commands(folder):
-            run(tool, *arguments)
-            if Path(tool).name == 'train_pg2.py':
+        for command, *arguments in commands(folder):
+            run(command, *arguments)
+            if command == 'train':
                 keep_as_the_demo_does(Path('work_dirs', PG2_CONFIG))
         yield folder
     finally:

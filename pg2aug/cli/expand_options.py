@@ -1,4 +1,4 @@
-"""The command line of synthesize.py."""
+"""The command line of `pg2aug expand`."""
 
 import argparse
 from pathlib import Path
@@ -80,7 +80,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         '--pose-bank',
         required=True,
         metavar='BANK',
-        help='.npz of build_pose_bank.py, or COCO json',
+        help='.npz of `pg2aug bank`, or COCO json',
     )
     group.add_argument(
         '--out',
