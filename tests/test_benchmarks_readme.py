@@ -17,9 +17,6 @@ import numpy as np
 import pytest
 from helpers import forget_runners
 from mmengine.config import Config
-
-sys.path.insert(0, str(Path(__file__).parent / 'test_datasets'))
-
 from reid_world import write_csv, write_images
 
 from pg2aug.figures import make_figures

@@ -277,3 +277,21 @@ def test_limbs_laid_into_their_own_pose_leave_the_person_as_it_is():
     background = torch.from_numpy(slope_background((60, 76)).transpose(2, 0, 1).copy())
     error, gone = ((x - image[0]).abs().mean(dim=0)[body].mean() for x in (made, background))
     assert error < 0.45 * gone
+
+
+@pytest.mark.parametrize(
+    ('labelled', 'passed', 'share', 'accepted'),
+    [(10, 7, 0.7, True), (10, 6, 0.7, False), (16, 8, 0.5, True), (17, 17, 1.0, True)],
+)
+def test_exactly_the_share_of_joints_asked_for_is_enough(labelled, passed, share, accepted):
+    # Nose, torso, then limbs: what must be there comes first.
+    order = [0, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16, 1, 2, 3, 4]
+    shown = torch.zeros(17).index_fill(0, torch.tensor(order[:labelled]), 1)
+    sample, figure = make_sample(seed=1), make_figure(seed=2, family='arms_out')
+    plan = plan_for(sample, figure, target_visible=shown.numpy())
+    assert (plan.target_visible > 0).sum() == labelled
+    check = RefuseJoints(joints=order[passed:])
+    settings = SynthesisSettings(min_joints_ok=share)
+    made = Synthesizer(Red(), check, settings).generate([plan])
+    assert made.joints_ok.sum() == passed
+    assert made.accepted.tolist() == [accepted]

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
+TOOLS = Path(__file__).resolve().parents[1] / 'tools' / 'dataset_converters'
 RNG = np.random.default_rng(0)
 
 

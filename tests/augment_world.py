@@ -74,6 +74,19 @@ class RefuseJoints:
 
 
 @MODELS.register_module()
+class AcceptEvery:
+    """A label check that accepts the last of so many persons, and refuses the others."""
+
+    def __init__(self, number):
+        self.number, self.seen = number, 0
+
+    def __call__(self, synthesis):
+        places = self.seen + torch.arange(len(synthesis.visible))
+        self.seen += len(places)
+        return (synthesis.visible > 0) & (places % self.number == self.number - 1)[:, None]
+
+
+@MODELS.register_module()
 class PassEverything:
     """A label check that passes all joints, labels or not."""
 
