@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
-import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.fileio import LocalBackend
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
 from pg2aug.poses.read.coco import keypoint_values
+from pg2aug.utils.images import decode_image
 
 
 def build_topdown_dataset(
@@ -93,12 +92,13 @@ def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:
         ValueError: With the path, if it cannot be read or decoded.
     """
     try:
-        image = mmcv.imfrombytes(fileio.get(path, backend_args=backend_args))
-    except (OSError, cv2.error) as error:
+        data = fileio.get(path, backend_args=backend_args)
+    except OSError as error:
         raise ValueError(f'cannot read image {path!r}: {error}') from error
-    if image is None:
-        raise ValueError(f'cannot decode image {path!r}: the file is damaged or no image')
-    return image
+    try:
+        return decode_image(data)
+    except ValueError as error:
+        raise ValueError(f'cannot decode image {path!r}: {error}') from error
 
 
 def image_name(dataset: BaseCocoStyleDataset, info: Mapping[str, Any]) -> str:

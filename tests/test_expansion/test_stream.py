@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pg2aug.expansion import stream
+from pg2aug.expansion.report import stream
 from pg2aug.expansion.report.stream import iter_entries
 
 CONTENT = {

@@ -1,6 +1,5 @@
 """What levelling the regions of pose space came to: before, as planned, and as made."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import numpy as np
 from pg2aug.expansion.plan.regions import pose_regions
 from pg2aug.expansion.sources.sources import Sources
 from pg2aug.poses import PoseBank
+from pg2aug.utils.files import load_json
 
 
 class RegionRow(NamedTuple):
@@ -47,12 +47,12 @@ def region_rows(
         ValueError: If it is no plan of these sources and this bank.
     """
     try:
-        plan = json.loads(Path(plan_file).read_bytes())
+        plan = load_json(plan_file)
         count, seed = plan['request']['balance'], plan['seed']
         if count is None:
             return []
         before, planned = (plan['images_by_region'][name] for name in ('before', 'added'))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{plan_file} is no plan of an expansion: {error}') from error
     regions = pose_regions(bank, sources.poses, count, seed)
     if regions.counts.tolist() != before:

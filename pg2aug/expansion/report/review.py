@@ -10,6 +10,7 @@ from typing import Any
 
 from pg2aug.expansion.report.page import data_set_id
 from pg2aug.expansion.report.stream import iter_entries
+from pg2aug.utils.files import load_json
 from pg2aug.validation.entries import is_integer
 
 FORMAT = 'pg2aug review 1'
@@ -70,7 +71,7 @@ def read_review(path: str | Path, data_set: str) -> dict[int, Answer]:
         OSError: If it cannot be read.
     """
     try:
-        content = _load(path)
+        content = load_json(path, 'it')
         if not isinstance(content, dict) or content.get('format') != FORMAT:
             raise ValueError(f'no review that the report exports (no {FORMAT!r} in it)')
         if content['data_set'] != data_set:
@@ -91,13 +92,6 @@ def read_review(path: str | Path, data_set: str) -> dict[int, Answer]:
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return answers
-
-
-def _load(path: str | Path) -> Any:
-    try:
-        return json.loads(Path(path).read_bytes())
-    except RecursionError as error:
-        raise ValueError('it is nested too deeply') from error
 
 
 def _parse(entry: Any) -> tuple[int, Answer]:
