@@ -96,7 +96,7 @@ def trained_joints(sample: Any) -> NDArray[np.bool_]:
 
 
 def make_row(
-    batch: DeferredBatch, before: Before, result: Result, skeleton: Skeleton
+    batch: DeferredBatch, before: Before, result: Result, persons: torch.Tensor, skeleton: Skeleton
 ) -> tuple[list[NDArray[np.uint8]], str]:
     """Images of a batch of one sample, and their caption.
 
@@ -104,11 +104,12 @@ def make_row(
         batch: Synthesised already.
         before: What the sample was.
         result: What became of the plan.
+        persons: The person as the label check sees it.
         skeleton: Of the labels.
     """
     source, person, final = (
         image[0].permute(1, 2, 0).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
-        for image in (before.images, result.persons, result.images)
+        for image in (before.images, persons, result.images)
     )
     plan, trained = batch.plans[0], trained_joints(batch.samples[0])
     size = person.shape[1], person.shape[0]
@@ -140,7 +141,8 @@ def main(argv: list[str] | None = None) -> None:
             continue
         before = Before(batch.images(preprocessor).clone(), keypoints, labelled)
         result = batch.synthesize(synthesizer, preprocessor)
-        row, caption = make_row(batch, before, result, synthesizer.skeleton)
+        persons = synthesizer.in_scene(batch.plans, result.made)
+        row, caption = make_row(batch, before, result, persons, synthesizer.skeleton)
         rows.append(row)
         captions.append(caption)
         accepted += int(result.accepted.sum())
@@ -157,7 +159,7 @@ def main(argv: list[str] | None = None) -> None:
     if left:
         print(f'{left} left as they are:')
         for reason, count in sum(
-            (a.suitability.reasons for a in augments), Counter()
+            (a.suitable_counts.reasons for a in augments), Counter()
         ).most_common():
             print(f'  {count}: {reason}')
     if rows:

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
 from pg2aug.augment.eligibility import restrict_bank
+from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.augment.synthesis.inference import network_dtype
 from pg2aug.cli.expand_options import make_parser, parse_review
 from pg2aug.datasets.coco_files import ANNOTATION_FILE
@@ -136,11 +137,14 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile, device: torch.
         bank=load_bank(args.pose_bank, skeleton, args.min_visible, ignore_names),
         synthesizer=Synthesizer(
             generator.build(),
-            check=None if args.no_check else build_check(args.check),
-            min_joints_ok=args.min_joints_ok,
-            refine=not args.coarse,
+            None if args.no_check else build_check(args.check),
+            SynthesisSettings(
+                check=None if args.no_check else args.check,
+                min_joints_ok=args.min_joints_ok,
+                refine=not args.coarse,
+                precision=args.precision,
+            ),
             device=device,
-            precision=args.precision,
         ),
         size=generator.size,
         padding=generator.padding,

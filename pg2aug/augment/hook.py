@@ -1,5 +1,6 @@
 """The hook that synthesises, on the device, what PG2Augment decided in the workers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -151,16 +152,14 @@ class PG2Hook(Hook):
         if not self.every_n_train_iters(runner, self.interval):
             return
         counts = self._counts.take()
-        tried, suitable = np.sum([augment.suitability.take() for augment in self._augments], axis=0)
-        for name, (seen, share) in {**counts, 'suitable': (tried, suitable)}.items():
-            whole = name in ('persons', 'joints', 'suitable')
-            key = f'train/pg2/{name if whole else f"accepted_{name}"}'
-            if seen:
-                runner.message_hub.update_scalar(key, share / seen)
-            elif name != 'suitable' or not counts['persons'][0]:
-                # The last value would be logged as if it were of these iterations. (Workers decide
-                # ahead: where persons are seen, that none was decided on means nothing.)
+        chosen = np.sum([augment.suitable_counts.take() for augment in self._augments], axis=0)
+        for name, share in _shares(counts, *chosen.tolist()).items():
+            key = f'train/pg2/{name}'
+            if share is None:
+                # The last value would be logged as if it were of these iterations.
                 runner.message_hub.log_scalars.pop(key, None)
+            else:
+                runner.message_hub.update_scalar(key, share)
         self._warn_if_refused(runner, *counts['persons'])
 
     def _warn_if_refused(self, runner: Runner, persons: float, persons_ok: float) -> None:
@@ -194,3 +193,17 @@ class PG2Hook(Hook):
         result = batch.synthesize(self.synthesizer, preprocessor)
         poses, labelled = batch.on_device['poses'], batch.on_device['labelled']
         self._counts.add(poses, labelled, result.joints_ok, result.accepted)
+
+
+def _shares(
+    counts: Mapping[str, tuple[int, int]], tried: int, suitable: int
+) -> dict[str, float | None]:
+    """What is logged of persons and joints, seen and accepted; None for what was not seen."""
+    shares = {
+        name if name in ('persons', 'joints') else f'accepted_{name}': ok / seen if seen else None
+        for name, (seen, ok) in counts.items()
+    }
+    # Workers decide ahead: where persons are seen, that none was decided on means nothing.
+    if tried or not counts['persons'][0]:
+        shares['suitable'] = suitable / tried if tried else None
+    return shares

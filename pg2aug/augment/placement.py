@@ -106,12 +106,9 @@ def check_placement(placement: Placement) -> None:
 
 def check_alike(augments: list[PG2Augment]) -> None:
     """Raise ValueError unless one synthesizer can serve all PG2Augments of a training."""
-    names = (
-        *('generator', 'check', 'min_joints_ok', 'remove_source', 'refine'),
-        *('precision', 'compile', 'cuda_graphs', 'pool_mb'),
-    )
-    for name in names:
-        values = [getattr(augment, name) for augment in augments]
+    shared = [_shared(augment) for augment in augments]
+    for name in shared[0]:
+        values = [settings[name] for settings in shared]
         if any(value != values[0] for value in values):
             raise ValueError(
                 f'all PG2Augments of a training share one synthesizer, but {name} differs: '
@@ -119,12 +116,16 @@ def check_alike(augments: list[PG2Augment]) -> None:
             )
 
 
+def _shared(augment: PG2Augment) -> dict[str, Any]:
+    """What PG2Augments of one synthesizer have in common: not how they choose persons and poses."""
+    settings = dict(vars(augment.settings), generator=augment.generator, pool_mb=augment.pool_mb)
+    return {k: v for k, v in settings.items() if k not in ('min_visible', 'max_view_change')}
+
+
 def draw_alike(augments: list[PG2Augment]) -> bool:
     """Whether PG2Augments draw from one bank, so that an index means one pose."""
-    first = augments[0]
-    return all(
-        (a.pose_bank, a.min_visible) == (first.pose_bank, first.min_visible) for a in augments
-    )
+    drawn_from = [(a.pose_bank, a.settings.min_visible) for a in augments]
+    return all(bank == drawn_from[0] for bank in drawn_from)
 
 
 def check_model(model: nn.Module) -> None:

@@ -25,7 +25,7 @@ MIN_TRIED = 50
 _NUMBER = re.compile(r'-?\d+(\.\d+)?')
 
 
-class Suitability:
+class SuitableCounts:
     """Counts persons that a transform wanted to replace, and warns where it can hardly any.
 
     Made before the workers are: forked, or sent to spawned ones, they count together. Two that

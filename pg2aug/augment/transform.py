@@ -23,25 +23,29 @@ from pg2aug.augment.people import PeopleFile
 from pg2aug.augment.person_plan import PersonPlan, plan_person
 from pg2aug.augment.sample import attach_plan, check_sample, relabel
 from pg2aug.augment.settings import (
+    SynthesisSettings,
     check_direct,
     check_files,
     check_numbers,
     check_pool,
-    check_synthesis,
-    check_view_change,
 )
-from pg2aug.augment.statistics import Suitability
-from pg2aug.augment.synthesis.inference import Precision
+from pg2aug.augment.statistics import SuitableCounts
 from pg2aug.augment.synthesis.synthesizer import Synthesizer
 from pg2aug.augment.synthesis.whole_image import synthesize_in_image
 from pg2aug.datasets.topdown import keypoint_flags
 from pg2aug.poses import PoseBank
-from pg2aug.registry import MODELS, TRANSFORMS, register_for_users
+from pg2aug.registry import TRANSFORMS, register_for_users
+from pg2aug.utils.arguments import in_errors
 
 _ARGUMENTS = (
-    *('generator', 'pose_bank', 'prob', 'check', 'min_joints_ok', 'min_visible', 'max_draws'),
-    *('remove_source', 'refine', 'device', 'neighbours', 'max_view_change'),
-    *('precision', 'compile', 'cuda_graphs', 'reuse', 'pool_mb'),
+    'generator',
+    'pose_bank',
+    'prob',
+    'max_draws',
+    'device',
+    'neighbours',
+    'reuse',
+    'pool_mb',
 )
 
 _TURN = (5**0.5 - 1) / 2
@@ -92,31 +96,23 @@ class PG2Augment(BaseTransform):
             keypoint json.
         prob: Probability with which a sample is replaced. 0 leaves every sample, and the state of
             the random number generator, untouched.
-        check: Config of the label check; None accepts everything that is synthesised.
-        min_joints_ok: Share of a person's labelled joints that must pass the check.
-        min_visible: Least number of labelled joints of source and target.
         max_draws: Poses that are tried for a person before it is left as it is.
-        remove_source: Whether the original person is removed from the background.
-        refine: Whether to use the refined image (G2) or the coarse one (G1 alone).
         device: Where to synthesise without the hook; a GPU if there is one.
         neighbours: COCO keypoint json of everybody in the images, normally the annotation file of
             the dataset itself: those of them who overlap the person stay in front. None where
             everybody else may be painted over.
-        max_view_change: Largest difference, in degrees, of the sides from which the person and a
-            target pose are seen: at 180 a front may become a back, which has to be invented. None
-            for any; 120 keeps fronts from becoming backs, 60 is what we recommend.
-        precision: Number format of the generator's networks: 'auto', 'float32', 'bfloat16' or
-            'float16', see :func:`pg2aug.augment.synthesis.inference.network_dtype`.
-        compile: Whether to compile them with :func:`torch.compile`.
-        cuda_graphs: Whether a GPU replays recorded steps, see :class:`Synthesizer`. Needs PG2Hook.
         reuse: Times that a person gets the same pose before another is drawn. From 2 on, which
             needs PG2Hook, the synthesised crop is made once and used that often, with flip, scale,
             rotation and colours of the pipeline's each time.
         pool_mb: MiB on the device for such crops. Where they are too few for all persons of the
             data set, that many of them get their poses again, and the others new ones each time.
+        **settings: Those of :class:`pg2aug.augment.settings.SynthesisSettings`: ``check``,
+            ``min_joints_ok``, ``min_visible``, ``max_view_change``, ``remove_source``, ``refine``,
+            ``precision``, ``compile`` and ``cuda_graphs``.
 
     Raises:
         FileNotFoundError: If a file is missing.
+        TypeError: If there is no such argument.
         ValueError: If an argument is out of range, or files differ in their joints.
     """
 
@@ -125,39 +121,23 @@ class PG2Augment(BaseTransform):
         generator: dict[str, Any],
         pose_bank: str,
         prob: float = 0.3,
-        check: dict[str, Any] | None = dict(type='AppearanceCheck'),  # noqa: B006 (MMEngine's idiom)
-        min_joints_ok: float = 0.7,
-        min_visible: int = 8,
         max_draws: int = 5,
-        remove_source: bool = True,
-        refine: bool = True,
         device: str | None = None,
         neighbours: str | None = None,
-        max_view_change: float | None = None,
-        precision: Precision = 'auto',
-        compile: bool = False,
-        cuda_graphs: bool = False,
         reuse: int = 1,
         pool_mb: float = 1024,
+        **settings: Any,
     ) -> None:
-        check_numbers(prob, min_joints_ok, max_draws, min_visible, reuse)
-        check_synthesis(precision, compile, cuda_graphs, pool_mb)
-        check_files(pose_bank, neighbours)
+        with in_errors('PG2Augment'):
+            self.settings = SynthesisSettings(**settings)
+            check_numbers(prob, max_draws, reuse)
+            check_files(pose_bank, neighbours)
         self.generator = dict(generator)
         self.pose_bank = pose_bank
         self.prob = prob
-        self.check = check
-        self.min_joints_ok = min_joints_ok
-        self.min_visible = min_visible
         self.max_draws = max_draws
-        self.remove_source = remove_source
-        self.refine = refine
         self.device = device
         self.neighbours = neighbours
-        self.max_view_change = max_view_change
-        self.precision = precision
-        self.compile = compile
-        self.cuda_graphs = cuda_graphs
         self.reuse = reuse
         self.pool_mb = pool_mb
         self.repeats: Repeats | None = None
@@ -168,10 +148,11 @@ class PG2Augment(BaseTransform):
         self.bank = self._load_bank()
         self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
         self._people = self._load_neighbours()
-        self.suitability = Suitability()
+        self.suitable_counts = SuitableCounts()
         """How many of the persons who were to be replaced could be."""
-        check_view_change(max_view_change, self.generator_file.skeleton)
-        check_pool(reuse, pool_mb, self.generator_file.size)
+        with in_errors('PG2Augment'):
+            self.settings.check_skeleton(self.generator_file.skeleton)
+            check_pool(reuse, pool_mb, self.generator_file.size)
         self._synthesizer: Synthesizer | None = None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +171,7 @@ class PG2Augment(BaseTransform):
         if self.prob == 0:
             return results
         if not self.deferred:
-            check_direct(self.reuse, self.cuda_graphs)
+            check_direct(self.reuse, self.settings.cuda_graphs)
         check_sample(results, self.generator_file.skeleton)
         chosen, *draws = self._draw_uniforms()
         if chosen >= self.prob:
@@ -198,9 +179,9 @@ class PG2Augment(BaseTransform):
         try:
             plan = self._decide(results, draws)
         except UnsuitableError as error:
-            self.suitability.add(str(error))
+            self.suitable_counts.add(str(error))
             return results
-        self.suitability.add(None)
+        self.suitable_counts.add(None)
         if self.deferred:
             return attach_plan(relabel(results, plan, plan.target_visible), plan)
         image, joints_ok, accepted = synthesize_in_image(self.synthesizer, results['img'], plan)
@@ -256,26 +237,17 @@ class PG2Augment(BaseTransform):
             skeleton=self.generator_file.skeleton,
             size=self.generator_file.size,
             padding=self.generator_file.padding,
-            min_visible=self.min_visible,
+            min_visible=self.settings.min_visible,
             pose_index=pose_index,
             others=None if self._people is None else self._people.of(results),
             typical=self._typical,
-            max_view_change=self.max_view_change,
+            max_view_change=self.settings.max_view_change,
         )
 
     def build_synthesizer(self, device: str | torch.device) -> Synthesizer:
         """Build what does the synthesis, on a device."""
-        return Synthesizer(
-            self.generator_file.build(),
-            check=None if self.check is None else MODELS.build(dict(self.check, _scope_='pg2aug')),
-            min_joints_ok=self.min_joints_ok,
-            refine=self.refine,
-            remove_source=self.remove_source,
-            device=device,
-            precision=self.precision,
-            compile=self.compile,
-            cuda_graphs=self.cuda_graphs,
-        )
+        generator, check = self.generator_file.build(), self.settings.build_check()
+        return Synthesizer(generator, check, self.settings, device=device)
 
     @property
     def synthesizer(self) -> Synthesizer:
@@ -306,7 +278,7 @@ class PG2Augment(BaseTransform):
     def _load_bank(self) -> PoseBank:
         context = f'PG2Augment: pose_bank {self.pose_bank!r}'
         bank = PoseBank.load(self.pose_bank)
-        return restrict_bank(bank, self.generator_file.skeleton, self.min_visible, context)
+        return restrict_bank(bank, self.generator_file.skeleton, self.settings.min_visible, context)
 
     @property
     def pool_slots(self) -> int:
@@ -320,5 +292,6 @@ class PG2Augment(BaseTransform):
         return PeopleFile.load(self.neighbours, self.generator_file.skeleton, context)
 
     def __repr__(self) -> str:
-        arguments = ', '.join(f'{name}={getattr(self, name)!r}' for name in _ARGUMENTS)
+        own = {name: getattr(self, name) for name in _ARGUMENTS}
+        arguments = ', '.join(f'{k}={v!r}' for k, v in (own | vars(self.settings)).items())
         return f'{type(self).__name__}({arguments})'

@@ -1,7 +1,18 @@
 """Checks of arguments that come from config files, where any value may stand."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
+
+
+@contextmanager
+def in_errors(context: str) -> Iterator[None]:
+    """Let the texts of ValueError and FileNotFoundError begin with what they are about."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f'{context}: {error}') from error
 
 
 def check_megabytes(name: str, value: object, remedy: str) -> None:

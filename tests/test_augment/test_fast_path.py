@@ -14,8 +14,10 @@ from torch.overrides import TorchFunctionMode
 
 from pg2aug.augment import AppearanceCheck, Synthesizer
 from pg2aug.augment.hook import PG2Hook
+from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.augment.statistics import AcceptanceCounts
-from pg2aug.augment.synthesis.drawing import generator_data
+from pg2aug.augment.synthesis.batches import PlanBatch
+from pg2aug.augment.synthesis.drawing import generator_input
 from pg2aug.augment.synthesis.graphs import bucket
 from pg2aug.augment.synthesis.inference import network_dtype
 from pg2aug.augment.synthesis.transfer import send
@@ -131,7 +133,7 @@ def test_serving_a_batch_waits_for_nothing(make_augment, no_autocast):
 def test_precisions_agree_within_grey_levels(batch, precision, mean, worst):
     model = make_model(**ALIGNED)
     slow = [model.synthesize(_data(plan)) for plan in batch[1]]
-    made = Synthesizer(model, None, precision=precision).generate(batch[1]).made
+    made = Synthesizer(model, None, SynthesisSettings(precision=precision)).generate(batch[1]).made
     error = (made - torch.cat(slow)).abs()
     assert error[:, :3].mean() < mean
     assert error[:, :3].max() < worst
@@ -140,14 +142,13 @@ def test_precisions_agree_within_grey_levels(batch, precision, mean, worst):
 
 
 def _data(plan):
-    arrays = send([plan.to_dict()], 'cpu')
-    return generator_data(arrays)
+    return generator_input(PlanBatch.send([plan], CPU).crops).tensors()
 
 
 def test_the_model_that_was_given_is_left_as_it_is(batch):
     model = make_model().train()
     before = copy.deepcopy(model.state_dict())
-    Synthesizer(model, None, precision='bfloat16')(*batch)
+    Synthesizer(model, None, SynthesisSettings(precision='bfloat16'))(*batch)
     after = model.state_dict()
     assert model.training
     assert before.keys() == after.keys()
@@ -177,16 +178,22 @@ def test_auto_is_what_the_device_is_made_for(monkeypatch, device, capability, ex
 
 
 @pytest.mark.parametrize(
-    ('settings', 'message'),
+    ('arguments', 'message'),
     [
-        (dict(precision='int8'), "precision must be one of auto, float32.*'int8'"),
+        (dict(settings=dict(precision='int8')), "precision must be one of auto, float32.*'int8'"),
         (dict(max_batch=0), 'max_batch must be at least 1, got 0'),
-        (dict(cuda_graphs=True), "cuda_graphs=True needs a CUDA device, got 'cpu'"),
+        (
+            dict(settings=dict(cuda_graphs=True)),
+            "cuda_graphs=True needs a CUDA device, got 'cpu'",
+        ),
     ],
 )
-def test_what_cannot_be_is_an_error(settings, message):
+def test_what_cannot_be_is_an_error(arguments, message):
+    def build(settings=None, **others):
+        return Synthesizer(make_model(), None, SynthesisSettings(**(settings or {})), **others)
+
     with pytest.raises(ValueError, match=message):
-        Synthesizer(make_model(), None, **settings)
+        build(**arguments)
 
 
 def test_nobody_to_synthesise_is_an_error():
@@ -210,10 +217,12 @@ def test_padding_changes_nothing(batch):
         return (synthesis.visible > 0) & (torch.arange(len(synthesis.persons)) % 2 == 0)[:, None]
 
     model = make_model(**ALIGNED)
-    plain, padded = (Synthesizer(model, check, precision='float32') for _ in range(2))
+    plain, padded = (
+        Synthesizer(model, check, SynthesisSettings(precision='float32')) for _ in range(2)
+    )
     draw, sizes = padded._draw, []
-    padded._padded = True
-    padded._draw = lambda batch: sizes.append(len(batch['source_radius'])) or draw(batch)
+    padded.padded = True
+    padded._draw = lambda plans: sizes.append(len(plans.source_radius)) or draw(plans)
     for expected, found in zip(
         vars(plain(*batch)).values(), vars(padded(*batch)).values(), strict=True
     ):
@@ -225,22 +234,23 @@ def test_padding_changes_nothing(batch):
 def test_a_step_is_given_what_it_reads_and_nothing_else(batch):
     # What is recorded depends on the shapes of all that is given: more of it, more recordings.
     images, plans, matrices = batch
-    synthesizer = Synthesizer(make_model(), None)  # without a coverage: all steps
-    synthesizer._padded = True
+    synthesizer = Synthesizer(make_model(), None)  # without a matte: all steps
+    synthesizer.padded = True
     steps = dict(draw=synthesizer._draw, paste=synthesizer._paste)
     shapes = dict(draw=[], paste=[])
 
-    class Watched(dict):
-        def __getitem__(self, name):
-            self.unread.discard(name)
-            return super().__getitem__(name)
-
     def watch(name, inputs):
-        watched = Watched(inputs)
-        watched.unread = set(inputs)
-        shapes[name].append({key: tuple(x.shape) for key, x in inputs.items()})
-        made = steps[name](watched)
-        assert not watched.unread
+        read = set()
+
+        class Watched(type(inputs)):
+            def __getattribute__(self, field):
+                read.add(field)
+                return super().__getattribute__(field)
+
+        given = inputs.tensors()
+        shapes[name].append({key: tuple(x.shape) for key, x in given.items()})
+        made = steps[name](Watched(**given))
+        assert set(given) <= read
         return made
 
     synthesizer._draw, synthesizer._paste = partial(watch, 'draw'), partial(watch, 'paste')
@@ -257,11 +267,13 @@ def test_compiled_networks_do_the_same_for_any_batch_size(batch, monkeypatch):
     monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend=backend))
     images, plans, matrices = batch
     model = make_model(**ALIGNED)
-    compiled = Synthesizer(model, None, precision='float32', compile=True)
-    plain = Synthesizer(model, None, precision='float32')
+    compiled, plain = (
+        Synthesizer(model, None, SynthesisSettings(precision='float32', compile=compile))
+        for compile in (True, False)
+    )
     for n in (5, 3, 2, 1):
         arguments = images[:n], plans[:n], matrices[:n]
-        torch.testing.assert_close(compiled(*arguments).persons, plain(*arguments).persons)
+        torch.testing.assert_close(compiled(*arguments).made, plain(*arguments).made)
     assert len(graphs) == 2, 'G1 and G2, once each'
 
 
@@ -270,7 +282,7 @@ def test_a_compiler_that_fails_says_what_to_do(batch, monkeypatch):
         raise OSError('no C++ compiler')
 
     monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend=backend))
-    synthesizer = Synthesizer(make_model(), None, compile=True)
+    synthesizer = Synthesizer(make_model(), None, SynthesisSettings(compile=True))
     with pytest.raises(RuntimeError, match=r'torch\.compile failed.*set compile=False'):
         synthesizer(*batch)
 
@@ -307,18 +319,23 @@ def test_arrays_arrive_as_they_were_sent():
 @pytest.mark.parametrize('precision', ['float32', 'auto'])
 def test_a_gpu_does_the_same_with_and_without_graphs(batch, precision):
     model = make_model(**ALIGNED)
-    slow = Synthesizer(model, AppearanceCheck(), precision='float32')(*batch)
-    settings = dict(check=AppearanceCheck(), device='cuda', precision=precision)
+    slow = Synthesizer(model, AppearanceCheck(), SynthesisSettings(precision='float32'))(*batch)
     eager, graphed = (
-        Synthesizer(model, **settings, cuda_graphs=graphs) for graphs in (False, True)
+        Synthesizer(
+            model,
+            AppearanceCheck(),
+            SynthesisSettings(precision=precision, cuda_graphs=graphs),
+            device='cuda',
+        )
+        for graphs in (False, True)
     )
     images, plans, matrices = batch
     for _ in range(2):
         for n in (5, 3, 4):
             arguments = images[:n].cuda(), plans[:n], matrices[:n].cuda()
             expected, found = eager(*arguments), graphed(*arguments)
-            torch.testing.assert_close(found.persons, expected.persons, atol=1.0, rtol=0)
-            assert (found.persons.cpu() - slow.persons[:n]).abs().mean() < 0.5
+            torch.testing.assert_close(found.made, expected.made, atol=1.0, rtol=0)
+            assert (found.made.cpu() - slow.made[:n]).abs().mean() < 0.5
 
 
 @NEEDS_CUDA
@@ -326,7 +343,8 @@ def test_a_gpu_does_the_same_with_and_without_graphs(batch, precision):
 def test_a_gpu_is_never_waited_for(batch, cuda_graphs):
     images, plans, matrices = (x if isinstance(x, list) else x.cuda() for x in batch)
     model = make_model(**ALIGNED)
-    synthesizer = Synthesizer(model, AppearanceCheck(), device='cuda', cuda_graphs=cuda_graphs)
+    settings = SynthesisSettings(cuda_graphs=cuda_graphs)
+    synthesizer = Synthesizer(model, AppearanceCheck(), settings, device='cuda')
     synthesizer(images, plans, matrices)
     torch.cuda.set_sync_debug_mode('error')
     try:

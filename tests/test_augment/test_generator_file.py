@@ -111,7 +111,7 @@ def test_a_config_of_other_preprocessing_is_told(generator, tmp_path):
 
 @pytest.fixture
 def with_matte(generator, tmp_path):
-    """The generator as it was described, but untrained, and with a coverage of its own."""
+    """The generator as it was described, but untrained, and with a matte of its own."""
     config = Config.fromfile(generator['config'])
     config.model.data_preprocessor.update(foreground=True, aligned=True, matte=True)
     config.dump(tmp_path / 'matte.py')
@@ -156,5 +156,5 @@ def test_persons_with_detail_are_synthesised_and_pasted(with_matte):
         result = Synthesizer(file.build(), AppearanceCheck())(image, plans[-1:], matrix)
         assert result.images.shape == image.shape
         assert result.images.isfinite().all()
-        assert result.persons.shape[-2:] == (detail * SIZE[1], detail * SIZE[0])
+        assert result.made.shape[-2:] == (detail * SIZE[1], detail * SIZE[0])
     np.testing.assert_array_equal(*(plan.target_keypoints for plan in plans))

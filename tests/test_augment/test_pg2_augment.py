@@ -12,7 +12,7 @@ from mmengine.dataset import worker_init_fn
 from torch.utils.data import DataLoader, Dataset
 
 from pg2aug.augment import PersonPlan, UnsuitableError
-from pg2aug.augment import pg2_augment as module
+from pg2aug.augment import transform as module
 from pg2aug.augment.sample import relabel
 from pg2aug.augment.synthesis.whole_image import affected_window
 from pg2aug.poses import view_angles
@@ -209,16 +209,16 @@ def test_that_hardly_anybody_is_suitable_is_warned_of_once(
         augment(copy.deepcopy(torso_less))
     assert len(said) == 1
     assert 'left 50 of the first 50 persons as they are, mostly for this: the torso' in said[0]
-    assert augment.suitability.take() == (60, 0)
+    assert augment.suitable_counts.take() == (60, 0)
     augment(copy.deepcopy(sample))
-    assert augment.suitability.take() == (1, 1)
-    assert augment.suitability.take() == (0, 0)
+    assert augment.suitable_counts.take() == (1, 1)
+    assert augment.suitable_counts.take() == (0, 0)
 
 
 def test_reasons_that_differ_in_a_number_are_one(make_augment, sample, monkeypatch):
     said = []
     monkeypatch.setattr('pg2aug.augment.statistics.print_log', lambda text, **_: said.append(text))
-    suitability = make_augment().suitability
+    suitability = make_augment().suitable_counts
     for number in range(50):
         suitability.add('the torso' if number % 5 == 0 else f'seen from {number}.5 degrees')
     assert suitability.reasons == {'seen from … degrees': 40, 'the torso': 10}
@@ -232,7 +232,7 @@ def test_where_most_persons_are_suitable_nothing_is_said(make_augment, sample, m
     augment.deferred = True
     for _ in range(55):
         augment(copy.deepcopy(sample))
-    assert augment.suitability.take() == (55, 55)
+    assert augment.suitable_counts.take() == (55, 55)
     assert not said
 
 

@@ -70,17 +70,16 @@ def test_what_is_kept_is_what_would_have_been_made(batch, channels, padded, max_
     images, plans = batch
     plain, _ = make(channels=channels, max_batch=max_batch)
     pooled, model = make(64, channels=channels, max_batch=max_batch)
-    pooled._padded = padded
+    pooled.padded = padded
     for use, repeats in enumerate([2, 1, 0]):
         matrices = frames(use)
         found = pooled(images, coming_again(plans, repeats), matrices)
         expected = plain(images, plans, matrices)
         assert (expected.images - images).abs().mean() > 2
-        # Half a grey level, and half a 255th of coverage.
+        # Half a grey level, and half a 255th of matte.
         torch.testing.assert_close(found.images, expected.images, atol=1.1, rtol=0)
         assert torch.equal(found.joints_ok, expected.joints_ok)
         assert torch.equal(found.accepted, expected.accepted)
-        assert found.persons is None
         once = 8 if padded and max_batch == 64 else COUNT
         assert model.made == once, 'made once, used three times'
     assert len(pooled.pool) == 0, 'used up'

@@ -269,7 +269,7 @@ def test_a_coco_file_serves_as_a_bank(generator, people):
         (dict(prob=1.5), r'prob must be in \[0, 1\], got 1.5'),
         (dict(min_joints_ok=-1), r'min_joints_ok must be in \[0, 1\], got -1'),
         (dict(max_draws=0), 'max_draws must be at least 1'),
-        (dict(min_visible=2), 'min_visible at least 3'),
+        (dict(min_visible=2), 'min_visible must be at least 3, got 2'),
         (dict(generator=dict(config='a.py')), r"must be dict\(config='...', checkpoint='...'\)"),
     ],
 )

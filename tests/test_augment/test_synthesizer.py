@@ -1,4 +1,4 @@
-"""What the pixels of an image become: holes, persons with a coverage of their own, neighbours."""
+"""What the pixels of an image become: holes, persons with a matte of their own, neighbours."""
 
 from dataclasses import fields
 
@@ -19,6 +19,7 @@ from torch import nn
 
 from pg2aug.augment import Synthesizer
 from pg2aug.augment.people_in_front import in_front_alpha
+from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.augment.synthesis.compositing import HOLE_RADIUS
 from pg2aug.augment.synthesis.synthesizer import Result
 from pg2aug.models import LimbWarpGenerator
@@ -26,7 +27,8 @@ from pg2aug.models.affine import transform_points
 from pg2aug.models.rasterize import body_alpha, body_distance
 
 SHAPE = (150, 160)
-NEIGHBOUR = ('keypoints', 'visible', 'radius')
+FRONT = ('keypoints', 'visible', 'radius')
+KEEP = SynthesisSettings(remove_source=False)
 STAY = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
 BACKGROUND = torch.from_numpy(slope_background(SHAPE[::-1]).transpose(2, 0, 1).copy()).float()
 
@@ -36,14 +38,14 @@ class Patch(nn.Module):
 
     skeleton = SKELETON
 
-    def __init__(self, coverage=1.0):
+    def __init__(self, matte=1.0):
         super().__init__()
-        self.coverage = coverage
+        self.matte = matte
 
     def synthesize(self, data, refine=True):
         made = torch.zeros(len(data['condition_image']), 4, SIZE[1], SIZE[0])
         made[:, 1] = 255
-        made[:, :, 24:40, 16:32] = torch.tensor([0, 0, 255, self.coverage])[:, None, None]
+        made[:, :, 24:40, 16:32] = torch.tensor([0, 0, 255, self.matte])[:, None, None]
         return made
 
 
@@ -94,7 +96,9 @@ def beside(sample, shift_px):
 
 def test_a_person_is_pasted_where_it_is_covered_and_nowhere_else():
     image, plan, _ = planned()
-    made = Synthesizer(Patch(), None, remove_source=False)(image, [plan], STAY).images[0]
+    made = Synthesizer(Patch(), None, SynthesisSettings(remove_source=False))(
+        image, [plan], STAY
+    ).images[0]
     inside, outside = inside_patch(plan), inside_patch(plan, margin=-0.6)
     assert 150 < inside.sum() < outside.sum()
     red = torch.tensor([0.0, 0, 255])[:, None]
@@ -105,13 +109,15 @@ def test_a_person_is_pasted_where_it_is_covered_and_nowhere_else():
     assert (made[1, edge] <= image[0][1, edge] + 1e-3).all()
 
 
-@pytest.mark.parametrize('coverage', [0.25, 0.75])
-def test_half_a_coverage_shows_both(coverage):
+@pytest.mark.parametrize('matte', [0.25, 0.75])
+def test_half_a_matte_shows_both(matte):
     image, plan, _ = planned()
-    made = Synthesizer(Patch(coverage), None, remove_source=False)(image, [plan], STAY).images[0]
+    made = Synthesizer(Patch(matte), None, SynthesisSettings(remove_source=False))(
+        image, [plan], STAY
+    ).images[0]
     inside = inside_patch(plan)
-    expected = (1 - coverage) * image[0][:, inside]
-    expected[2] += coverage * 255
+    expected = (1 - matte) * image[0][:, inside]
+    expected[2] += matte * 255
     torch.testing.assert_close(made[:, inside], expected, atol=1e-2, rtol=0)
 
 
@@ -164,11 +170,13 @@ def test_neighbours_in_front_keep_every_pixel(shift, remove_source):
     _, plan, _ = planned(others=others)
     assert plan.front_radius[0] > 0
     silhouette = in_front_alpha(
-        *(torch.from_numpy(getattr(plan, f'neighbour_{n}')[None, :1]) for n in NEIGHBOUR),
+        *(torch.from_numpy(getattr(plan, f'front_{n}')[None, :1]) for n in FRONT),
         SHAPE,
         SKELETON,
     )[0, 0]
-    synthesizer = Synthesizer(LimbWarpGenerator(COCO_METAINFO), None, remove_source=remove_source)
+    synthesizer = Synthesizer(
+        LimbWarpGenerator(COCO_METAINFO), None, SynthesisSettings(remove_source=remove_source)
+    )
     made, without = (synthesizer(image, [p], STAY).images[0] for p in (plan, alone))
     his = silhouette == 1
     assert torch.equal(made[:, his], image[0][:, his])
@@ -198,8 +206,8 @@ def test_chunks_make_the_same_as_one_batch():
         for field in fields(Result):
             found, expected = getattr(part, field.name), getattr(whole, field.name)
             torch.testing.assert_close(found, expected, atol=2e-2, rtol=0)
-    persons = Synthesizer(generator, check, max_batch=2).generate(plans).persons
-    torch.testing.assert_close(persons, whole.persons, atol=2e-2, rtol=0)
+    made = Synthesizer(generator, check, max_batch=2).generate(plans).made
+    torch.testing.assert_close(made, whole.made, atol=2e-2, rtol=0)
 
 
 def test_a_limb_that_leaves_the_image_is_drawn_up_to_the_border():
@@ -215,7 +223,7 @@ def test_a_limb_that_leaves_the_image_is_drawn_up_to_the_border():
     assert (plan.target_visible[[11, 13]] > 0).tolist() == [True, False]
     last = SHAPE[0] - 2
     x = hip[0] + (knee[0] - hip[0]) * (last - hip[1]) / (knee[1] - hip[1])
-    synthesizer = Synthesizer(Red(), None, remove_source=False)
+    synthesizer = Synthesizer(Red(), None, KEEP)
     image = torch.from_numpy(sample['img'].transpose(2, 0, 1).copy()).float()[None]
     result = synthesizer(image, [plan], STAY)
     torch.testing.assert_close(
@@ -241,13 +249,15 @@ def test_refused_persons_leave_their_images():
 
 def test_persons_are_checked_in_front_of_their_scene_without_the_source():
     _, plan, _ = planned()
-    persons = Synthesizer(Patch(0.0), None).generate([plan]).persons[0]
+    seen = []
+    Synthesizer(Patch(0.0), lambda s: seen.append(s) or s.visible > 0).generate([plan])
+    persons = seen[0].persons[0]
     condition = torch.from_numpy(plan.condition.transpose(2, 0, 1).copy()).float()
     joints = torch.from_numpy(plan.source_keypoints)[None]
     joints = transform_points(joints, torch.from_numpy(plan.condition_matrix)[None])
     visible = torch.from_numpy(plan.source_visible)[None]
     distance = body_distance(joints, visible, SIZE[::-1], SKELETON.limbs, SKELETON.torso)[0]
-    assert (persons - condition).abs().amax(dim=0)[distance < 1].mean() > 30, 'he is gone'
+    assert (persons - condition).abs().amax(dim=0)[distance < 1].mean() > 30, 'they are gone'
     far = distance > 20
     assert torch.equal(persons[:, far], condition[:, far])
     assert (persons[1] < 250).all(), 'nor is there anything of what is not covered'

@@ -10,7 +10,7 @@ import time
 import pytest
 from attempt_helpers import fork, tree, wait_for
 
-from pg2aug.expansion import pipeline
+from pg2aug.expansion.work import pipeline
 from pg2aug.expansion.work.parts import Part
 from pg2aug.expansion.write.output_folder import OutputFolder
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pg2aug.models import patch_search
+from pg2aug.models.holes import patch_search
 from pg2aug.models.holes.filling import fill_holes
 from pg2aug.models.holes.push_pull import push_pull
 

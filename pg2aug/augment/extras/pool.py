@@ -2,30 +2,16 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pg2aug.augment.person_plan import PersonPlan
+from pg2aug.augment.synthesis.batches import Persons
 from pg2aug.augment.synthesis.transfer import send
 
 _MAX_CHANNELS = 4
-
-
-class Kept(NamedTuple):
-    """Persons as they are put into images.
-
-    Attributes:
-        made: (N, 3 or 4, h, w) float32: BGR in [0, 255], and the matte in [0, 1] if any.
-        joints_ok: (N, K) bool, labelled joints that passed the label check.
-        accepted: (N,) bool, persons with enough of such joints.
-    """
-
-    made: Tensor
-    joints_ok: Tensor
-    accepted: Tensor
 
 
 def pool_slots(pool_mb: float, size: tuple[int, int]) -> int:
@@ -50,15 +36,15 @@ class PersonPool:
         self._places: OrderedDict[bytes, int] = OrderedDict()
         self._free = list(range(slots))
         # One place more, for those who are not kept: no step depends on how many they are.
-        self._stored: Kept | None = None
+        self._stored: Persons | None = None
 
     def __len__(self) -> int:
         """How many persons are kept."""
         return len(self._places)
 
     def serve(
-        self, plans: Sequence[PersonPlan], generate: Callable[[Sequence[PersonPlan]], Kept]
-    ) -> Kept:
+        self, plans: Sequence[PersonPlan], generate: Callable[[Sequence[PersonPlan]], Persons]
+    ) -> Persons:
         """The persons of some plans, those who are not kept newly generated.
 
         Args:
@@ -117,35 +103,35 @@ class PersonPool:
         self._places.move_to_end(key)
         return self._places[key]
 
-    def _storage(self, made: Kept | None) -> Kept:
+    def _storage(self, made: Persons | None) -> Persons:
         if self._stored is None:
             if made is None:
                 raise RuntimeError('a pool that was never written cannot be read')
             room = self.slots + 1
-            self._stored = Kept(*(x.new_zeros((room, *x.shape[1:])) for x in _rounded(made)))
+            self._stored = Persons(*(x.new_zeros((room, *x.shape[1:])) for x in _rounded(made)))
         return self._stored
 
 
-def _rounded(kept: Kept) -> Kept:
+def _rounded(kept: Persons) -> Persons:
     colours, matte = kept.made[:, :3], kept.made[:, 3:]
     made = torch.cat([colours, 255 * matte], dim=1).clamp(0, 255).round().to(torch.uint8)
-    return Kept(made, kept.joints_ok, kept.accepted)
+    return Persons(made, kept.joints_ok, kept.accepted)
 
 
-def _restored(kept: Kept) -> Kept:
+def _restored(kept: Persons) -> Persons:
     colours, matte = kept.made[:, :3], kept.made[:, 3:]
-    return Kept(torch.cat([colours, matte / 255], dim=1), kept.joints_ok, kept.accepted)
+    return Persons(torch.cat([colours, matte / 255], dim=1), kept.joints_ok, kept.accepted)
 
 
-def _gather(sent: dict[str, Tensor], stored: Kept, made: Kept | None) -> Kept:
+def _gather(sent: dict[str, Tensor], stored: Persons, made: Persons | None) -> Persons:
     """Persons by ``source``: a place of the pool where they are ``known``, else a row of made."""
     if made is None:
-        return _restored(Kept(*(x.index_select(0, sent['source']) for x in stored)))
+        return _restored(Persons(*(x.index_select(0, sent['source']) for x in stored)))
     known, source = sent['known'], sent['source']
     # The other's index is 0: it is read, and not used.
-    old = _restored(Kept(*(x.index_select(0, source * known) for x in stored)))
+    old = _restored(Persons(*(x.index_select(0, source * known) for x in stored)))
     new = (x.index_select(0, source * ~known) for x in made)
-    return Kept(
+    return Persons(
         *(
             torch.where(known.view(-1, *[1] * (a.dim() - 1)), a, b)
             for a, b in zip(old, new, strict=True)

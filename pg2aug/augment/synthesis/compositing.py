@@ -1,11 +1,10 @@
 """Putting a synthesised person into an image: pure, batched functions on any device."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from pg2aug.augment.people_in_front import in_front_alpha
+from pg2aug.augment.synthesis.batches import Scenes
 from pg2aug.models.affine import (
     affine_scale,
     compose_affines,
@@ -43,75 +42,66 @@ def inside_mask(shape: tuple[int, int], matrices: Tensor, image_sizes: Tensor) -
     return inside.reshape(-1, 1, *shape).float()
 
 
-def composite_persons(
-    images: Tensor,
-    made: Tensor,
-    plans: Mapping[str, Tensor],
-    matrices: Tensor,
-    skeleton: Skeleton,
-    remove_source: bool = True,
-) -> Tensor:
+def composite_persons(scenes: Scenes, skeleton: Skeleton, remove_source: bool = True) -> Tensor:
     """Remove the source persons and paste the synthesised ones, all in the final frame.
 
     Args:
-        images: (N, 3, H, W) float32 BGR in [0, 255].
-        made: (N, 3 or 4, h, w) float32, persons as generated; the last of four channels is their
-            matte.
-        plans: The arrays of N plans, stacked; see :class:`pg2aug.augment.person_plan.Plan`.
-        matrices: (N, 2, 3) float32, image as loaded to final frame.
+        scenes: Images, and the persons that are put into them.
         skeleton: Of the poses.
         remove_source: Whether the original person is removed from the background first.
 
     Returns:
         (N, 3, H, W) float32 BGR in [0, 255].
     """
+    images, made, matrices = scenes.images, scenes.made, scenes.matrices
     shape = (images.shape[-2], images.shape[-1])
-    inside = inside_mask(shape, matrices, plans['image_size'])
-    free = inside * (1 - _in_front(plans, matrices, shape, skeleton))
+    inside = inside_mask(shape, matrices, scenes.image_size)
+    free = inside * (1 - _in_front(scenes, shape, skeleton))
     if remove_source:
-        hole = _body(plans, 'source', matrices, shape, skeleton)
+        hole = _source_body(scenes, shape, skeleton)
         # Nothing of a soft edge is known: it is blended once, here.
         known = ((hole <= 0) & (free >= 1)).float()
         images = torch.lerp(images, fill_holes(images, known), hole * free)
     matte = made[:, 3:] if made.shape[1] == 4 else torch.ones_like(made[:, :1])
-    placement = compose_affines(matrices, invert_affine(plans['target_matrix']))
+    placement = compose_affines(matrices, invert_affine(scenes.target_matrix))
     # Colours times matte: beyond the person they mean nothing and must not bleed in.
     pasted = warp(torch.cat([made[:, :3] * matte, matte], dim=1), placement, shape)
     if made.shape[1] == 3:
-        pasted = pasted * _body(plans, 'target', matrices, shape, skeleton)
+        pasted = pasted * _target_body(scenes, shape, skeleton)
     pasted = pasted * free
     return images * (1 - pasted[:, 3:]) + pasted[:, :3]
 
 
-def _body(
-    plans: Mapping[str, Tensor],
-    person: str,
-    matrices: Tensor,
-    shape: tuple[int, int],
-    skeleton: Skeleton,
-) -> Tensor:
-    """What is removed of the source person, or pasted of the target: (N, 1, H, W) in [0, 1]."""
-    source = person == 'source'
-    radius = HOLE_RADIUS if source else PERSON_RADIUS
+def _source_body(scenes: Scenes, shape: tuple[int, int], skeleton: Skeleton) -> Tensor:
+    """What is removed of the source person: (N, 1, H, W) in [0, 1]."""
     return body_alpha(
-        transform_points(plans[f'{person}_keypoints'], matrices),
-        plans['source_visible' if source else 'target_drawn'],
+        transform_points(scenes.source_keypoints, scenes.matrices),
+        scenes.source_visible,
         shape,
         skeleton,
-        radius * plans[f'{person}_radius'][:, 0] * affine_scale(matrices),
-        hands_and_feet=source,
+        HOLE_RADIUS * scenes.source_radius[:, 0] * affine_scale(scenes.matrices),
     )
 
 
-def _in_front(
-    plans: Mapping[str, Tensor], matrices: Tensor, shape: tuple[int, int], skeleton: Skeleton
-) -> Tensor:
+def _target_body(scenes: Scenes, shape: tuple[int, int], skeleton: Skeleton) -> Tensor:
+    """What is pasted of a person without a matte: (N, 1, H, W) in [0, 1]."""
+    return body_alpha(
+        transform_points(scenes.target_keypoints, scenes.matrices),
+        scenes.target_drawn,
+        shape,
+        skeleton,
+        PERSON_RADIUS * scenes.target_radius[:, 0] * affine_scale(scenes.matrices),
+        hands_and_feet=False,
+    )
+
+
+def _in_front(scenes: Scenes, shape: tuple[int, int], skeleton: Skeleton) -> Tensor:
     """Where other people stay in front: (N, 1, H, W) in [0, 1]."""
-    keypoints = plans['front_keypoints']
+    keypoints = scenes.front_keypoints
     return in_front_alpha(
-        transform_points(keypoints.flatten(1, 2), matrices).reshape(keypoints.shape),
-        plans['front_visible'],
-        plans['front_radius'] * affine_scale(matrices)[:, None],
+        transform_points(keypoints.flatten(1, 2), scenes.matrices).reshape(keypoints.shape),
+        scenes.front_visible,
+        scenes.front_radius * affine_scale(scenes.matrices)[:, None],
         shape,
         skeleton,
     )

@@ -2,12 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-Tensors = dict[str, Tensor]
+from pg2aug.augment.synthesis.batches import TensorBatch
+
+_In = TypeVar('_In', bound=TensorBatch)
+_Out = TypeVar('_Out', bound=TensorBatch)
 
 _MAX_GRAPHS = 32
 _WARM_UPS = 3
@@ -28,27 +31,28 @@ def pad(tensor: Tensor, size: int) -> Tensor:
     )
 
 
-class GraphedCall:
+class GraphedCall(Generic[_In, _Out]):
     """A function of tensors as CUDA graphs, one for each set of input shapes.
 
     What is recorded for the shapes that were longest not used is dropped where there are more than
     32 sets. All graphs share one pool of memory: what one puts out is copied before another runs.
 
     Args:
-        function: Takes and returns tensors by name, on one GPU; it neither waits for the device
+        function: Takes and returns tensors on one GPU; it neither waits for the device
             nor sends anything to it, and does the same steps for all values.
         device: The GPU.
     """
 
-    def __init__(self, function: Callable[[Tensors], Tensors], device: torch.device) -> None:
+    def __init__(self, function: Callable[[_In], _Out], device: torch.device) -> None:
         self.function = function
         self.device = device
         self._pool: Any = None
-        self._graphs: OrderedDict[Any, tuple[Any, Tensors, Tensors]] = OrderedDict()
+        self._graphs: OrderedDict[Any, tuple[Any, _In, _Out]] = OrderedDict()
 
-    def __call__(self, inputs: Tensors) -> Tensors:
+    def __call__(self, inputs: _In) -> _Out:
         """What the function returns for these inputs, in tensors of its own."""
-        key = tuple((name, tuple(x.shape), x.dtype) for name, x in sorted(inputs.items()))
+        given = inputs.tensors()
+        key = tuple((name, tuple(x.shape), x.dtype) for name, x in sorted(given.items()))
         with torch.cuda.device(self.device):
             if key not in self._graphs:
                 if len(self._graphs) == _MAX_GRAPHS:
@@ -56,13 +60,13 @@ class GraphedCall:
                 self._graphs[key] = self._record(inputs)
             self._graphs.move_to_end(key)
             graph, places, outputs = self._graphs[key]
-            for name, place in places.items():
-                place.copy_(inputs[name])
+            for name, place in places.tensors().items():
+                place.copy_(given[name])
             graph.replay()
-            return {name: x.clone() for name, x in outputs.items()}
+            return outputs.map(Tensor.clone)
 
-    def _record(self, inputs: Tensors) -> tuple[Any, Tensors, Tensors]:
-        places = {name: x.clone() for name, x in inputs.items()}
+    def _record(self, inputs: _In) -> tuple[Any, _In, _Out]:
+        places = inputs.map(Tensor.clone)
         # Libraries choose their kernels, and constants are sent, before anything is recorded.
         stream: Any = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))

@@ -190,7 +190,7 @@ def _remaining(job: Job, person: Annotation, plan: PersonPlan) -> list[Annotatio
     annotations = job.sources.neighbours[person['image_id']]
     synthesizer = job.synthesizer
     return remaining_annotations(
-        annotations, person, plan, synthesizer.skeleton, synthesizer.remove_source
+        annotations, person, plan, synthesizer.skeleton, synthesizer.settings.remove_source
     )
 
 
