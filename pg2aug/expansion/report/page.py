@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pg2aug.expansion.plan.regions import Regions
+from pg2aug.expansion.report.coverage import region_rows
 from pg2aug.expansion.report.data import report_data
-from pg2aug.expansion.report.regions import region_rows
 from pg2aug.expansion.report.sample import MadeSample, RefusedSample, sample_made, sample_refused
 from pg2aug.expansion.report.strips import made_strip, pose_picture, refused_strip
 from pg2aug.expansion.sources.images import ImageFolder
@@ -35,6 +36,7 @@ def write_report(
     refused_file: str,
     plan_file: str,
     image_folder: str = 'images',
+    regions: Regions | None = None,
     items: int = ITEMS,
     workers: int = 4,
 ) -> Path:
@@ -52,6 +54,7 @@ def write_report(
         refused_file: Name of the list of refused attempts in ``out``.
         plan_file: Name of the plan in ``out``.
         image_folder: Name of the folder in ``out`` that the COCO file's names start from.
+        regions: Of pose space, as the expansion's summary has them; found again if None.
         items: Largest number of persons to show.
         workers: Pictures drawn at once.
 
@@ -68,12 +71,12 @@ def write_report(
     made, refused = sample_made(out / annotation_file, items), sample_refused(out / refused_file)
     if not made.shown:
         raise ValueError(f'{out / annotation_file} has no synthesised person to report on')
-    regions = region_rows(out / plan_file, sources, bank, made.poses)
+    rows = region_rows(out / plan_file, sources, bank, made.poses, regions)
     data = {
         'data_set': data_set_id(out / annotation_file),
         'annotation_file': annotation_file,
         'image_folder': image_folder,
-        **report_data(made, refused, sources, bank, regions),
+        **report_data(made, refused, sources, bank, rows),
     }
     page = web_page('pg2aug.expansion.report', 'report', data, data_set=data['data_set'])
     remove_partial_report(out)
@@ -85,7 +88,7 @@ def write_report(
         for function, shown in (
             (draw.made, made.shown),
             (draw.refused, list(enumerate(refused.shown))),
-            (draw.region, [row.pose for row in regions]),
+            (draw.region, [row.pose for row in rows]),
         ):
             _in_parallel(function, shown, workers)
         (partial / PAGE_FILE).write_text(page, encoding='utf-8')

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +108,10 @@ def expand(
     }
     with ranks.agreed():
         folder.check_place(job.sources.folder)
-        draws, before = make_draws(job.sources, job.bank, request, seed)
+        draws, regions = make_draws(job.sources, job.bank, request, seed)
         if ranks.rank == 0:
             write_plan(
-                folder, lambda: plan_expansion(draws, before, request), job.sources, settings
+                folder, lambda: plan_expansion(draws, regions, request), job.sources, settings
             )
         # Before anyone merges: what a merge reopens is not for the others to make.
         finished = set(folder.parts.glob('*.jsonl'))
@@ -130,7 +130,9 @@ def expand(
             crops=output.crops,
             shard_size=output.shard_size,
         )
-        return _run(recipe, finished, info, workers, ranks, report or (lambda progress: None))
+        report = report or (lambda progress: None)
+        summary = _run(recipe, finished, info, workers, ranks, report)
+        return None if summary is None else replace(summary, regions=regions)
 
 
 def _run(

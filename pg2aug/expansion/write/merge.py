@@ -14,6 +14,7 @@ import torch
 
 from pg2aug.augment.statistics import AcceptanceCounts, acceptance_report, rarity_deciles
 from pg2aug.datasets.coco_files import ANNOTATION_FILE
+from pg2aug.expansion.plan.regions import Regions
 from pg2aug.expansion.work.parts import Part, Record
 from pg2aug.expansion.work.pipeline import Recipe
 from pg2aug.expansion.write.sheet import SheetRows
@@ -33,12 +34,14 @@ class Summary:
         refused: Number of attempts refused, by reason.
         acceptance: What the label check accepted, by rarity of the pose and by joint; see
             :func:`pg2aug.augment.statistics.acceptance_report`.
+        regions: Of pose space, where they were levelled.
     """
 
     wanted: int
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     acceptance: dict[str, Any] = field(default_factory=dict)
+    regions: Regions | None = None
 
     @property
     def attempts(self) -> int:
