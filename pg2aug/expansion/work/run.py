@@ -17,8 +17,9 @@ from pg2aug.expansion.plan.expansion_plan import (
 )
 from pg2aug.expansion.plan.plan_file import FORMAT, read_items, write_plan
 from pg2aug.expansion.work.attempts import Job
+from pg2aug.expansion.work.items import Recipe
 from pg2aug.expansion.work.parts import GROUP_BATCHES, Part, group_items
-from pg2aug.expansion.work.pipeline import Progress, Recipe, make_parts
+from pg2aug.expansion.work.pipeline import Progress, make_parts
 from pg2aug.expansion.work.ranks import Ranks
 from pg2aug.expansion.write.merge import MissingImagesError, Summary, merge
 from pg2aug.expansion.write.output_folder import OutputFolder

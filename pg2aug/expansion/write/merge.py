@@ -15,8 +15,8 @@ import torch
 from pg2aug.augment.statistics import AcceptanceCounts, acceptance_report, rarity_deciles
 from pg2aug.datasets.coco_files import ANNOTATION_FILE
 from pg2aug.expansion.plan.regions import Regions
+from pg2aug.expansion.work.items import Recipe
 from pg2aug.expansion.work.parts import Part, Record
-from pg2aug.expansion.work.pipeline import Recipe
 from pg2aug.expansion.write.sheet import SheetRows
 from pg2aug.utils.files import write_error
 
