@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pg2aug.expansion.plan.regions import Regions
 from pg2aug.expansion.report.coverage import region_rows
 from pg2aug.expansion.report.data import report_data
+from pg2aug.expansion.report.pictures import made_squares, pose_picture, refused_strip
 from pg2aug.expansion.report.sample import MadeSample, RefusedSample, sample_made, sample_refused
-from pg2aug.expansion.report.strips import made_strip, pose_picture, refused_strip
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.expansion.sources.sources import Annotation, Sources
 from pg2aug.expansion.write.output_folder import file_sha256, write_jpeg
@@ -134,7 +136,7 @@ class _Drawer:
         person = self._persons[annotation['pg2aug']['source_annotation_id']]
         result = self._images.read(self._entries[annotation['image_id']]['file_name'])
         source, skeleton = self._source(person), self._bank.skeleton
-        strip = made_strip(source, result, person, annotation, skeleton)
+        strip = np.hstack(made_squares(source, result, person, annotation, skeleton))
         write_jpeg(self._folder / 'made' / f'{annotation["id"]}.jpg', strip, _QUALITY)
 
     def refused(self, numbered: tuple[int, Mapping[str, Any]]) -> None:
