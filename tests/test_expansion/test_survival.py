@@ -48,7 +48,7 @@ def whole(expand, tmp_path):
 def make_one_after_another(recipe, parts, progress, workers, report):
     """What the assembly line makes, plainly: a step after the other, a group after the other."""
     for part in parts:
-        group = Group(part, recipe.batch_size)
+        group = Group(part, recipe.output.batch_size)
         while not group.is_done:
             step = group.next_step()
             pairs = zip(step.items, step.first, strict=True)

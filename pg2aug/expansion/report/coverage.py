@@ -11,7 +11,13 @@ from pg2aug.augment.statistics import NUM_DECILES, rarity_deciles
 from pg2aug.expansion.plan.regions import Regions, pose_regions
 from pg2aug.expansion.sources.sources import Sources
 from pg2aug.poses import PoseBank
-from pg2aug.poses.bank.coverage import ALIKE, PosesAndMask, in_body_units, nearest_distances
+from pg2aug.poses.bank.coverage import (
+    ALIKE,
+    PosesAndMask,
+    in_body_units,
+    nearest_distances,
+    swapped_by_mirror,
+)
 from pg2aug.utils.files import load_json
 
 JUDGED = 1000
@@ -71,7 +77,7 @@ def pose_coverage(
     (poses, visible), own = in_body_units(bank, before, judge=False)
     _, new = in_body_units(bank, made, judge=False)
     own, new = _some(own, rng), _some(new, rng)
-    flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
+    flip = swapped_by_mirror(bank)
     wanted = poses[chosen], visible[chosen]
     nearest = [nearest_distances(wanted, others, SHARED, flip) for others in (own, new)]
     covered = np.minimum.accumulate(np.column_stack(nearest), axis=1) <= ALIKE

@@ -179,9 +179,7 @@ class FirstMade:
             return
         person = self._sources.persons[made['person']]
         try:
-            source = self._sources.folder.read(
-                self._sources.images[person['image_id']]['file_name']
-            )
+            source = self._sources.read_image(person)
             result = self._images.read(file_name)
         except (OSError, ValueError):
             # A source that is gone since then leaves no row; validation speaks of new images.

@@ -168,8 +168,7 @@ def synthesize(job: Job, prepared: Sequence[Prepared]) -> list[Outcome]:
 
 
 def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
-    entry = sources.images[person['image_id']]
-    image = sources.folder.read(entry['file_name'])
+    image = sources.read_image(person)
     sources.check_size(person, (image.shape[1], image.shape[0]))
     return image
 

@@ -22,6 +22,33 @@ from pg2aug.expansion.work.parts import Record
 from pg2aug.expansion.write.coco import crop_window, new_entries
 from pg2aug.expansion.write.output_folder import OutputFolder, encode_jpeg
 
+ATTEMPTS_PER_IMAGE = 20
+
+
+@dataclass(frozen=True)
+class Output:
+    """What an expansion writes.
+
+    Attributes:
+        root: The folder: new, empty, or that of the same expansion, to be finished.
+        crops: Images of the new persons alone, in the place of whole images.
+        shard_size: Images in a folder; None for a single folder.
+        batch_size: Persons synthesised at once; of no influence on the images but rounding.
+        max_attempts: At an image, until it is given up.
+    """
+
+    root: Path
+    crops: bool = False
+    shard_size: int | None = None
+    batch_size: int = 16
+    max_attempts: int = ATTEMPTS_PER_IMAGE
+
+    def __post_init__(self) -> None:
+        for name in ('shard_size', 'batch_size', 'max_attempts'):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -32,25 +59,19 @@ class Recipe:
         plan: What is made.
         folder: Where to.
         provenance: Of all new persons.
-        batch_size: Persons synthesised at once.
-        max_attempts: At each item.
-        crops: Whether an image is the part around its new person alone.
-        shard_size: Images in a folder; None for a single folder.
+        output: In which form.
     """
 
     job: Job
     plan: ExpansionPlan
     folder: OutputFolder
     provenance: Mapping[str, Any]
-    batch_size: int
-    max_attempts: int
-    crops: bool = False
-    shard_size: int | None = None
+    output: Output
 
     def file_name(self, item: int) -> str:
         """Of an item's image, below ``images/``."""
-        name = f'{item:08d}.jpg'
-        return name if self.shard_size is None else f'{item // self.shard_size:06d}/{name}'
+        name, size = f'{item:08d}.jpg', self.output.shard_size
+        return name if size is None else f'{item // size:06d}/{name}'
 
     def image_path(self, item: int) -> Path:
         """Where an item's image lies."""
@@ -67,7 +88,7 @@ def prepare_item(recipe: Recipe, item: int, first: int) -> tuple[list[Refused], 
     """
     plan = recipe.plan
     refused: list[Refused] = []
-    for number in range(first, recipe.max_attempts):
+    for number in range(first, recipe.output.max_attempts):
         drawn = plan.draws.attempt(plan.items[item : item + 1], np.array([number]))
         person, pose, repeated = (int(values[0]) for values in drawn)
         outcome = prepare(recipe.job, Attempt(item, number, person, pose, bool(repeated)))
@@ -95,7 +116,7 @@ def item_line(
     made = isinstance(outcome, Synthesised)
     following = max([r.attempt.number for r in refused], default=-1) + 1
     if outcome is None:
-        following = recipe.max_attempts
+        following = recipe.output.max_attempts
     entries = [_refused_entry(recipe.job, r) for r in refused]
     return {'item': item, 'next': following, 'refused': entries, 'made': {} if made else None}
 
@@ -105,7 +126,7 @@ def write_image(recipe: Recipe, line: Record, made: Synthesised | None) -> Recor
     if made is None:
         return line
     job, item = recipe.job, line['item']
-    window = crop_window(made.plan, job.padding) if recipe.crops else None
+    window = crop_window(made.plan, job.padding) if recipe.output.crops else None
     image = made.image
     if window is not None:
         image = image[window[1] : window[3], window[0] : window[2]]

@@ -151,7 +151,7 @@ class _AssemblyLine:
             part = next(remaining, None)
             if part is None:
                 return None
-            group = Group(part, self.recipe.batch_size)
+            group = Group(part, self.recipe.output.batch_size)
             self._count_done(group)
             if group.is_done:
                 part.finish()

@@ -115,7 +115,7 @@ def coverage(
             f'coverage is measured on half of the drawable poses, at least {_LEAST}, and 2 of the '
             f'data set, got {len(judged)} and {len(data[0])}'
         )
-    flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
+    flip = swapped_by_mirror(bank)
     cost = missing_joint_cost(data[0][:COST_SAMPLE], data[1][:COST_SAMPLE])
     before = nearer_distances((poses[judged], visible[judged]), data, cost, flip).min(axis=1)
     rarest = rarity[judged] >= np.quantile(rarity[judged], 0.9)
@@ -148,6 +148,11 @@ def _halves(
     in_stock[drawable[stock]] = True
     in_stock[observed:] = in_stock[parents].all(axis=1)
     return judged[:_HELD_OUT], np.nonzero(in_stock[drawable])[0]
+
+
+def swapped_by_mirror(bank: PoseBank) -> tuple[int, ...] | None:
+    """Indices that swap the joints of a mirrored pose; None where a mirror is another pose."""
+    return bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
 
 
 def nearer_distances(
