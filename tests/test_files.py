@@ -2,9 +2,10 @@ import errno
 import os
 from pathlib import Path
 
+import mmengine
 import pytest
 
-from pg2aug.utils.files import replacing, write_files
+from pg2aug.utils.files import load_json, replacing, write_files
 
 
 def test_files_are_replaced_together(tmp_path):
@@ -60,3 +61,23 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
         Path(tmp_path / 'none').read_text()
     assert 'give the same command' not in str(caught.value)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (b'{', 'a.json is no json file: Expecting'),
+        (b'\xef\xbb\xbf{}', 'a.json is no json file: Unexpected UTF-8 BOM'),
+        ('{}'.encode('utf-16'), 'a.json is no json file: .*utf-8'),
+        (b'[' * 100_000, 'a.json is nested too deeply'),
+    ],
+)
+def test_json_is_read_as_mmengine_reads_it(tmp_path, data, message):
+    path = tmp_path / 'a.json'
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message):
+        load_json(path)
+    with pytest.raises((ValueError, RecursionError)):
+        mmengine.load(path)
+    path.write_text('{"a": "\u00e9"}', encoding='utf-8')
+    assert load_json(path) == mmengine.load(path) == {'a': '\u00e9'}

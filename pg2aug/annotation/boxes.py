@@ -1,6 +1,5 @@
 """Where the person of each image is, as a detector or a labeller wrote it in COCO's format."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from pg2aug.datasets.conversion_report import ConversionReport
 from pg2aug.datasets.pairs_file import number_names
 from pg2aug.datasets.reid.pose_csv import Finding
+from pg2aug.utils.files import load_json
 
 _KEYS = {'images': ('id', 'file_name'), 'annotations': ('image_id',)}
 
@@ -64,10 +64,7 @@ def read_boxes(
 def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f'there is no box file {str(path)!r}')
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path} is no json file: {error}') from error
+    content = load_json(path)
     parts = [content.get(key) if isinstance(content, dict) else None for key in _KEYS]
     if not all(_are_entries(part, keys) for part, keys in zip(parts, _KEYS.values(), strict=True)):
         raise ValueError(

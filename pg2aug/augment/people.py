@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mmengine
 import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from pg2aug.poses import Skeleton, check_same_joints, describe_differences
 from pg2aug.poses.read.coco import keypoint_values
+from pg2aug.utils.files import load_json
 
 SAME_PX = 1.5
 """Distance within which all joints of two annotations lie where both are of the same person.
@@ -72,11 +72,7 @@ class PeopleFile:
         Raises:
             ValueError: If it is no json file; and as the class.
         """
-        try:
-            content = mmengine.load(path, file_format='json')
-        except ValueError as error:
-            raise ValueError(f'{context} is no json file: {error}') from error
-        return cls(content, skeleton, context)
+        return cls(load_json(path, context), skeleton, context)
 
     def of(self, results: Mapping[str, Any]) -> People:
         """The other people in the image of a sample.

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
+
+from pg2aug.utils.images import decode_image, header_size
 
 _MAX_THREADS = 8
 SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.webp'})
@@ -51,7 +52,7 @@ def image_sizes(
         progress: Whether to show a bar on stderr.
 
     Returns:
-        For each image its (width, height) in pixels, or why it cannot be decoded.
+        For each image its (width, height) in pixels, as MMPose loads it; or why it cannot.
     """
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
         sizes = threads.map(_image_size, paths)
@@ -69,11 +70,11 @@ def image_sizes(
 
 def _image_size(path: str | Path) -> tuple[int, int] | ValueError:
     try:
-        with Image.open(path) as image:
-            # OpenCV would fill the rest of a truncated file with grey and call it an image.
-            image.load()
-            return image.size
-    except Exception as error:  # decoders raise all sorts, and one bad file must stop nothing
+        data = Path(path).read_bytes()
+        header_size(data)  # what is too large is not decoded
+        height, width = decode_image(data).shape[:2]
+        return width, height
+    except (OSError, ValueError) as error:
         return ValueError(f'cannot be decoded: {error}')
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from mmengine import fileio
 from mmengine.fileio import LocalBackend
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
 from pg2aug.poses.read.coco import keypoint_values
+from pg2aug.utils.images import decode_image
 
 if TYPE_CHECKING:
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset
@@ -97,13 +97,13 @@ def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:
         ValueError: With the path, if it cannot be read or decoded.
     """
     try:
-        content = fileio.get(path, backend_args=backend_args)
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error) as error:
+        data = fileio.get(path, backend_args=backend_args)
+    except OSError as error:
         raise ValueError(f'cannot read image {path!r}: {error}') from error
-    if image is None:
-        raise ValueError(f'cannot decode image {path!r}: the file is damaged or no image')
-    return np.asarray(image, np.uint8)
+    try:
+        return decode_image(data)
+    except ValueError as error:
+        raise ValueError(f'cannot decode image {path!r}: {error}') from error
 
 
 def image_name(dataset: 'BaseCocoStyleDataset', info: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Files of answers that the page of the user study writes."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from pg2aug.evaluation.user_study import Protocol, study_id
 from pg2aug.evaluation.user_study_images import KINDS, Kind
+from pg2aug.utils.files import load_json
 
 FORMAT = 'pg2aug user study answers 1'
 EXPOSURE_TOLERANCE = 0.25
@@ -56,7 +56,7 @@ def read_answers(path: Path) -> Answers:
         OSError: If it cannot be read.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = load_json(path, 'it')
         if not isinstance(content, dict) or content.get('format') != FORMAT:
             raise ValueError(f'no answers of a user study (no {FORMAT!r} in it)')
         return _parse(path, content)
@@ -80,7 +80,7 @@ def read_study_id(key_file: Path) -> str:
             f'holds {key_file.name}'
         )
     try:
-        return str(json.loads(key_file.read_bytes())['study_id'])
+        return str(load_json(key_file)['study_id'])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{key_file} is not the key of a user study: {error!r}') from error
 

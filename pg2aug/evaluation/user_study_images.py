@@ -11,9 +11,10 @@ from typing import Literal, get_args
 import numpy as np
 from mmengine.utils import scandir
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pg2aug.datasets.image_index import SUFFIXES
+from pg2aug.utils.images import decode_image, header_size
 
 Kind = Literal['real', 'generated']
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -43,19 +44,16 @@ class StudyImage:
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read an image, turned as its EXIF data says, as ``(H, W, 3)`` uint8 RGB.
 
-    Pillow, for OpenCV fills up the missing part of a truncated JPEG and tells no caller.
-
     Raises:
         ValueError: If it is no image or truncated; the message begins with the path.
         OSError: If it cannot be read.
     """
-    data = io.BytesIO(path.read_bytes())
+    data = path.read_bytes()
     try:
-        with Image.open(data) as image:
-            return np.array(ImageOps.exif_transpose(image).convert('RGB'))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).replace(repr(data), 'the file')
-        raise ValueError(f'{path}: {reason}') from error
+        header_size(data)  # what is too large is not decoded
+        return np.ascontiguousarray(decode_image(data)[..., ::-1])
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
 
 
 def draw_images(folder: str | Path, kind: Kind, number: int, seed: int) -> list[StudyImage]:

@@ -10,9 +10,10 @@ from pg2aug.expansion.sources.filter import SourceFilter
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.expansion.sources.sources import Sources, load_sources
 from pg2aug.expansion.work.attempts import Attempt, Job, Refused, Synthesised
+from pg2aug.expansion.work.items import Output
 from pg2aug.expansion.work.pipeline import Progress
 from pg2aug.expansion.work.ranks import Ranks
-from pg2aug.expansion.work.run import Output, expand
+from pg2aug.expansion.work.run import expand
 from pg2aug.expansion.write.coco import expansion_info
 from pg2aug.expansion.write.merge import Summary
 

@@ -1,12 +1,13 @@
-"""Files that are there whole or not at all, whenever a process is killed or a disk is full."""
+"""Files: json that is read, and what is written whole or not at all, whatever is interrupted."""
 
 import errno
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mmengine import fileio
 
@@ -28,6 +29,26 @@ def file_sha256(path: str | Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def load_json(path: str | Path, name: str | None = None) -> Any:
+    """Read a json file as MMEngine and MMPose do: text in UTF-8, without a byte order mark.
+
+    Args:
+        path: On any file backend of MMEngine.
+        name: Of the file in messages; the path if None.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no json file; the message begins with the name.
+    """
+    name = str(path) if name is None else name
+    try:
+        return json.loads(fileio.get_text(path))
+    except ValueError as error:
+        raise ValueError(f'{name} is no json file: {error}') from error
+    except RecursionError as error:
+        raise ValueError(f'{name} is nested too deeply') from error
 
 
 @contextmanager

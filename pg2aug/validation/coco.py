@@ -1,10 +1,10 @@
 """Is a COCO keypoint file what its readers take it for? All that is wrong, not the first alone."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pg2aug.utils.files import load_json
 from pg2aug.validation.annotations import MARGIN_PX, check_annotations
 from pg2aug.validation.entries import Problem, check_categories, check_ids, check_images
 from pg2aug.validation.files import MAX_PIXELS, check_files
@@ -52,22 +52,21 @@ def validate_coco(
     if root is not None and not root.is_dir():
         raise FileNotFoundError(f'image folder {str(root)!r} does not exist')
     # Not a generator itself, so that these errors come at once.
-    return _check(Path(ann_file).read_bytes(), root, margin_px, max_pixels, follow_links, workers)
+    try:
+        content = load_json(ann_file)
+    except ValueError as error:
+        return iter([Problem('file', 'the file', str(error))])
+    return _check(content, root, margin_px, max_pixels, follow_links, workers)
 
 
 def _check(
-    data: bytes,
+    content: Any,
     root: Path | None,
     margin_px: float,
     max_pixels: int,
     follow_links: bool,
     workers: int,
 ) -> Iterator[Problem]:
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        yield Problem('file', 'the file', f'is no json: {error}')
-        return
     wrong = list(check_outline(content))
     yield from wrong
     if wrong:

@@ -1,20 +1,14 @@
 """Image files of a COCO file: there, within the folder, whole, and of the stated size."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from pg2aug.utils.images import MAX_PIXELS as MAX_PIXELS
+from pg2aug.utils.images import TooLargeError, decode_image, header_size, pillow_limit
 from pg2aug.validation.entries import Problem, entry_name, name_problem, stated_size
 
-MAX_PIXELS = 100_000_000
-"""Largest image that is decoded, in pixels: 10,000 x 10,000."""
-
-_ORIENTATION, _TRANSPOSED = 0x0112, (5, 6, 7, 8)
 _AT_ONCE = 1024
 
 
@@ -41,7 +35,7 @@ def check_files(
             return 'file-name', 'a link leads out of the image folder'
         return _problem(path, image, max_pixels)
 
-    with _pixel_limit(max_pixels), ThreadPoolExecutor(workers) as pool:
+    with pillow_limit(max_pixels), ThreadPoolExecutor(workers) as pool:
         # In parts: a task for each of millions of images would fill the memory.
         for start in range(0, len(usable), _AT_ONCE):
             part = usable[start : start + _AT_ONCE]
@@ -54,32 +48,18 @@ def _problem(path: Path, entry: Mapping[str, Any], max_pixels: int) -> tuple[str
     if not path.is_file():
         return 'file-missing', 'there is no such file'
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                what = f'the file has {width}x{height} pixels, more than the limit of {max_pixels}'
-                return 'file-pixels', what
-            image.load()
-            if image.getexif().get(_ORIENTATION) in _TRANSPOSED:
-                width, height = height, width
-    except Image.DecompressionBombError as error:
+        data = path.read_bytes()
+        width, height = header_size(data)
+        if width * height > max_pixels:
+            what = f'the file has {width}x{height} pixels, more than the limit of {max_pixels}'
+            return 'file-pixels', what
+        height, width = decode_image(data).shape[:2]
+    except TooLargeError as error:
         return 'file-pixels', str(error)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except (OSError, ValueError) as error:
         return 'file-unreadable', f'the file cannot be decoded: {error}'
     stated = stated_size(entry)
     if stated is not None and stated != (width, height):
         what = f'the file has {width}x{height} pixels, the entry {stated[0]}x{stated[1]}'
         return 'file-size', what
     return None
-
-
-@contextmanager
-def _pixel_limit(max_pixels: int) -> Iterator[None]:
-    """Let Pillow open what the limit allows, without a warning of its own."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pg2aug.poses.bank.coverage import ALIKE, in_body_units, nearer_distances
 from pg2aug.poses.bank.pose_bank import PoseBank
-from pg2aug.poses.bank.rarity import missing_joint_cost
+from pg2aug.poses.bank.rarity import COST_SAMPLE, missing_joint_cost
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.visualization.skeletons import Image, contact_sheet, skeleton_image
 
@@ -67,7 +67,7 @@ def unlike_poses(
     looked_at = order[:_LOOKED_AT]
     chosen = bank.keypoints[looked_at], bank.visible[looked_at]
     _, (poses, visible) = in_body_units(bank, chosen, judge=False)
-    cost = missing_joint_cost(poses[:256], visible[:256])
+    cost = missing_joint_cost(poses[:COST_SAMPLE], visible[:COST_SAMPLE])
     distances = nearer_distances(
         (poses, visible), (poses, visible), cost, bank.skeleton.flip_indices
     )

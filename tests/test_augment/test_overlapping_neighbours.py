@@ -13,7 +13,11 @@ from pg2aug.augment.people_in_front import (
     in_front_alpha,
     limb_distances,
 )
-from pg2aug.expansion.write.remaining_people import changed_pixels, hidden_joints
+from pg2aug.expansion.write.remaining_people import (
+    changed_pixels,
+    hidden_joints,
+    people_in_front_alpha,
+)
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import person_limb_radius
 from pg2aug.poses.read.pose_files import metainfo_skeleton
@@ -38,6 +42,10 @@ def flagged(keypoints, flag=2):
 
 def beside(sample, shift_px, flag=2):
     return flagged(sample['keypoints'][0] + [shift_px, 0], flag)
+
+
+def hidden(plan):
+    return hidden_joints(plan, people_in_front_alpha(plan, SKELETON))
 
 
 def plan_with(sample, *others, **settings):
@@ -195,7 +203,8 @@ def test_those_who_overlap_most_are_taken(sample):
 
 
 def test_whoever_a_changed_pixel_belongs_to_is_in_the_plan(sample):
-    changed = changed_pixels(plan_with(sample), SKELETON)
+    plan = plan_with(sample)
+    changed = changed_pixels(plan, SKELETON, people_in_front_alpha(plan, SKELETON))
     touched = 0
     for shift in range(-150, 151, 10):
         person = beside(sample, shift)
@@ -283,7 +292,7 @@ def test_the_transform_puts_neighbours_into_its_plans(make_augment, sample, tmp_
     packed = augment(sample)
     np.testing.assert_array_equal(packed['pg2_plan'][0].front_radius, plan.front_radius)
     # As MMPose takes occluded joints: what is behind the neighbour is trained on.
-    assert hidden_joints(plan, SKELETON)[plan.target_visible > 0].any()
+    assert hidden(plan)[plan.target_visible > 0].any()
     np.testing.assert_array_equal(packed['keypoints_visible'][0], plan.target_visible > 0)
 
 
@@ -293,10 +302,9 @@ def test_joints_of_the_new_pose_behind_a_neighbour_are_hidden(sample):
         *(torch.from_numpy(getattr(plan, name)[None]) for name in FIELDS), (150, 160), SKELETON
     )[0, 0].numpy()
     columns, rows = plan.target_keypoints.round().astype(int).T
-    hidden = hidden_joints(plan, SKELETON)
-    np.testing.assert_array_equal(hidden, alpha[rows, columns] > 0.5)
-    assert 0 < hidden.sum() < 17
-    assert not hidden_joints(plan_with(sample), SKELETON).any()
+    np.testing.assert_array_equal(hidden(plan), alpha[rows, columns] > 0.5)
+    assert 0 < hidden(plan).sum() < 17
+    assert not hidden(plan_with(sample)).any()
 
 
 def test_a_missing_file_is_told(generator, pose_bank):

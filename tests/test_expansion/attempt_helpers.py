@@ -30,8 +30,7 @@ def outcomes(job, count, batch_size, seed=0):
 
 def source_image(job, outcome):
     """The image that an attempt began with."""
-    person = job.sources.persons[outcome.attempt.person]
-    return job.sources.folder.read(job.sources.images[person['image_id']]['file_name'])
+    return job.sources.read_image(job.sources.persons[outcome.attempt.person])
 
 
 def fork(function, *arguments):

@@ -1,3 +1,5 @@
+from bisect import bisect
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,37 @@ def test_a_draw_depends_on_no_other_draw():
     for person, (turn, pose) in enumerate(zip(turns, together, strict=True)):
         assert draw(person, 0, np.array([turn]), None, weights)[0] == pose
     assert (draw(np.arange(6), 0, turns, None, weights, seed=1) != together).any()
+
+
+def slow_draw(person, region, turn, labels, weights, seed):
+    """Draw by weight until the turn-th pose that is new; after 4,096 draws, in random order."""
+    members = [n for n in range(len(weights)) if weights[n] > 0 and labels[n] == region]
+    ends = np.cumsum(weights[[n for n in np.argsort(labels, kind='stable') if weights[n] > 0]])
+    before = sum(weights[n] > 0 and labels[n] < region for n in range(len(weights)))
+    ends = np.concatenate([[0.0], ends])[before : before + len(members) + 1]
+    new = []
+    for number in random_numbers(seed, person, region, np.arange(4096)).tolist():
+        place = ends[0] + number * (ends[-1] - ends[0])
+        pose = members[min(max(bisect(ends, place) - 1, 0), len(members) - 1)]
+        new += [pose] if pose not in new else []
+        if len(new) > turn:
+            return new[turn]
+    rest = sorted(set(members) - set(new))
+    rest.sort(key=lambda pose: float(random_numbers(seed, person, -1 - region, pose)))
+    return rest[turn - len(new)]
+
+
+def test_draws_are_those_of_a_loop():
+    rng = np.random.default_rng(0)
+    weights = rng.random(60) ** 3 * (rng.random(60) > 0.2)
+    weights[::7] *= 1e-6  # these come after all draws
+    labels = np.where(weights > 0, rng.integers(0, 3, 60), -1)
+    sizes = np.bincount(labels[labels >= 0])
+    persons, region = rng.integers(0, 9, 80), rng.integers(0, 3, 80)
+    turns = rng.integers(0, sizes[region])
+    found = draw(persons, region, turns, labels, weights, seed=4)
+    requests = zip(persons.tolist(), region.tolist(), turns.tolist(), strict=True)
+    assert found.tolist() == [slow_draw(*one, labels, weights, seed=4) for one in requests]
 
 
 def test_random_numbers_are_uniform_and_unrelated():

@@ -9,7 +9,11 @@ from pg2aug.augment.people_in_front import NEIGHBOUR_RADIUS
 from pg2aug.augment.synthesis.compositing import HOLE_RADIUS, PERSON_RADIUS
 from pg2aug.expansion import Synthesised
 from pg2aug.expansion.write.coco import new_entries
-from pg2aug.expansion.write.remaining_people import CoveredError, remaining_annotations
+from pg2aug.expansion.write.remaining_people import (
+    CoveredError,
+    people_in_front_alpha,
+    remaining_annotations,
+)
 from pg2aug.models.preprocessor import SUPPORT_RADIUS
 from pg2aug.models.rasterize import body_alpha
 
@@ -92,7 +96,8 @@ def test_what_a_new_person_takes_from_a_neighbour(scene, remove_source, joints, 
     person, thing = {'id': 1, 'keypoints': values}, {'id': 2}
     # The last one is labelled nowhere, whatever its coordinates.
     neighbour = {'id': 3, 'keypoints': [*values, *points[0][:2], 0], 'segmentation': [[1, 2]]}
-    arguments = [person, thing, neighbour], person, plan, skeleton, remove_source
+    arguments = [person, thing, neighbour], person, plan, skeleton
+    arguments = *arguments, people_in_front_alpha(plan, skeleton), remove_source
     if shown is None:
         with pytest.raises(CoveredError, match='2 of 3 joints of annotation 3'):
             remaining_annotations(*arguments)
@@ -112,7 +117,8 @@ def test_joints_outside_the_image_or_without_a_place_are_let_be(scene):
     plan, skeleton, _ = scene
     values = [-5, 3, 2, 1e9, 1e9, 2, float('nan'), 4, 2]
     neighbour = {'id': 3, 'keypoints': values}
-    assert remaining_annotations([neighbour], {}, plan, skeleton)[0] is neighbour
+    in_front = people_in_front_alpha(plan, skeleton)
+    assert remaining_annotations([neighbour], {}, plan, skeleton, in_front)[0] is neighbour
 
 
 def test_nobody_is_painted_over(synthesize, couples):

@@ -8,8 +8,8 @@ from attempt_helpers import outcomes, source_image
 
 from pg2aug.expansion import Synthesised
 from pg2aug.expansion.report.coverage import pose_coverage
+from pg2aug.expansion.report.pictures import made_squares, refused_strip, target_pose
 from pg2aug.expansion.report.sample import REFUSED_SHOWN, sample_made, sample_refused
-from pg2aug.expansion.report.strips import made_strip, refused_strip, target_pose
 from pg2aug.expansion.write.coco import failed_joints, person_label
 from pg2aug.poses import PoseBank
 
@@ -79,15 +79,15 @@ def test_the_label_and_the_failed_joints_are_the_whole_pose(make_job):
         np.testing.assert_allclose(
             keypoints[shown], outcome.plan.target_keypoints[shown], atol=0.006
         )
-        strip = made_strip(
+        squares = made_squares(
             source_image(job, outcome),
             outcome.image,
             job.sources.persons[outcome.attempt.person],
             annotation,
             skeleton,
         )
-        assert strip.shape == (240, 960, 3)
-        pose, result, labelled = (strip[:, n * 240 : (n + 1) * 240] for n in (1, 2, 3))
+        assert [square.shape for square in squares] == [(240, 240, 3)] * 4
+        _, pose, result, labelled = squares
         red = (pose == (60, 60, 255)).all(axis=2)
         assert red.any() == bool(failed)
         assert (labelled != result).any()
@@ -101,10 +101,11 @@ def test_a_strip_shows_what_is_there(make_job):
     made = dict(person, pg2aug={})
     # A person at the edge: what is outside of the image is canvas.
     made['bbox'] = person['bbox'] = [100, 0, 44, 96]
-    strip = made_strip(source, np.full((96, 144, 3), 90, np.uint8), person, made, skeleton)
-    inside = (strip[:, :240] == (10, 200, 30)).all(axis=2)
+    grey = np.full((96, 144, 3), 90, np.uint8)
+    old, _, new, _ = made_squares(source, grey, person, made, skeleton)
+    inside = (old == (10, 200, 30)).all(axis=2)
     assert 0.3 < inside.mean() < 0.9
-    assert (strip[:, 480:720][inside] == 90).all()
+    assert (new[inside] == 90).all()
     empty = refused_strip(None, person, 3, job.bank, ['left_knee'])
     assert empty.shape == (240, 480, 3)
     assert len(np.unique(empty[:, :240].reshape(-1, 3), axis=0)) == 1

@@ -29,7 +29,7 @@ def large_page(folder, small):
         row = [n, f'{n}.jpg', f'{n % 997}.png', n, n, n % 10, n % 10 + n / LARGE, n % 9 + 8, 17]
         rows.append(row)
     data |= dict(items=rows, num_made=LARGE, data_set='0123456789abcdef', refused=[])
-    page = web_page('pg2aug.expansion', 'report', data, data_set=data['data_set'])
+    page = web_page('pg2aug.expansion.report', 'report', data, data_set=data['data_set'])
     (folder / 'index.html').write_text(page)
     return folder / 'index.html'
 

@@ -10,7 +10,9 @@ import time
 import pytest
 from attempt_helpers import fork, tree, wait_for
 
-from pg2aug.expansion.work import pipeline
+from pg2aug.expansion.work import items, pipeline, run
+from pg2aug.expansion.work.groups import Group
+from pg2aug.expansion.work.items import prepare_item, write_image
 from pg2aug.expansion.work.parts import Part
 from pg2aug.expansion.write.output_folder import OutputFolder
 
@@ -41,6 +43,26 @@ def whole(expand, tmp_path):
     assert sum(len(line['refused']) > 0 for line in lines) > 3
     assert len([name for name in files if name.startswith('parts/')]) == 2
     return files
+
+
+def make_one_after_another(recipe, parts, progress, workers, report):
+    """What the assembly line makes, plainly: a step after the other, a group after the other."""
+    for part in parts:
+        group = Group(part, recipe.output.batch_size)
+        while not group.is_done:
+            step = group.next_step()
+            pairs = zip(step.items, step.first, strict=True)
+            ready = [prepare_item(recipe, item, first) for item, first in pairs]
+            lines, made = pipeline.make_lines(recipe, step.items, ready)
+            new = group.add(step, lines)
+            part.append([write_image(recipe, line, made.get(line['item'])) for line in new])
+        part.finish()
+
+
+def test_the_assembly_line_makes_what_a_loop_makes(expand, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, 'make_parts', make_one_after_another)
+    assert expand('plain') == 0
+    assert tree(tmp_path / 'plain') == whole
 
 
 @pytest.mark.slow
@@ -154,7 +176,7 @@ def test_a_disk_that_is_full_stops_it(expand, tool, whole, tmp_path, capfd, size
 
 
 def test_a_worker_that_fails_stops_it(expand, whole, tmp_path, monkeypatch):
-    calls, encode = [], pipeline.encode_jpeg
+    calls, encode = [], items.encode_jpeg
 
     def fail(image):
         calls.append(image)
@@ -162,7 +184,7 @@ def test_a_worker_that_fails_stops_it(expand, whole, tmp_path, monkeypatch):
             raise RuntimeError('a worker died')
         return encode(image)
 
-    monkeypatch.setattr(pipeline, 'encode_jpeg', fail)
+    monkeypatch.setattr(items, 'encode_jpeg', fail)
     with pytest.raises(RuntimeError, match='a worker died'):
         expand('out')
     assert not (tmp_path / 'out' / 'person_keypoints.json').exists()

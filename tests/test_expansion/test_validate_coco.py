@@ -6,6 +6,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -152,6 +153,12 @@ def test_no_coco_file_at_all(good, tmp_path, text, what):
     assert what in found.what
 
 
+def test_what_the_loaders_cannot_read_is_a_finding(good, tmp_path):
+    (found,) = findings('\ufeff' + json.dumps(good), tmp_path)
+    assert found.rule == 'file'
+    assert 'BOM' in found.what
+
+
 def test_an_image_that_is_not_whole(good, tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / 'images' / 'part' / 'b.png'
@@ -163,7 +170,7 @@ def test_an_image_that_is_not_whole(good, tmp_path):
 
 def test_an_image_beyond_the_limit_is_not_decoded(good, tmp_path, monkeypatch):
     decoded = []
-    monkeypatch.setattr(Image.Image, 'load', lambda self: decoded.append(self))
+    monkeypatch.setattr(cv2, 'imdecode', lambda *a: decoded.append(a))
     limited = findings(good, tmp_path, max_pixels=1199)
     assert [found.rule for found in limited] == ['file-pixels'] * 2
     assert '40x30 pixels, more than the limit of 1199' in limited[0].what

@@ -4,7 +4,9 @@ Nothing is drawn in sequence. The k-th pose of a person is a function of the see
 so that no draw depends on what came of another, or on who makes it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,33 +68,55 @@ def draw_poses(regions: PoseRegions, seed: int, persons: Ints, region: Ints, tur
     Returns:
         Indices into the bank.
     """
-    keys, row = np.unique(persons * len(regions.sizes) + region, return_inverse=True)
-    needed = np.zeros(len(keys), np.int64)
-    np.maximum.at(needed, row, turns)
-    # People who need as many draws are drawn for together, all turns of each at once.
-    by_need = np.argsort(needed, kind='stable')
-    place = np.empty_like(by_need)
-    place[by_need] = np.arange(len(by_need))
-    requests = np.argsort(place[row], kind='stable')
-    where = place[row[requests]]
     found = np.empty(len(persons), np.int64)
+    for batch in _batches(persons, region, turns, len(regions.sizes)):
+        table = _distinct(_draws(regions, seed, batch.persons, batch.regions, batch.draws))
+        turn = turns[batch.requests]
+        poses = table[batch.rows, np.minimum(turn, batch.draws - 1)]
+        found[batch.requests] = poses
+        for late in batch.requests[(turn >= batch.draws) | (poses < 0)].tolist():
+            arguments = int(persons[late]), int(region[late]), int(turns[late])
+            found[late] = _late_draw(regions, seed, *arguments)
+    return found
+
+
+class _Batch(NamedTuple):
+    """People who are drawn for together, and what is asked of them.
+
+    Attributes:
+        persons: (G,) numbers of the persons; one is there once for each region asked for.
+        regions: (G,) region of each.
+        draws: How many draws each gets: more than are needed, for some are repeats.
+        requests: (R,) places of the requests among all.
+        rows: (R,) which of the persons each request is of.
+    """
+
+    persons: Ints
+    regions: Ints
+    draws: int
+    requests: Ints
+    rows: Ints
+
+
+def _batches(persons: Ints, region: Ints, turns: Ints, num_regions: int) -> Iterator[_Batch]:
+    """Requests (M,) in batches of people who need about as many draws, in bounded memory."""
+    keys, key_of = np.unique(persons * num_regions + region, return_inverse=True)
+    needed = np.zeros(len(keys), np.int64)
+    np.maximum.at(needed, key_of, turns)
+    by_need = np.argsort(needed, kind='stable')
+    keys, needed = keys[by_need], needed[by_need]
+    key_of = np.argsort(by_need)[key_of]
+    requests = np.argsort(key_of, kind='stable')
+    rows = key_of[requests]
     start = 0
     while start < len(keys):
-        # More than needed, for some are repeats.
-        count = min(2 * int(needed[by_need[start]]) + 16, _DRAWS)
-        fitting = np.searchsorted(needed[by_need[start:]], count // 2, side='right')
+        count = min(2 * int(needed[start]) + 16, _DRAWS)
+        fitting = np.searchsorted(needed[start:], count // 2, side='right')
         stop = start + int(np.clip(fitting, 1, max(_CELLS // count, 1)))
-        person, area = np.divmod(keys[by_need[start:stop]], len(regions.sizes))
-        table = _distinct(_draws(regions, seed, person, area, count))
-        part = slice(*np.searchsorted(where, [start, stop]))
-        which, turn = requests[part], turns[requests[part]]
-        found[which] = table[where[part] - start, np.minimum(turn, count - 1)]
-        late = which[(turn >= count) | (found[which] < 0)]
-        for index in late.tolist():
-            arguments = int(persons[index]), int(region[index]), int(turns[index])
-            found[index] = _late_draw(regions, seed, *arguments)
+        part = slice(*np.searchsorted(rows, [start, stop]))
+        person, area = np.divmod(keys[start:stop], num_regions)
+        yield _Batch(person, area, count, requests[part], rows[part] - start)
         start = stop
-    return found
 
 
 def _distinct(drawn: Ints) -> Ints:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.expansion.plan.draws import Ints, PoseRegions, draw_poses
-from pg2aug.expansion.plan.regions import level, pose_regions
+from pg2aug.expansion.plan.regions import Regions, level, pose_regions
 from pg2aug.expansion.sources.sources import Sources
 from pg2aug.poses import PoseBank
 
@@ -120,7 +120,7 @@ class ExpansionPlan:
 
 def make_draws(
     sources: Sources, bank: PoseBank, request: PlanRequest, seed: int = 0
-) -> tuple[Draws, Ints]:
+) -> tuple[Draws, Regions | None]:
     """Group persons and poses.
 
     Args:
@@ -130,28 +130,29 @@ def make_draws(
         seed: Of all draws; 0 or more.
 
     Returns:
-        The draws, and (R,) how many of the data set's posed persons are in each region of pose
-        space, whether they are sources or not.
+        The draws, and the regions of pose space, which count all posed persons of the data set,
+        whether they are sources or not; None without ``balance``.
     """
-    labels, before = None, np.zeros(1, np.int64)
+    regions = None
     if request.balance is not None:
         # Also of those who cannot be put into a new pose: they are in the data set all the same.
-        labels, before, _ = pose_regions(bank, sources.poses, request.balance, seed)
+        regions = pose_regions(bank, sources.poses, request.balance, seed)
     image_ids = {id_: place for place, id_ in enumerate(dict.fromkeys(sources.person_images))}
     images = np.array([image_ids[id_] for id_ in sources.person_images])
     shuffled = np.random.default_rng((seed, 0)).permutation(len(image_ids))
     places = shuffled[images]
     order = np.argsort(places, kind='stable')
     starts = np.searchsorted(places[order], np.arange(len(image_ids) + 1))
-    return Draws(PoseRegions.group(bank.weights, labels), order, starts, seed), before
+    grouped = PoseRegions.group(bank.weights, None if regions is None else regions.labels)
+    return Draws(grouped, order, starts, seed), regions
 
 
-def plan_expansion(draws: Draws, before: Ints, request: PlanRequest) -> ExpansionPlan:
-    """ExpansionPlan an expansion; the same arguments give the same plan.
+def plan_expansion(draws: Draws, regions: Regions | None, request: PlanRequest) -> ExpansionPlan:
+    """Plan an expansion; the same arguments give the same plan.
 
     Args:
         draws: From :func:`make_draws`.
-        before: Likewise.
+        regions: Likewise.
         request: How many images, and of what.
 
     Raises:
@@ -160,9 +161,10 @@ def plan_expansion(draws: Draws, before: Ints, request: PlanRequest) -> Expansio
     """
     num_images = len(draws.starts) - 1
     capacity = None if request.per_image is None else request.per_image * num_images
-    regions, added = _regions(request, before, capacity, draws.seed)
-    items = np.zeros(len(regions), ITEM)
-    items['region'] = regions
+    before = np.zeros(1, np.int64) if regions is None else regions.counts
+    chosen, added = _regions(request, before, capacity, draws.seed)
+    items = np.zeros(len(chosen), ITEM)
+    items['region'] = chosen
     items['image'] = -1 if request.per_image is None else np.arange(len(items)) % num_images
     items['index'], items['of'] = _place_in_group(items)
     persons, poses, _ = draws.attempt(items, np.zeros(len(items), np.int64))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pg2aug.expansion.plan.expansion_plan import ExpansionPlan
 from pg2aug.expansion.sources.sources import Sources
 from pg2aug.expansion.write.output_folder import OutputFolder
-from pg2aug.utils.files import file_sha256
+from pg2aug.utils.files import file_sha256, load_json
 
 PLAN_FILE = 'plan.json'
 ITEMS_FILE = 'plan.npy'
@@ -137,7 +137,7 @@ def _pieces(plan: ExpansionPlan, ids: NDArray[Any]) -> Iterator[bytes]:
 
 def _read_plan_file(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = load_json(path)
         if content['format'] == FORMAT:
             return dict(content)
     except (OSError, ValueError, KeyError, TypeError):

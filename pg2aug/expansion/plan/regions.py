@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.poses import PoseBank
-from pg2aug.poses.bank.coverage import PosesAndMask, in_body_units, nearer_distances
+from pg2aug.poses.bank.coverage import (
+    PosesAndMask,
+    in_body_units,
+    nearer_distances,
+    swapped_by_mirror,
+)
 from pg2aug.poses.bank.rarity import COST_SAMPLE, missing_joint_cost
 
 _SAMPLE = 5000
@@ -51,7 +56,7 @@ def pose_regions(bank: PoseBank, data: PosesAndMask, count: int, seed: int = 0) 
     chosen = np.sort(rng.permutation(len(poses))[:_SAMPLE])
     sample = poses[chosen], visible[chosen]
     cost = missing_joint_cost(sample[0][:COST_SAMPLE], sample[1][:COST_SAMPLE])
-    flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
+    flip = swapped_by_mirror(bank)
     weights = bank.weights[bank.weights > 0][chosen]
     centres = _spread(sample, weights, count, cost, flip, rng)
 

@@ -1,23 +1,30 @@
-"""How much of pose space a data set covers, before and after its expansion."""
+"""How much of pose space a data set covers before and after: by rarity, and by region."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.augment.statistics import NUM_DECILES, rarity_deciles
+from pg2aug.expansion.plan.regions import Regions, pose_regions
+from pg2aug.expansion.sources.sources import Sources
 from pg2aug.poses import PoseBank
-from pg2aug.poses.bank.coverage import ALIKE, PosesAndMask
-from pg2aug.poses.bank.rarity import reference_sets
-from pg2aug.poses.scale import body_scales, limb_lengths, normalize_poses, typical_limb_lengths
+from pg2aug.poses.bank.coverage import (
+    ALIKE,
+    PosesAndMask,
+    in_body_units,
+    nearest_distances,
+    swapped_by_mirror,
+)
+from pg2aug.utils.files import load_json
 
 JUDGED = 1000
 POSES = 20_000
 """At most this many poses of a data set are compared with: a random choice."""
 SHARED = 0.7
 """Least share of a pose's joints that a label must have to be compared with it."""
-
-_CHUNK = 256
 
 
 class PoseCoverage(NamedTuple):
@@ -65,18 +72,15 @@ def pose_coverage(
     """
     rng = np.random.default_rng(seed)
     drawable = np.flatnonzero(bank.weights > 0)
-    lengths = limb_lengths(bank.keypoints[drawable], bank.visible[drawable], bank.skeleton.limbs)
-    typical = typical_limb_lengths(lengths)
     chosen = np.sort(rng.permutation(len(drawable))[:JUDGED])
     judged = drawable[chosen]
-    visible = bank.visible[judged]
-    scales = body_scales(lengths[chosen], typical)
-    poses = normalize_poses(bank.keypoints[judged], visible, scales), visible
-    own = _in_body_units(bank, *before, typical, rng)
-    new = _in_body_units(bank, *made, typical, rng)
-    flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
-    nearest = np.column_stack([_nearest(poses, others, flip) for others in (own, new)])
-    covered = np.minimum.accumulate(nearest, axis=1) <= ALIKE
+    (poses, visible), own = in_body_units(bank, before, judge=False)
+    _, new = in_body_units(bank, made, judge=False)
+    own, new = _some(own, rng), _some(new, rng)
+    flip = swapped_by_mirror(bank)
+    wanted = poses[chosen], visible[chosen]
+    nearest = [nearest_distances(wanted, others, SHARED, flip) for others in (own, new)]
+    covered = np.minimum.accumulate(np.column_stack(nearest), axis=1) <= ALIKE
     deciles = rarity_deciles(bank)[judged]
     tenths = [covered[deciles == tenth] for tenth in range(NUM_DECILES)]
     shares = [_shares(tenth) if len(tenth) else None for tenth in tenths]
@@ -84,41 +88,70 @@ def pose_coverage(
     return PoseCoverage(ALIKE, SHARED, *numbers, _shares(covered), shares)
 
 
-def _nearest(
-    poses: PosesAndMask, others: PosesAndMask, flip: tuple[int, ...] | None
-) -> NDArray[np.float64]:
-    """Distance of each of A poses to the nearest of B others or its mirror: (A,), inf if none."""
-    nearest = np.full(len(poses[0]), np.inf)
-    if not len(others[0]):
-        return nearest
-    for reference in reference_sets(*others, np.zeros(poses[1].shape[1]), flip):
-        for start in range(0, len(nearest), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            part, visible = poses[0][rows], poses[1][rows]
-            common = visible.astype(np.float32) @ reference.mask
-            squares = reference.squared_distances(part, visible) / np.maximum(common, 1)
-            squares[common < SHARED * visible.sum(axis=1, keepdims=True)] = np.inf
-            found = np.sqrt(np.maximum(squares.min(axis=1), 0))
-            nearest[rows] = np.minimum(nearest[rows], found)
-    return nearest
-
-
 def _shares(covered: NDArray[np.bool_]) -> tuple[float, float]:
     before, after = covered.mean(axis=0).tolist()
     return before, after
 
 
-def _in_body_units(
+def _some(poses: PosesAndMask, rng: np.random.Generator) -> PosesAndMask:
+    """No more than ``POSES`` of them."""
+    kept = np.sort(rng.permutation(len(poses[0]))[:POSES])
+    return poses[0][kept], poses[1][kept]
+
+
+class RegionRow(NamedTuple):
+    """A region of pose space.
+
+    Attributes:
+        pose: The pose of the bank in its middle.
+        before: Persons of the data set in it.
+        planned: Persons that were to be added.
+        made: Persons that were added.
+    """
+
+    pose: int
+    before: int
+    planned: int
+    made: int
+
+
+def region_rows(
+    plan_file: str | Path,
+    sources: Sources,
     bank: PoseBank,
-    keypoints: NDArray[np.floating[Any]],
-    visible: NDArray[Any],
-    typical: NDArray[np.floating[Any]],
-    rng: np.random.Generator,
-) -> PosesAndMask:
-    """Poses whose size is known, no more than ``POSES``."""
-    visible = np.asarray(visible) > 0
-    scales = body_scales(limb_lengths(keypoints, visible, bank.skeleton.limbs), typical)
-    usable = np.flatnonzero(np.isfinite(scales) & (scales > 0))
-    kept = np.sort(rng.permutation(usable)[:POSES])
-    poses = normalize_poses(keypoints[kept], visible[kept], scales[kept])
-    return poses, visible[kept]
+    made: Mapping[int, int],
+    regions: Regions | None = None,
+) -> list[RegionRow]:
+    """Compare what a plan was to add with what was made; empty where it levels nothing.
+
+    Args:
+        plan_file: The plan.json of an expansion.
+        sources: What was expanded.
+        bank: Target poses, as they were drawn.
+        made: How many persons were put into each pose of the bank, by its index.
+        regions: That the plan was made with; found again if None.
+
+    Returns:
+        The regions, the emptiest first.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no plan of these sources and this bank.
+    """
+    try:
+        plan = load_json(plan_file)
+        count, seed = plan['request']['balance'], plan['seed']
+        if count is None:
+            return []
+        before, planned = (plan['images_by_region'][name] for name in ('before', 'added'))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{plan_file} is no plan of an expansion: {error}') from error
+    if regions is None:
+        regions = pose_regions(bank, sources.poses, count, seed)
+    if regions.counts.tolist() != before:
+        raise ValueError(f'{plan_file} is of another data set or another pose bank')
+    added = np.zeros(len(before), np.int64)
+    for pose, number in made.items():
+        added[regions.labels[pose]] += number
+    rows = zip(regions.centres.tolist(), before, planned, added.tolist(), strict=True)
+    return sorted((RegionRow(*row) for row in rows), key=lambda row: (row.before, row.pose))

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from pg2aug.augment.statistics import NUM_DECILES, rarity_deciles
-from pg2aug.expansion.report.coverage import pose_coverage
-from pg2aug.expansion.report.regions import RegionRow
+from pg2aug.expansion.report.coverage import RegionRow, pose_coverage
 from pg2aug.expansion.report.sample import MadeSample, RefusedSample
 from pg2aug.expansion.sources.sources import Annotation, Sources, annotation_keypoints
 from pg2aug.poses import PoseBank

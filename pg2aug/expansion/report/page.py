@@ -6,17 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pg2aug.expansion.plan.regions import Regions
+from pg2aug.expansion.report.coverage import region_rows
 from pg2aug.expansion.report.data import report_data
-from pg2aug.expansion.report.regions import region_rows
+from pg2aug.expansion.report.pictures import made_squares, pose_picture, refused_strip
 from pg2aug.expansion.report.sample import MadeSample, RefusedSample, sample_made, sample_refused
-from pg2aug.expansion.report.strips import made_strip, pose_picture, refused_strip
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.expansion.sources.sources import Annotation, Sources
-from pg2aug.expansion.write.output_folder import write_jpeg
+from pg2aug.expansion.write.output_folder import OutputFolder, write_jpeg
 from pg2aug.poses import PoseBank
 from pg2aug.utils.files import file_sha256
 from pg2aug.utils.web_page import web_page
-from pg2aug.visualization.skeletons import Image
 
 REPORT_FOLDER, PAGE_FILE = 'report', 'index.html'
 ITEMS = 10_000
@@ -35,7 +37,7 @@ def write_report(
     annotation_file: str,
     refused_file: str,
     plan_file: str,
-    image_folder: str = 'images',
+    regions: Regions | None = None,
     items: int = ITEMS,
     workers: int = 4,
 ) -> Path:
@@ -52,7 +54,7 @@ def write_report(
         annotation_file: Name of the COCO file in ``out``.
         refused_file: Name of the list of refused attempts in ``out``.
         plan_file: Name of the plan in ``out``.
-        image_folder: Name of the folder in ``out`` that the COCO file's names start from.
+        regions: Of pose space, as the expansion's summary has them; found again if None.
         items: Largest number of persons to show.
         workers: Pictures drawn at once.
 
@@ -69,12 +71,12 @@ def write_report(
     made, refused = sample_made(out / annotation_file, items), sample_refused(out / refused_file)
     if not made.shown:
         raise ValueError(f'{out / annotation_file} has no synthesised person to report on')
-    regions = region_rows(out / plan_file, sources, bank, made.poses)
+    rows = region_rows(out / plan_file, sources, bank, made.poses, regions)
     data = {
         'data_set': data_set_id(out / annotation_file),
         'annotation_file': annotation_file,
-        'image_folder': image_folder,
-        **report_data(made, refused, sources, bank, regions),
+        'image_folder': OutputFolder(out).images.name,
+        **report_data(made, refused, sources, bank, rows),
     }
     page = web_page('pg2aug.expansion.report', 'report', data, data_set=data['data_set'])
     remove_partial_report(out)
@@ -82,11 +84,11 @@ def write_report(
     try:
         for name in ('made', 'refused', 'regions'):
             (partial / name).mkdir(parents=True)
-        draw = _Drawer(partial, out / image_folder, sources, bank, made, refused)
+        draw = _Drawer(partial, OutputFolder(out).images, sources, bank, made, refused)
         for function, shown in (
             (draw.made, made.shown),
             (draw.refused, list(enumerate(refused.shown))),
-            (draw.region, [row.pose for row in regions]),
+            (draw.region, [row.pose for row in rows]),
         ):
             _in_parallel(function, shown, workers)
         (partial / PAGE_FILE).write_text(page, encoding='utf-8')
@@ -131,15 +133,16 @@ class _Drawer:
     def made(self, annotation: Annotation) -> None:
         person = self._persons[annotation['pg2aug']['source_annotation_id']]
         result = self._images.read(self._entries[annotation['image_id']]['file_name'])
-        source, skeleton = self._source(person), self._bank.skeleton
-        strip = made_strip(source, result, person, annotation, skeleton)
+        source = self._sources.read_image(person)
+        squares = made_squares(source, result, person, annotation, self._bank.skeleton)
+        strip = np.hstack(squares)
         write_jpeg(self._folder / 'made' / f'{annotation["id"]}.jpg', strip, _QUALITY)
 
     def refused(self, numbered: tuple[int, Mapping[str, Any]]) -> None:
         number, entry = numbered
         person = self._persons[entry['source_annotation_id']]
         try:
-            source = self._source(person)
+            source = self._sources.read_image(person)
         except (OSError, ValueError):
             # That may be why it was refused, and the page gives the reason.
             source = None
@@ -150,10 +153,6 @@ class _Drawer:
     def region(self, pose: int) -> None:
         picture = pose_picture(pose, self._bank)
         write_jpeg(self._folder / 'regions' / f'{pose}.jpg', picture, _QUALITY)
-
-    def _source(self, person: Annotation) -> Image:
-        entry = self._sources.images[person['image_id']]
-        return self._sources.folder.read(entry['file_name'])
 
 
 def _in_parallel(function: Callable[[Any], None], items: Sequence[Any], workers: int) -> None:

@@ -1,7 +1,6 @@
 """Answers of the report's page, and the annotation file without what they reject."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,6 +9,7 @@ from typing import Any
 
 from pg2aug.expansion.report.page import data_set_id
 from pg2aug.expansion.report.stream import iter_entries
+from pg2aug.utils.files import load_json, replacing
 from pg2aug.validation.entries import is_integer
 
 FORMAT = 'pg2aug review 1'
@@ -70,7 +70,7 @@ def read_review(path: str | Path, data_set: str) -> dict[int, Answer]:
         OSError: If it cannot be read.
     """
     try:
-        content = _load(path)
+        content = load_json(path, 'it')
         if not isinstance(content, dict) or content.get('format') != FORMAT:
             raise ValueError(f'no review that the report exports (no {FORMAT!r} in it)')
         if content['data_set'] != data_set:
@@ -91,13 +91,6 @@ def read_review(path: str | Path, data_set: str) -> dict[int, Answer]:
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return answers
-
-
-def _load(path: str | Path) -> Any:
-    try:
-        return json.loads(Path(path).read_bytes())
-    except RecursionError as error:
-        raise ValueError('it is nested too deeply') from error
 
 
 def _parse(entry: Any) -> tuple[int, Answer]:
@@ -179,22 +172,21 @@ def _reviewed(
 
 def _write(target: Path, entries: Iterable[tuple[str, Any]]) -> None:
     """Write a COCO file entry by entry, for it may be larger than memory."""
-    partial = target.with_name(f'.{target.name}.{os.getpid()}')
-    try:
-        with open(partial, 'w', encoding='utf-8') as file:
-            before, absent = '{', [*_LISTS]
-            for key, group in groupby(entries, key=lambda item: item[0]):
-                file.write(f'{before}{json.dumps(key)}: ')
-                if key in _LISTS:
-                    absent.remove(key)
-                    for place, (_, entry) in enumerate(group):
-                        file.write(f'{"[" if place == 0 else ", "}{json.dumps(entry)}')
-                    file.write(']')
-                else:
-                    file.write(json.dumps(next(group)[1]))
-                before = ', '
-            # Those that are empty have no entries to come from.
-            file.write(''.join(f', {json.dumps(key)}: []' for key in absent) + '}')
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target) as file:
+        file.writelines(text.encode() for text in _encoded(entries))
+
+
+def _encoded(entries: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    before, absent = '{', [*_LISTS]
+    for key, group in groupby(entries, key=lambda item: item[0]):
+        yield f'{before}{json.dumps(key)}: '
+        if key in _LISTS:
+            absent.remove(key)
+            for place, (_, entry) in enumerate(group):
+                yield f'{"[" if place == 0 else ", "}{json.dumps(entry)}'
+            yield ']'
+        else:
+            yield json.dumps(next(group)[1])
+        before = ', '
+    # Those that are empty have no entries to come from.
+    yield ''.join(f', {json.dumps(key)}: []' for key in absent) + '}'

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import mmengine
 from mmengine import fileio
 
 from pg2aug.poses import Skeleton, check_same_joints
+from pg2aug.utils.files import load_json
 from pg2aug.validation.coco import check_outline
 from pg2aug.validation.entries import check_categories, check_ids, check_limbs
 
@@ -45,12 +45,7 @@ def read_source_file(
 def _load(path: str) -> Mapping[str, Any]:
     if not fileio.isfile(path):
         raise FileNotFoundError(f'annotation file {path!r} does not exist')
-    try:
-        content = mmengine.load(path, file_format='json')
-    except ValueError as error:
-        raise ValueError(f'{path} is no json file: {error}') from error
-    except RecursionError as error:
-        raise ValueError(f'{path} is no COCO keypoint file: it is nested too deeply') from error
+    content = load_json(path)
     if not isinstance(content, Mapping):
         raise ValueError(f'{path} is no COCO keypoint file: it holds a {type(content).__name__}')
     return content

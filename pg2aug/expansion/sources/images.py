@@ -1,23 +1,17 @@
 """Source images: read from within their folder, and no larger than is bearable."""
 
 import errno
-import io
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 from mmengine import fileio
 from numpy.typing import NDArray
-from PIL import Image
 
 from pg2aug.utils.files import is_local
-from pg2aug.validation.files import MAX_PIXELS
-
-PILLOW_LIMIT = 178_956_970
-"""Pillow, which reads the headers, opens nothing larger."""
+from pg2aug.utils.images import MAX_PIXELS, PILLOW_LIMIT, TooLargeError, decode_image, header_size
 
 _JPEG_SIDE = 65_500
 _BYTES_PER_PIXEL = 8
@@ -68,10 +62,10 @@ class ImageFolder:
         """
         data = self._bytes(file_name)
         self._check_pixels(data, file_name)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f'{file_name} is no image that OpenCV can decode')
-        return np.asarray(image, np.uint8)
+        try:
+            return decode_image(data)
+        except ValueError as error:
+            raise ValueError(f'{file_name} cannot be decoded: {error}') from error
 
     def _bytes(self, file_name: str) -> bytes:
         name = PurePosixPath(file_name)
@@ -102,12 +96,11 @@ class ImageFolder:
     def _check_pixels(self, data: bytes, file_name: str) -> None:
         """Compare the size that the header states with the limit; nothing is decoded."""
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                width, height = image.size
-        except Image.DecompressionBombError as error:
+            width, height = header_size(data)
+        except TooLargeError as error:
             raise ValueError(f'{file_name} is too large: {error}') from error
-        except (OSError, SyntaxError, EOFError, ValueError) as error:
-            raise ValueError(f'{file_name} is no image: its header cannot be read') from error
+        except ValueError as error:
+            raise ValueError(f'{file_name} is no image: {error}') from error
         if max(width, height) > _JPEG_SIDE:
             raise ValueError(
                 f'{file_name} is {width}x{height}: no side may be longer than {_JPEG_SIDE} pixels, '

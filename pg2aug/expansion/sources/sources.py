@@ -70,6 +70,10 @@ class Sources:
     def _licenses(self) -> set[int]:
         return known_ids(self.content.get('licenses') or [])
 
+    def read_image(self, person: Annotation) -> NDArray[np.uint8]:
+        """The image of one of ``persons``; see :meth:`ImageFolder.read`."""
+        return self.folder.read(self.images[person['image_id']]['file_name'])
+
     def check_size(self, person: Annotation, image_size: tuple[int, int]) -> None:
         """Compare the size of a person's image, as it was read, with its entries.
 

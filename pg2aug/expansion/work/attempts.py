@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pg2aug.augment.eligibility import UnsuitableError, bank_proportions
 from pg2aug.augment.people import other_people
@@ -20,7 +21,12 @@ from pg2aug.expansion.sources.sources import (
     annotation_bbox,
     annotation_keypoints,
 )
-from pg2aug.expansion.write.remaining_people import CoveredError, remaining_annotations
+from pg2aug.expansion.write.remaining_people import (
+    CoveredError,
+    hidden_joints,
+    people_in_front_alpha,
+    remaining_annotations,
+)
 from pg2aug.poses import PoseBank
 
 UNUSABLE_IMAGE = 'the source image cannot be used'
@@ -73,6 +79,7 @@ class Synthesised:
         plan: What was synthesised.
         image: (H, W, 3) uint8 BGR, the source with the person in the new pose.
         joints_ok: (K,) bool, joints that the new label may name.
+        hidden: (K,) bool, joints of the new pose that are behind somebody who stays in front.
         annotations: All of the image: the person's as it was, the others' without the joints that
             were painted over.
     """
@@ -81,6 +88,7 @@ class Synthesised:
     plan: PersonPlan
     image: NDArray[np.uint8]
     joints_ok: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
     annotations: Sequence[Annotation]
 
 
@@ -90,6 +98,7 @@ class Prepared(NamedTuple):
     attempt: Attempt
     image: NDArray[np.uint8]
     plan: PersonPlan
+    hidden: NDArray[np.bool_]
     annotations: Sequence[Annotation]
 
 
@@ -142,7 +151,9 @@ def prepare(job: Job, attempt: Attempt) -> Prepared | Refused:
         return Refused(attempt, UNUSABLE_IMAGE, _describe(error))
     try:
         plan = _plan(job, attempt, person, image)
-        return Prepared(attempt, image, plan, _remaining(job, person, plan))
+        in_front = people_in_front_alpha(plan, job.synthesizer.skeleton)
+        annotations = _remaining(job, person, plan, in_front)
+        return Prepared(attempt, image, plan, hidden_joints(plan, in_front), annotations)
     except UnsuitableError as error:
         return Refused(attempt, 'the person cannot take the pose', str(error))
     except CoveredError as error:
@@ -157,8 +168,7 @@ def synthesize(job: Job, prepared: Sequence[Prepared]) -> list[Outcome]:
 
 
 def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
-    entry = sources.images[person['image_id']]
-    image = sources.folder.read(entry['file_name'])
+    image = sources.read_image(person)
     sources.check_size(person, (image.shape[1], image.shape[0]))
     return image
 
@@ -186,24 +196,26 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
     )
 
 
-def _remaining(job: Job, person: Annotation, plan: PersonPlan) -> list[Annotation]:
+def _remaining(
+    job: Job, person: Annotation, plan: PersonPlan, in_front: Tensor
+) -> list[Annotation]:
     annotations = job.sources.neighbours[person['image_id']]
-    synthesizer = job.synthesizer
+    skeleton, settings = job.synthesizer.skeleton, job.synthesizer.settings
     return remaining_annotations(
-        annotations, person, plan, synthesizer.skeleton, synthesizer.settings.remove_source
+        annotations, person, plan, skeleton, in_front, settings.remove_source
     )
 
 
 def _outcome(
     prepared: Prepared, image: NDArray[np.uint8], joints_ok: NDArray[Any], accepted: bool
 ) -> Outcome:
-    attempt, _, plan, annotations = prepared
+    attempt, _, plan, hidden, annotations = prepared
     labelled = plan.target_visible > 0
     shown = np.asarray(joints_ok, bool) & labelled
     if not accepted:
         detail = f'{int(shown.sum())} of {int(labelled.sum())} joints passed'
         return Refused(attempt, 'the label check failed', detail, labelled, shown)
-    return Synthesised(attempt, plan, image, shown, annotations)
+    return Synthesised(attempt, plan, image, shown, hidden, annotations)
 
 
 def _describe(error: Exception) -> str:

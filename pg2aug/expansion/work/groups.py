@@ -7,10 +7,6 @@ made of consecutive items, and made anew as a whole when the line of any of them
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from pg2aug.expansion.plan.expansion_plan import ExpansionPlan
-from pg2aug.expansion.work.attempts import UNUSABLE_IMAGE, Attempt, Job, Prepared, Refused, prepare
 from pg2aug.expansion.work.parts import Part, Record
 
 
@@ -76,40 +72,25 @@ class Group:
 
     def _next_round(self) -> None:
         """Go on to the first round that lacks a line."""
-        items = list(self.part.items)
         while not self._waiting:
             self._round += 1
-            done = self._round
-            items = [i for i in items if not self.part.is_done(self.lines[i][:done])]
+            items = [i for i, lines in self.lines.items() if not self._is_done(lines)]
             if not items:
                 return
-            for start in range(0, len(items), self.batch_size):
-                batch = items[start : start + self.batch_size]
-                missing = frozenset(i for i in batch if len(self.lines[i]) <= done)
-                if missing:
-                    first = [self.lines[i][done - 1]['next'] if done else 0 for i in batch]
-                    self._waiting.append(Step(self, batch, first, missing))
+            batches = [
+                items[i : i + self.batch_size] for i in range(0, len(items), self.batch_size)
+            ]
+            steps = map(self._step, batches)
+            self._waiting = [step for step in steps if step.missing]
         self._unmade = len(self._waiting)
 
+    def _is_done(self, lines: Sequence[Record]) -> bool:
+        """Whether an item was done before this round."""
+        return self.part.is_done(lines[: self._round])
 
-def prepare_item(
-    job: Job, plan: ExpansionPlan, item: int, first: int, max_attempts: int
-) -> tuple[list[Refused], Prepared | None]:
-    """Attempt an item, from an attempt on, until something can be synthesised.
-
-    An item that is bound to a source image is given up where that image cannot be used.
-
-    Returns:
-        The attempts that nothing can be made of, and the one that something can, if there is one.
-    """
-    refused: list[Refused] = []
-    for number in range(first, max_attempts):
-        drawn = plan.draws.attempt(plan.items[item : item + 1], np.array([number]))
-        person, pose, repeated = (int(values[0]) for values in drawn)
-        outcome = prepare(job, Attempt(item, number, person, pose, bool(repeated)))
-        if isinstance(outcome, Prepared):
-            return refused, outcome
-        refused.append(outcome)
-        if outcome.reason == UNUSABLE_IMAGE and plan.items['image'][item] >= 0:
-            break
-    return refused, None
+    def _step(self, items: Sequence[int]) -> Step:
+        """A batch of this round."""
+        before = [self.lines[item][: self._round] for item in items]
+        first = [lines[-1]['next'] if lines else 0 for lines in before]
+        missing = frozenset(item for item in items if len(self.lines[item]) <= self._round)
+        return Step(self, items, first, missing)

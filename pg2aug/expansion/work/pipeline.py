@@ -2,18 +2,15 @@
 
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from pg2aug.expansion.plan.expansion_plan import ExpansionPlan
-from pg2aug.expansion.work.attempts import Job, Outcome, Prepared, Refused, Synthesised, synthesize
-from pg2aug.expansion.work.groups import Group, Step, prepare_item
+from pg2aug.expansion.work.attempts import Prepared, Refused, Synthesised, synthesize
+from pg2aug.expansion.work.groups import Group, Step
+from pg2aug.expansion.work.items import Recipe, item_line, prepare_item, write_image
 from pg2aug.expansion.work.parts import Part, Record
-from pg2aug.expansion.write.coco import crop_window, new_entries
-from pg2aug.expansion.write.output_folder import OutputFolder, encode_jpeg
 
 AHEAD = 3
 """Batches that are being read while one is on the device, and again as many that are written."""
@@ -43,40 +40,6 @@ class Progress:
     done: int = 0
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How images are made of a plan, and where they go.
-
-    Attributes:
-        job: What all attempts share.
-        plan: What is made.
-        folder: Where to.
-        provenance: Of all new persons.
-        batch_size: Persons synthesised at once.
-        max_attempts: At each item.
-        crops: Whether an image is the part around its new person alone.
-        shard_size: Images in a folder; None for a single folder.
-    """
-
-    job: Job
-    plan: ExpansionPlan
-    folder: OutputFolder
-    provenance: Mapping[str, Any]
-    batch_size: int
-    max_attempts: int
-    crops: bool = False
-    shard_size: int | None = None
-
-    def file_name(self, item: int) -> str:
-        """Of an item's image, below ``images/``."""
-        name = f'{item:08d}.jpg'
-        return name if self.shard_size is None else f'{item // self.shard_size:06d}/{name}'
-
-    def image_path(self, item: int) -> Path:
-        """Where an item's image lies."""
-        return self.folder.images / self.file_name(item)
 
 
 def make_parts(
@@ -111,8 +74,31 @@ def make_parts(
         sys.setswitchinterval(interval)
 
 
+ReadyItem = tuple[list[Refused], Prepared | None]
+"""What :func:`pg2aug.expansion.work.items.prepare_item` gives."""
+
+
+class _InPreparation(NamedTuple):
+    """A batch whose images are being read."""
+
+    step: Step
+    items: list[Future[ReadyItem]]
+
+
+class _InWriting(NamedTuple):
+    """A batch whose images are being written: its lines, and whether it is its group's last."""
+
+    group: Group
+    lines: list[Future[Record]]
+    is_last: bool
+
+
 class _AssemblyLine:
-    """An assembly line: batches being prepared, one on the device, batches being written."""
+    """An assembly line: batches being prepared, one on the device, batches being written.
+
+    Nothing that is made depends on it: a loop over the steps of one group after the other gives the
+    same bytes, more slowly.
+    """
 
     def __init__(
         self,
@@ -126,8 +112,8 @@ class _AssemblyLine:
         self.progress = progress
         self.report = report
         self._open: list[Group] = []
-        self._preparing: deque[tuple[Step, list[Future[Any]]]] = deque()
-        self._writing: deque[tuple[Group, list[Future[Record]], bool]] = deque()
+        self._preparing: deque[_InPreparation] = deque()
+        self._writing: deque[_InWriting] = deque()
 
     def run(self, parts: Iterable[Part]) -> None:
         remaining = iter(parts)
@@ -135,25 +121,23 @@ class _AssemblyLine:
             self._prepare_ahead(remaining)
             if not self._preparing:
                 break
-            step, futures = self._preparing.popleft()
-            self._synthesize(step, [future.result() for future in futures])
+            batch = self._preparing.popleft()
+            self._synthesize(batch.step, [future.result() for future in batch.items])
             while len(self._writing) > AHEAD:
                 self._finish_writing()
         while self._writing:
             self._finish_writing()
 
     def _prepare_ahead(self, remaining: Iterator[Part]) -> None:
-        recipe = self.recipe
         while len(self._preparing) < AHEAD:
             step = self._next_step(remaining)
             if step is None:
                 return
-            arguments = recipe.job, recipe.plan
-            futures = [
-                self.pool.submit(prepare_item, *arguments, item, first, recipe.max_attempts)
+            items = [
+                self.pool.submit(prepare_item, self.recipe, item, first)
                 for item, first in zip(step.items, step.first, strict=True)
             ]
-            self._preparing.append((step, futures))
+            self._preparing.append(_InPreparation(step, items))
 
     def _next_step(self, remaining: Iterator[Part]) -> Step | None:
         """A batch of any open group that has one; of a new group otherwise."""
@@ -167,7 +151,7 @@ class _AssemblyLine:
             part = next(remaining, None)
             if part is None:
                 return None
-            group = Group(part, self.recipe.batch_size)
+            group = Group(part, self.recipe.output.batch_size)
             self._count_done(group)
             if group.is_done:
                 part.finish()
@@ -177,99 +161,46 @@ class _AssemblyLine:
     def _count_done(self, group: Group) -> None:
         self.progress.done += sum(map(group.part.is_done, group.lines.values()))
 
-    def _synthesize(
-        self, step: Step, prepared: Sequence[tuple[list[Refused], Prepared | None]]
-    ) -> None:
-        recipe, group = self.recipe, step.group
-        ready = [item for _, item in prepared if item is not None]
-        outcomes = iter(synthesize(recipe.job, ready))
-        lines: list[Record] = []
-        made: dict[int, Synthesised] = {}
-        for item, (refused, last) in zip(step.items, prepared, strict=True):
-            outcome = next(outcomes) if last is not None else None
-            lines.append(self._line(item, refused, outcome))
-            if isinstance(outcome, Synthesised):
-                made[item] = outcome
-        new = group.add(step, lines)
+    def _synthesize(self, step: Step, ready: Sequence[ReadyItem]) -> None:
+        group = step.group
+        lines, made = make_lines(self.recipe, step.items, ready)
         futures = [
-            self.pool.submit(_complete, recipe, line, made.get(line['item'])) for line in new
+            self.pool.submit(write_image, self.recipe, line, made.get(line['item']))
+            for line in group.add(step, lines)
         ]
-        self._writing.append((group, futures, group.is_done))
+        self._writing.append(_InWriting(group, futures, group.is_done))
         if group.is_done:
             self._open.remove(group)
 
-    def _line(self, item: int, refused: Sequence[Refused], outcome: Outcome | None) -> Record:
-        """What is written of an item; ``made`` is filled in when the image is written."""
-        if isinstance(outcome, Refused):
-            refused = [*refused, outcome]
-        made = isinstance(outcome, Synthesised)
-        following = max([r.attempt.number for r in refused], default=-1) + 1
-        if not made and outcome is None:
-            following = self.recipe.max_attempts
-        entries = [_refused_entry(self.recipe.job, r) for r in refused]
-        return {'item': item, 'next': following, 'refused': entries, 'made': {} if made else None}
-
     def _finish_writing(self) -> None:
-        group, futures, last = self._writing.popleft()
-        lines = [future.result() for future in futures]
-        group.part.append(lines)
-        if last:
-            group.part.finish()
+        batch = self._writing.popleft()
+        part, lines = batch.group.part, [future.result() for future in batch.lines]
+        part.append(lines)
+        if batch.is_last:
+            part.finish()
         progress = self.progress
         for line in lines:
             progress.refused.update(entry['reason'] for entry in line['refused'])
             progress.accepted += line['made'] is not None
-            progress.done += group.part.is_done([line])
+            progress.done += part.is_done([line])
         self.report(progress)
 
 
-def _refused_entry(job: Job, refused: Refused) -> dict[str, Any]:
-    attempt = refused.attempt
-    entry: dict[str, Any] = {
-        'item': attempt.item,
-        'attempt': attempt.number,
-        'source_annotation_id': job.sources.persons[attempt.person]['id'],
-        'target_pose': attempt.pose,
-        'reason': refused.reason,
-        'detail': refused.detail,
-    }
-    if refused.labelled is not None and refused.joints_ok is not None:
-        failed = refused.labelled & ~refused.joints_ok
-        names = zip(job.synthesizer.skeleton.keypoint_names, failed.tolist(), strict=True)
-        entry['failed_joints'] = [name for name, wrong in names if wrong]
-        entry['joints'] = joint_marks(refused.labelled, refused.joints_ok)
-    return entry
+def make_lines(
+    recipe: Recipe, items: Sequence[int], ready: Sequence[ReadyItem]
+) -> tuple[list[Record], dict[int, Synthesised]]:
+    """Synthesise a batch: a line of each item, and what is to be written of those that were made.
 
-
-def _complete(recipe: Recipe, line: Record, made: Synthesised | None) -> Record:
-    """Write an image, if there is one, and describe it."""
-    if made is None:
-        return line
-    job, item = recipe.job, line['item']
-    window = crop_window(made.plan, job.padding) if recipe.crops else None
-    image = made.image
-    if window is not None:
-        image = image[window[1] : window[3], window[0] : window[2]]
-    data = encode_jpeg(image)
-    path = recipe.image_path(item)
-    path.parent.mkdir(exist_ok=True)
-    recipe.folder.write(path, data)
-    skeleton = job.synthesizer.skeleton
-    entry, annotations = new_entries(job.sources, made, skeleton, recipe.provenance, window)
-    attempt = made.attempt
-    described = {
-        'attempt': attempt.number,
-        'person': attempt.person,
-        'pose': attempt.pose,
-        'joints': joint_marks(made.plan.target_visible > 0, made.joints_ok),
-        'bytes': len(data),
-        'image': entry,
-        'annotations': annotations,
-    }
-    return {**line, 'next': attempt.number + 1, 'made': described}
-
-
-def joint_marks(labelled: Any, passed: Any) -> str:
-    """A mark for each joint: 0 not labelled, 1 failed the label check, 2 passed."""
-    pairs = zip(labelled, passed, strict=True)
-    return ''.join(str(2 if ok else 1) if shown else '0' for shown, ok in pairs)
+    Args:
+        recipe: How.
+        items: Numbers of the items.
+        ready: What was prepared of each.
+    """
+    outcomes = iter(synthesize(recipe.job, [last for _, last in ready if last is not None]))
+    lines, made = [], {}
+    for item, (refused, last) in zip(items, ready, strict=True):
+        outcome = next(outcomes) if last is not None else None
+        lines.append(item_line(recipe, item, refused, outcome))
+        if isinstance(outcome, Synthesised):
+            made[item] = outcome
+    return lines, made

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +17,13 @@ from pg2aug.expansion.plan.expansion_plan import (
 )
 from pg2aug.expansion.plan.plan_file import FORMAT, read_items, write_plan
 from pg2aug.expansion.work.attempts import Job
+from pg2aug.expansion.work.items import ATTEMPTS_PER_IMAGE as ATTEMPTS_PER_IMAGE
+from pg2aug.expansion.work.items import Output, Recipe
 from pg2aug.expansion.work.parts import GROUP_BATCHES, Part, group_items
-from pg2aug.expansion.work.pipeline import Progress, Recipe, make_parts
+from pg2aug.expansion.work.pipeline import Progress, make_parts
 from pg2aug.expansion.work.ranks import Ranks
 from pg2aug.expansion.write.merge import MissingImagesError, Summary, merge
 from pg2aug.expansion.write.output_folder import OutputFolder
-
-ATTEMPTS_PER_IMAGE = 20
-
-
-@dataclass(frozen=True)
-class Output:
-    """What an expansion writes.
-
-    Attributes:
-        root: The folder: new, empty, or that of the same expansion, to be finished.
-        crops: Images of the new persons alone, in the place of whole images.
-        shard_size: Images in a folder; None for a single folder.
-        batch_size: Persons synthesised at once; of no influence on the images but rounding.
-        max_attempts: At an image, until it is given up.
-    """
-
-    root: Path
-    crops: bool = False
-    shard_size: int | None = None
-    batch_size: int = 16
-    max_attempts: int = ATTEMPTS_PER_IMAGE
-
-    def __post_init__(self) -> None:
-        for name in ('shard_size', 'batch_size', 'max_attempts'):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f'{name} must be at least 1, got {value}')
 
 
 def expand(
@@ -108,10 +83,10 @@ def expand(
     }
     with ranks.agreed():
         folder.check_place(job.sources.folder)
-        draws, before = make_draws(job.sources, job.bank, request, seed)
+        draws, regions = make_draws(job.sources, job.bank, request, seed)
         if ranks.rank == 0:
             write_plan(
-                folder, lambda: plan_expansion(draws, before, request), job.sources, settings
+                folder, lambda: plan_expansion(draws, regions, request), job.sources, settings
             )
         # Before anyone merges: what a merge reopens is not for the others to make.
         finished = set(folder.parts.glob('*.jsonl'))
@@ -125,12 +100,11 @@ def expand(
             plan=ExpansionPlan(read_items(folder), draws),
             folder=folder,
             provenance={'seed': seed, 'generator': generator},
-            batch_size=output.batch_size,
-            max_attempts=output.max_attempts,
-            crops=output.crops,
-            shard_size=output.shard_size,
+            output=output,
         )
-        return _run(recipe, finished, info, workers, ranks, report or (lambda progress: None))
+        report = report or (lambda progress: None)
+        summary = _run(recipe, finished, info, workers, ranks, report)
+        return None if summary is None else replace(summary, regions=regions)
 
 
 def _run(
@@ -141,9 +115,9 @@ def _run(
     ranks: Ranks,
     report: Callable[[Progress], None],
 ) -> Summary | None:
-    groups = group_items(len(recipe.plan.items), GROUP_BATCHES * recipe.batch_size)
+    groups = group_items(len(recipe.plan.items), GROUP_BATCHES * recipe.output.batch_size)
     parts = [
-        Part(recipe.folder, number, items, recipe.max_attempts)
+        Part(recipe.folder, number, items, recipe.output.max_attempts)
         for number, items in enumerate(groups)
     ]
     own = parts[ranks.rank :: ranks.size]

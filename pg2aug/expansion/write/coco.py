@@ -14,7 +14,6 @@ from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.synthesis.compositing import PERSON_RADIUS
 from pg2aug.expansion.sources.sources import Annotation, Sources
 from pg2aug.expansion.work.attempts import Synthesised
-from pg2aug.expansion.write.remaining_people import hidden_joints
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
 from pg2aug.poses.read.coco import flagged_hidden
@@ -92,10 +91,8 @@ def _person(
     kept = {key: person[key] for key in ('category_id', *IDENTITY_KEYS) if key in person}
     origin = {'source_annotation_id': person['id'], 'target_pose': made.attempt.pose}
     origin |= {**attempt, **provenance, 'failed_joints': failed_joints(made, skeleton)}
-    label = person_label(made, skeleton)
-    if person.get('segmentation') is not None:
-        # MMPose's bottom-up mode fails on images where some people have one and others none.
-        label['segmentation'] = _outlines(made.plan, skeleton)
+    # MMPose's bottom-up mode fails on images where some people have one and others none.
+    label = person_label(made, skeleton, outlined=person.get('segmentation') is not None)
     return {**kept, **label, 'pg2aug': origin}
 
 
@@ -122,26 +119,30 @@ def _moved(annotation: dict[str, Any], left: int, top: int) -> dict[str, Any]:
     return new
 
 
-def person_label(made: Synthesised, skeleton: Skeleton) -> dict[str, Any]:
+def person_label(made: Synthesised, skeleton: Skeleton, outlined: bool = False) -> dict[str, Any]:
     """COCO's description of a synthesised person: keypoints, box, area, all of the new pose.
+
+    And a ``segmentation``, the outlines of the new body, where it is to be ``outlined``.
 
     Joints that passed the label check are visible (2), or hidden (1) where they are in the pose, or
     somebody else stays in front of them; all others are unlabelled (0).
     """
     triples: list[float | int] = []
     places = made.plan.target_keypoints.tolist()
-    behind = hidden_joints(made.plan, skeleton) | flagged_hidden(made.plan.target_visible)
+    behind = made.hidden | flagged_hidden(made.plan.target_visible)
     flags = np.where(made.joints_ok, np.where(behind, 1, 2), 0)
     for (x, y), flag in zip(places, flags.tolist(), strict=True):
         triples += [round(x, 2), round(y, 2), flag] if flag else [0, 0, 0]
     left, top, right, bottom = made.plan.bbox.tolist()
-    return {
+    mask = _body_mask(made.plan, skeleton)
+    label = {
         'keypoints': triples,
         'num_keypoints': int(made.joints_ok.sum()),
         'bbox': [round(value, 2) for value in (left, top, right - left, bottom - top)],
-        'area': float(_body_area(made.plan, skeleton)),
+        'area': float(mask.sum()),
         'iscrowd': 0,
     }
+    return {**label, 'segmentation': _outlines(made.plan, mask)} if outlined else label
 
 
 def failed_joints(made: Synthesised, skeleton: Skeleton) -> dict[str, list[float]]:
@@ -201,16 +202,10 @@ def _described_generator(generator: GeneratorFile, config: str | None) -> dict[s
     }
 
 
-def _body_area(plan: PersonPlan, skeleton: Skeleton) -> int:
-    """Pixels of the new body's mask within the person's box."""
-    return int(_body_mask(plan, skeleton).sum())
-
-
-def _outlines(plan: PersonPlan, skeleton: Skeleton) -> list[list[float]]:
+def _outlines(plan: PersonPlan, mask: NDArray[np.bool_]) -> list[list[float]]:
     """COCO polygons around the new body's mask; what is one or two pixels large has none."""
     corner = np.floor(plan.bbox[:2]).astype(int)
-    mask = _body_mask(plan, skeleton).astype(np.uint8)
-    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1)
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1)
     outlines = [(outline[:, 0] + corner).ravel().tolist() for outline in found if len(outline) > 2]
     left, top, right, bottom = plan.bbox.tolist()
     return outlines or [[left, top, right, top, right, bottom, left, bottom]]

@@ -14,9 +14,10 @@ import torch
 
 from pg2aug.augment.statistics import AcceptanceCounts, acceptance_report, rarity_deciles
 from pg2aug.datasets.coco_files import ANNOTATION_FILE
+from pg2aug.expansion.plan.regions import Regions
+from pg2aug.expansion.report.pictures import FirstMade
+from pg2aug.expansion.work.items import Recipe
 from pg2aug.expansion.work.parts import Part, Record
-from pg2aug.expansion.work.pipeline import Recipe
-from pg2aug.expansion.write.sheet import SheetRows
 from pg2aug.utils.files import write_error
 
 REFUSED_FILE = 'refused.json'
@@ -33,12 +34,14 @@ class Summary:
         refused: Number of attempts refused, by reason.
         acceptance: What the label check accepted, by rarity of the pose and by joint; see
             :func:`pg2aug.augment.statistics.acceptance_report`.
+        regions: Of pose space, where they were levelled.
     """
 
     wanted: int
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     acceptance: dict[str, Any] = field(default_factory=dict)
+    regions: Regions | None = None
 
     @property
     def attempts(self) -> int:
@@ -126,12 +129,12 @@ class _Lists:
     def __init__(self, recipe: Recipe, summary: Summary) -> None:
         self.recipe = recipe
         self.summary = summary
-        self.sheet = SheetRows(recipe.job, recipe.folder.images)
+        skeleton = recipe.job.synthesizer.skeleton
+        self.sheet = FirstMade(recipe.job.sources, skeleton, recipe.folder.images)
         self._paths = {name: recipe.folder.temporary(f'merge-{name}') for name in self.NAMES}
         self._files: dict[str, BinaryIO] = {}
         self._deciles = rarity_deciles(recipe.job.bank)
-        joints = recipe.job.synthesizer.skeleton.keypoint_names
-        self._counts = AcceptanceCounts(joints, self._deciles)
+        self._counts = AcceptanceCounts(skeleton.keypoint_names, self._deciles)
         self._num_annotations = 0
 
     def __enter__(self) -> '_Lists':
@@ -171,7 +174,7 @@ class _Lists:
             self._num_annotations += 1
             ids = {'id': self._num_annotations, 'image_id': number}
             self._append('annotations', {**annotation, **ids})
-        self.sheet.add(item, made, name, int(self._deciles[made['pose']]))
+        self.sheet.add(made, name, int(self._deciles[made['pose']]))
 
     def _append(self, name: str, entry: Any) -> None:
         file = self._files[name]

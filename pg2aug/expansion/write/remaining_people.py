@@ -29,6 +29,7 @@ def remaining_annotations(
     person: Annotation,
     plan: PersonPlan,
     skeleton: Skeleton,
+    in_front: Tensor,
     remove_source: bool = True,
 ) -> list[Annotation]:
     """The annotations of an image without the joints whose pixels a new person changes.
@@ -40,6 +41,7 @@ def remaining_annotations(
         person: The one of them that is replaced; returned as it is.
         plan: What is synthesised.
         skeleton: Skeleton of the plan's joints.
+        in_front: From :func:`people_in_front_alpha`.
         remove_source: Whether the original person is removed.
 
     Returns:
@@ -51,17 +53,17 @@ def remaining_annotations(
     posed = [a for a in annotations if a is not person and _is_posed(a)]
     if not posed:
         return list(annotations)
-    changed = changed_pixels(plan, skeleton, remove_source)
+    changed = changed_pixels(plan, skeleton, in_front, remove_source)
     without = {id(annotation): _without_changed(annotation, changed) for annotation in posed}
     return [without.get(id(annotation), annotation) for annotation in annotations]
 
 
 def changed_pixels(
-    plan: PersonPlan, skeleton: Skeleton, remove_source: bool = True
+    plan: PersonPlan, skeleton: Skeleton, in_front: Tensor, remove_source: bool = True
 ) -> NDArray[np.bool_]:
     """(H, W) bool, in the image's frame: where the old person is removed or the new one may be.
 
-    Not where neighbours of the plan stand in front.
+    Not where people stay in front, as :func:`people_in_front_alpha` has them.
     """
     left, top, right, bottom = affected_window(plan)
     corner, shape = np.array([left, top], np.float32), (bottom - top, right - left)
@@ -77,24 +79,21 @@ def changed_pixels(
         skeleton,
         torch.tensor([body[2] for body in bodies]),
     )
-    in_front = _in_front(plan, corner, shape, skeleton)
     covered = alpha.amax(dim=0, keepdim=True) * (1 - in_front)
     changed[top:bottom, left:right] = (covered > 0.5)[0, 0].numpy()
     return changed
 
 
-def hidden_joints(plan: PersonPlan, skeleton: Skeleton) -> NDArray[np.bool_]:
-    """Which joints of the new pose lie behind a neighbour who stays in front: (K,) bool."""
-    left, top, right, bottom = affected_window(plan)
-    corner = np.array([left, top], np.float32)
-    in_front = _in_front(plan, corner, (bottom - top, right - left), skeleton)
+def hidden_joints(plan: PersonPlan, in_front: Tensor) -> NDArray[np.bool_]:
+    """Which joints of the new pose lie behind people who stay in front: (K,) bool."""
+    corner = np.array(affected_window(plan)[:2], np.float32)
     return _look_up((in_front > 0.5)[0, 0].numpy(), plan.target_keypoints - corner)
 
 
-def _in_front(
-    plan: PersonPlan, corner: NDArray[np.float32], shape: tuple[int, int], skeleton: Skeleton
-) -> Tensor:
-    """Where neighbours stay in front, in a window (height, width) at a corner: (1, 1, H, W)."""
+def people_in_front_alpha(plan: PersonPlan, skeleton: Skeleton) -> Tensor:
+    """Where people stay in front of the new person, in the affected window: (1, 1, h, w)."""
+    left, top, right, bottom = affected_window(plan)
+    corner, shape = np.array([left, top], np.float32), (bottom - top, right - left)
     count = int((plan.front_radius > 0).sum())
     return in_front_alpha(
         torch.from_numpy(plan.front_keypoints[:count] - corner)[None],

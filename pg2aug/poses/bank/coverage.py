@@ -1,13 +1,18 @@
 """How much of a pose bank a data set covers, before and after poses of the bank are added to it."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pg2aug.poses.alignment import mirror_poses
 from pg2aug.poses.bank.pose_bank import PoseBank
-from pg2aug.poses.bank.rarity import COST_SAMPLE, missing_joint_cost, pose_distances
+from pg2aug.poses.bank.rarity import (
+    COST_SAMPLE,
+    least_squares,
+    missing_joint_cost,
+    reference_sets,
+)
 from pg2aug.poses.plausibility import plausible_poses
 from pg2aug.poses.scale import (
     Array,
@@ -110,7 +115,7 @@ def coverage(
             f'coverage is measured on half of the drawable poses, at least {_LEAST}, and 2 of the '
             f'data set, got {len(judged)} and {len(data[0])}'
         )
-    flip = bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
+    flip = swapped_by_mirror(bank)
     cost = missing_joint_cost(data[0][:COST_SAMPLE], data[1][:COST_SAMPLE])
     before = nearer_distances((poses[judged], visible[judged]), data, cost, flip).min(axis=1)
     rarest = rarity[judged] >= np.quantile(rarity[judged], 0.9)
@@ -145,16 +150,52 @@ def _halves(
     return judged[:_HELD_OUT], np.nonzero(in_stock[drawable])[0]
 
 
+def swapped_by_mirror(bank: PoseBank) -> tuple[int, ...] | None:
+    """Indices that swap the joints of a mirrored pose; None where a mirror is another pose."""
+    return bank.skeleton.flip_indices if bank.options.get('mirror_invariant', True) else None
+
+
 def nearer_distances(
     poses: PosesAndMask, others: PosesAndMask, cost: Array, flip: tuple[int, ...] | None
 ) -> Array:
-    """Distances (A, B), to the nearer of each pose and its mirror if ``flip`` is given."""
-    mirrored = others if flip is None else mirror_poses(*others, flip)
+    """Distances (A, B), to the nearer of each pose and its mirror if ``flip`` is given.
+
+    They are those of :func:`pg2aug.poses.bank.rarity.pose_distances`.
+    """
+    references = reference_sets(*others, cost, flip)
     rows = []
-    for start in range(0, len(poses[0]), _CHUNK):
-        part = poses[0][start : start + _CHUNK], poses[1][start : start + _CHUNK]
-        distances = pose_distances(*part, *others, cost)
-        if flip is not None:
-            distances = np.minimum(distances, pose_distances(*part, *mirrored, cost))
-        rows.append(distances)
+    for part, visible in _chunks(poses):
+        counts = np.maximum(visible.sum(axis=1, keepdims=True), 1).astype(np.float32)
+        squares = np.maximum(least_squares(references, part, visible), 0)
+        rows.append(np.sqrt(squares / counts))
     return np.concatenate(rows)
+
+
+def nearest_distances(
+    poses: PosesAndMask, others: PosesAndMask, shared: float, flip: tuple[int, ...] | None
+) -> npt.NDArray[np.float64]:
+    """Distance of each of A poses to the nearest of others, or its mirror if ``flip`` is given.
+
+    It is over the joints that both have, and joints that another lacks cost nothing. But only those
+    others count that have the share ``shared`` of a pose's joints.
+
+    Returns:
+        (A,) in body units, infinite where none counts.
+    """
+    nearest = np.full(len(poses[0]), np.inf)
+    if not len(others[0]):
+        return nearest
+    for reference in reference_sets(*others, np.zeros(poses[1].shape[1]), flip):
+        found = []
+        for part, visible in _chunks(poses):
+            common = visible.astype(np.float32) @ reference.mask
+            squares = reference.squared_distances(part, visible) / np.maximum(common, 1)
+            squares[common < shared * visible.sum(axis=1, keepdims=True)] = np.inf
+            found.append(np.sqrt(np.maximum(squares.min(axis=1), 0)))
+        nearest = np.minimum(nearest, np.concatenate(found))
+    return nearest
+
+
+def _chunks(poses: PosesAndMask) -> Iterator[PosesAndMask]:
+    for start in range(0, len(poses[0]), _CHUNK):
+        yield poses[0][start : start + _CHUNK], poses[1][start : start + _CHUNK]

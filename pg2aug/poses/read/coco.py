@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mmengine
 import numpy as np
 import numpy.typing as npt
 
 from pg2aug.poses.scale import Array, Flags
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
+from pg2aug.utils.files import load_json
 
 NAME_THE_JOINTS = (
     "name joints and limbs by an MMPose data set config, as 'PATH::METAINFO' for "
@@ -157,10 +157,7 @@ def least_visible(num_keypoints: int, min_visible: int | None) -> int:
 
 
 def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
-    try:
-        data = mmengine.load(path, file_format='json')
-    except ValueError as error:
-        raise ValueError(f'{path} is no json file: {error}') from error
+    data = load_json(path)
     if not need_categories and isinstance(data, list) and data and 'joints' in data[0]:
         data = {'annotations': [_of_mpii(entry) for entry in data]}
     needed = {'annotations', 'categories'} if need_categories else {'annotations'}

@@ -1,17 +1,28 @@
-"""Pictures of the report: source, target pose, result, and result with its label, side by side."""
+"""Pictures of what an expansion made: strips for the report, and the first ones on a sheet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pg2aug.expansion.sources.sources import Annotation, annotation_keypoints
+from pg2aug.expansion.sources.images import ImageFolder
+from pg2aug.expansion.sources.sources import Annotation, Sources, annotation_keypoints
+from pg2aug.expansion.write.output_folder import OutputFolder
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.visualization.skeletons import CANVAS_COLOR, Image, draw_skeleton, skeleton_image
+from pg2aug.visualization.skeletons import (
+    CANVAS_COLOR,
+    Image,
+    contact_sheet,
+    draw_skeleton,
+    skeleton_image,
+)
 
 CELL_PX = 240
+TITLES = ('source', 'target pose', 'result', 'result with label')
+SHEET_ROWS = 20
 _LIMB_PX = 3
 _FAILED_COLOR = (60, 60, 255)
 _PADDING = 0.15
@@ -51,10 +62,10 @@ class _Window(NamedTuple):
         return np.asarray(placed, np.float64)
 
 
-def made_strip(
+def made_squares(
     source: Image, result: Image, person: Annotation, made: Annotation, skeleton: Skeleton
-) -> Image:
-    """Four squares: source, target pose with a ring around joints that failed, result, with label.
+) -> list[Image]:
+    """Four squares, as ``TITLES`` names them; the pose has a ring around joints that failed.
 
     Both images are shown around the old and the new person where they have the same size, and each
     around its own person otherwise.
@@ -67,7 +78,7 @@ def made_strip(
         skeleton: K joints.
 
     Returns:
-        (240, 960, 3) uint8 BGR.
+        (240, 240, 3) uint8 BGR each.
     """
     old, new = _Window.around([person['bbox']]), _Window.around([made['bbox']])
     if source.shape == result.shape:
@@ -77,7 +88,7 @@ def made_strip(
     flags = label[:, 2].astype(float)
     labelled = draw_skeleton(shown, new.place(label[:, :2]), flags, skeleton, _LIMB_PX)
     pose = _pose_cell(new.place(target), visible, visible & (flags == 0), skeleton)
-    return np.hstack([old.cut(source), pose, shown, labelled])
+    return [old.cut(source), pose, shown, labelled]
 
 
 def refused_strip(
@@ -134,3 +145,59 @@ def _pose_cell(
     for x, y in np.clip(keypoints[failed], -CELL_PX, 2 * CELL_PX).round().astype(int).tolist():
         cv2.circle(cell, (x, y), 7, _FAILED_COLOR, 2, cv2.LINE_AA)
     return cell
+
+
+class FirstMade:
+    """A sheet of the first new images.
+
+    All is read from files: so the sheet of an expansion that was interrupted is that of one that
+    was not.
+
+    Args:
+        sources: What is expanded.
+        skeleton: Of its joints.
+        images: Folder of the new images.
+    """
+
+    def __init__(self, sources: Sources, skeleton: Skeleton, images: Path) -> None:
+        self._sources = sources
+        self._skeleton = skeleton
+        self._images = ImageFolder(str(images))
+        self._rows: list[list[Image]] = []
+        self._captions: list[str] = []
+        self._is_whole = True
+
+    def add(self, made: Mapping[str, Any], file_name: str, decile: int) -> None:
+        """Add an image, if it is among the first.
+
+        Args:
+            made: What its part says of it.
+            file_name: Of its image.
+            decile: Of its pose's rarity.
+        """
+        if len(self._rows) >= SHEET_ROWS:
+            return
+        person = self._sources.persons[made['person']]
+        try:
+            source = self._sources.read_image(person)
+            result = self._images.read(file_name)
+        except (OSError, ValueError):
+            # A source that is gone since then leaves no row; validation speaks of new images.
+            self._is_whole = False
+            return
+        new = next(a for a in made['annotations'] if 'pg2aug' in a)
+        self._rows.append(made_squares(source, result, person, new, self._skeleton))
+        marks = made['joints']
+        counts = f'{marks.count("2")} of {len(marks) - marks.count("0")} joints passed'
+        pose = f'pose {made["pose"]} (rarity decile {decile})'
+        self._captions.append(f'{file_name}: {pose}, {counts}')
+
+    def write(self, folder: OutputFolder, path: Path) -> None:
+        """Write the sheet as PNG; one that is there stays if sources have gone since then."""
+        if not self._rows or (path.exists() and not self._is_whole):
+            return
+        sheet = contact_sheet(self._rows, TITLES, (CELL_PX, CELL_PX), self._captions)
+        done, encoded = cv2.imencode('.png', sheet)
+        if not done:
+            raise ValueError(f'OpenCV could not encode {path}')
+        folder.write(path, encoded.tobytes())

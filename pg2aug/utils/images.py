@@ -1,0 +1,82 @@
+"""Image files, read one way everywhere: as MMPose loads them, and to their end."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+MAX_PIXELS = 100_000_000
+"""Largest image that is decoded where files are not trusted, in pixels: 10,000 x 10,000."""
+
+PILLOW_LIMIT = 178_956_970
+"""Pillow, which reads the headers, opens nothing larger."""
+
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+
+
+class TooLargeError(ValueError):
+    """An image has more pixels than Pillow opens."""
+
+
+def header_size(data: bytes) -> tuple[int, int]:
+    """Width and height that an image file states, before EXIF data turns it; nothing is decoded.
+
+    Raises:
+        TooLargeError: If Pillow opens no image of that size, see :func:`pillow_limit`.
+        ValueError: If it is no image file.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(str(error)) from error
+    except Exception as error:  # Pillow's readers raise all sorts
+        raise ValueError('its header cannot be read') from error
+
+
+def decode_image(data: bytes) -> NDArray[np.uint8]:
+    """Decode an image file as MMPose does: (H, W, 3) uint8 BGR, turned as its EXIF data says.
+
+    Raises:
+        ValueError: If OpenCV cannot decode it, or it is truncated; says which.
+    """
+    image = None
+    try:
+        if data:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ValueError(f'OpenCV cannot decode it: {error}') from error
+    # Older versions of OpenCV fill the rest of a truncated JPEG with grey.
+    doubtful = data.startswith(_JPEG_START) and not data.endswith(_JPEG_END)
+    if image is None or doubtful:
+        _check_whole(data)
+    if image is None:
+        raise ValueError('OpenCV cannot decode it')
+    return np.asarray(image, np.uint8)
+
+
+def _check_whole(data: bytes) -> None:
+    """Raise ValueError, with the reason, where Pillow cannot decode a file to its end."""
+    file = io.BytesIO(data)
+    try:
+        with Image.open(file) as image:
+            image.load()
+    except Exception as error:  # Pillow's readers raise all sorts
+        raise ValueError(str(error).replace(repr(file), 'the file')) from error
+
+
+@contextmanager
+def pillow_limit(max_pixels: int) -> Iterator[None]:
+    """Let Pillow open what a limit allows, without a warning of its own."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before

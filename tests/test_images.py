@@ -1,0 +1,74 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from pg2aug.datasets.image_index import image_sizes
+from pg2aug.datasets.topdown import load_image
+from pg2aug.evaluation.user_study_images import read_rgb
+from pg2aug.expansion import ImageFolder
+from pg2aug.utils.images import decode_image, header_size
+from pg2aug.validation.files import check_files
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+
+
+def encoded(suffix):
+    return cv2.imencode(suffix, PIXELS)[1].tobytes()
+
+
+def readers(path):
+    """What each reader of images makes of a file: the size, or None where it refuses it."""
+    entry = dict(id=1, file_name=path.name)
+    found = [not list(check_files([entry], path.parent, 10**6, False, 1))]
+    found.append(not isinstance(image_sizes([path])[0], ValueError))
+    for read in (
+        lambda: load_image(str(path)),
+        lambda: read_rgb(path),
+        lambda: ImageFolder(str(path.parent)).read(path.name),
+    ):
+        try:
+            read()
+            found.append(True)
+        except ValueError:
+            found.append(False)
+    return found
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.bmp', '.webp'])
+def test_all_readers_take_the_same_files(tmp_path, suffix):
+    path, data = tmp_path / f'a{suffix}', encoded(suffix)
+    path.write_bytes(data)
+    assert readers(path) == [True] * 5
+    # Pillow reads a PNG without its end, OpenCV and so MMPose do not.
+    for length in (0, 5, len(data) // 2, len(data) - 3):
+        path.write_bytes(data[:length])
+        assert readers(path) == [False] * 5
+
+
+def test_what_only_pillow_decodes_is_not_valid(tmp_path):
+    path = tmp_path / 'a.png'
+    Image.fromarray(PIXELS).save(path, 'ICO', sizes=[(40, 30)])
+    assert readers(path) == [False] * 5
+
+
+def test_a_truncated_jpeg_is_told_where_opencv_fills_it_up(monkeypatch):
+    data = encoded('.jpg')
+    monkeypatch.setattr(cv2, 'imdecode', lambda *a: PIXELS)
+    with pytest.raises(ValueError, match='truncated'):
+        decode_image(data[:-200])
+    np.testing.assert_array_equal(decode_image(data), PIXELS)
+    # Whole, with something after its end.
+    np.testing.assert_array_equal(decode_image(data + b'more'), PIXELS)
+
+
+def test_images_are_turned_as_their_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / 'a.png'
+    Image.fromarray(PIXELS).save(path, exif=exif)
+    turned = np.rot90(PIXELS, k=-1)
+    np.testing.assert_array_equal(decode_image(path.read_bytes())[..., ::-1], turned)
+    np.testing.assert_array_equal(read_rgb(path), turned)
+    assert header_size(path.read_bytes()) == (40, 30)
+    assert image_sizes([path]) == [(30, 40)]
