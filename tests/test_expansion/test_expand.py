@@ -305,7 +305,7 @@ def test_a_label_check_that_there_is_not(synthesize, capsys, setting):
     status, out = synthesize('--check', setting, check=True)
     assert status == 2
     message = capsys.readouterr().err
-    assert '--check {' in message
+    assert 'check {' in message
     assert setting.split('=')[1] in message
     assert not out.exists()
 
