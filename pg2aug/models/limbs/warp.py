@@ -26,7 +26,7 @@ from pg2aug.models.limbs.bones import (
     torso_bone,
 )
 from pg2aug.models.limbs.head import HEAD_RADIUS, Heads, locate_heads
-from pg2aug.models.tensor_cache import constant, take
+from pg2aug.models.tensor_cache import cached_tensor, select
 from pg2aug.poses.skeleton import Skeleton
 
 _SOFTNESS = 0.25
@@ -235,12 +235,12 @@ def _head_turn(
 
     By the head joints that both show and the neck, as seen from the centre of the skull.
     """
-    labelled = [take(body.visible, skeleton.head) > 0 for body in (source, target)]
+    labelled = [select(body.visible, skeleton.head) > 0 for body in (source, target)]
     common = (labelled[0] & labelled[1]).float()
     weight = torch.cat([common, torch.ones_like(common[:, :1])], dim=1)
     before, after = (
         _complex(
-            torch.cat([take(body.keypoints, skeleton.head), at.neck[:, None]], dim=1)
+            torch.cat([select(body.keypoints, skeleton.head), at.neck[:, None]], dim=1)
             - at.centre[:, None]
         )
         for body, at in zip((source, target), heads, strict=True)
@@ -290,7 +290,7 @@ def _field(values: Tensor) -> Tensor:
 
 def _scaled(vectors: Tensor, shape: tuple[int, int]) -> Tensor:
     """Vectors (..., 2) in pixels as ``grid_sample`` has them."""
-    return vectors * constant([2 / max(1, n - 1) for n in reversed(shape)], vectors)
+    return vectors * cached_tensor([2 / max(1, n - 1) for n in reversed(shape)], vectors)
 
 
 def _in_frame(points: Tensor, shape: tuple[int, int]) -> Tensor:
