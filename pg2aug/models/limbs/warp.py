@@ -144,11 +144,12 @@ def _warp_some(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> _Layers:
     beyond = along.sub_(between)
     share = between.div_(length.clamp_min(_TINY))
     width = _between(bones.target_width, share)
-    matte = _matte(_distance(bones, radius, beyond, aside, width), radius, bones.known)
+    distance = _distance(bones, radius, beyond, aside, width)
     ratio = _between(bones.source_width, share).div_(width.clamp_min_(_TINY))
     along = beyond.mul_(ratio).addcmul_(share, _field(_lengths(bones.source)))
     aside = aside.mul_(ratio).mul_(_field(bones.side))
-    return _Layers(_onto_bones(bones.source, along, aside, shape), matte)
+    points = _onto_bones(bones.source, along, aside, shape)
+    return _Layers(points, _matte(distance, radius, bones.known))
 
 
 def _from_bones(bones: Ends, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
