@@ -10,9 +10,9 @@ from torch import Tensor
 
 from pg2aug.augment.extras.detail import DetailedGenerator, Generator
 from pg2aug.compat import load_checkpoint
+from pg2aug.models.checkpoint_check import check_preprocessor
 from pg2aug.models.limbs.generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
-from pg2aug.models.trained import check_preprocessor
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pg2aug.compat import load_checkpoint
 from pg2aug.engine.training import build_runner
-from pg2aug.models.trained import check_preprocessor
+from pg2aug.models.checkpoint_check import check_preprocessor
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 
 METRIC_TYPES = ('pg2aug.SynthesisMetric', 'SynthesisMetric')

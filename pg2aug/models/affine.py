@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pg2aug.models.tensor_cache import constant
+from pg2aug.models.tensor_cache import cached_tensor
 
 
 def pixel_grid(shape: tuple[int, int], device: torch.device, top: int = 0) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def warp(images: Tensor, matrices: Tensor, shape: tuple[int, int]) -> Tensor:
     xs, ys = pixel_grid(shape, images.device)
     points = torch.stack([xs.expand(shape), ys.expand(shape)], dim=-1)
     source = transform_points(points.reshape(1, -1, 2), inverse)
-    limit = constant([images.shape[-1] - 1, images.shape[-2] - 1], source)
+    limit = cached_tensor([images.shape[-1] - 1, images.shape[-2] - 1], source)
     grid = (source / limit * 2 - 1).reshape(len(images), *shape, 2)
     return F.grid_sample(images.float(), grid, mode='bilinear', align_corners=True)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from pg2aug.models.affine import pixel_grid
 from pg2aug.models.chunks import bands, in_chunks
 from pg2aug.models.limbs.head import locate_heads
-from pg2aug.models.tensor_cache import constant, take
+from pg2aug.models.tensor_cache import cached_tensor, select
 from pg2aug.poses.skeleton import Skeleton
 
 
@@ -49,7 +49,7 @@ def body_distances(
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
     heads = locate_heads(keypoints, visible, skeleton)
     head = _nearest_point(heads.centre[:, None], heads.labelled[:, None], shape)
-    tips = _nearest_point(take(keypoints, skeleton.tips), take(labelled, skeleton.tips), shape)
+    tips = _nearest_point(select(keypoints, skeleton.tips), select(labelled, skeleton.tips), shape)
     return BodyDistances(limbs, head, tips)
 
 
@@ -84,8 +84,8 @@ def limb_distance(
     def band(keypoints: Tensor, labelled: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
         nearest = _nearest_segment(keypoints, labelled, xs, ys, limbs)
         if torso:
-            filled = _inside_hull(take(keypoints, torso), xs, ys)
-            filled &= take(labelled, torso).all(dim=1)[:, None, None]
+            filled = _inside_hull(select(keypoints, torso), xs, ys)
+            filled &= select(labelled, torso).all(dim=1)[:, None, None]
             nearest.masked_fill_(filled, 0.0)
         return nearest
 
@@ -110,8 +110,8 @@ def _nearest_segment(
     if not limbs:
         return keypoints.new_full((len(keypoints), len(ys), xs.shape[1]), torch.inf)
     starts, ends = zip(*limbs, strict=True)
-    known = take(labelled, starts) & take(labelled, ends)
-    a, b = take(keypoints, starts), take(keypoints, ends)
+    known = select(labelled, starts) & select(labelled, ends)
+    a, b = select(keypoints, starts), select(keypoints, ends)
     d = (b - a)[..., None, None]
     dx, dy = d[:, :, 0], d[:, :, 1]
     px, py = xs - a[..., :1, None], ys - a[..., 1:, None]
@@ -164,9 +164,9 @@ def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
     order a twisted torso puts its corners. Corners in a line have no hull.
     """
     lines = _hull_lines(corners.shape[1])
-    p, q, r = (take(corners, side) for side in zip(*lines.triples, strict=True))
+    p, q, r = (select(corners, side) for side in zip(*lines.triples, strict=True))
     turns = _cross(q - p, r - p)
-    starts, ends = (take(corners, side) for side in zip(*lines.ends, strict=True))
+    starts, ends = (select(corners, side) for side in zip(*lines.ends, strict=True))
     d = (ends - starts) * _facing(turns, lines)[..., None]
     across = d[..., :1, None] * (ys - starts[..., 1:, None])
     down = d[..., 1:, None] * (xs - starts[..., :1, None])
@@ -181,7 +181,7 @@ def _facing(turns: Tensor, lines: _HullLines) -> Tensor:
 
     1 or -1, and 0 of lines that bound nothing: within the hull, or through all corners.
     """
-    sides = take(turns, lines.turns) * constant(lines.signs, turns)
+    sides = select(turns, lines.turns) * cached_tensor(lines.signs, turns)
     sides = sides.view(len(turns), len(lines.ends), -1)
     return (sides >= 0).all(dim=2).float() - (sides <= 0).all(dim=2).float()
 

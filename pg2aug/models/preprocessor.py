@@ -12,7 +12,7 @@ from pg2aug.models.holes.push_pull import push_pull
 from pg2aug.models.limbs.bones import Body
 from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.models.rasterize import alpha_within, keypoint_heatmaps, mask_within
-from pg2aug.models.tensor_cache import constant
+from pg2aug.models.tensor_cache import cached_tensor
 from pg2aug.poses.read.metainfo import read_metainfo
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
@@ -162,7 +162,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
             return keypoint_heatmaps(
                 keypoints, visible, shape, self.heatmap_radius, self.heatmap_background
             )
-        shares = keypoints / constant([shape[1] - 1, shape[0] - 1], keypoints)
+        shares = keypoints / cached_tensor([shape[1] - 1, shape[0] - 1], keypoints)
         return torch.where((visible > 0)[..., None], shares, -1.0).flatten(1).float()
 
     def _conditions(self, data: dict[str, Any]) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ from pg2aug.augment.synthesis.graphs import bucket
 from pg2aug.augment.synthesis.inference import network_dtype
 from pg2aug.augment.synthesis.transfer import send
 from pg2aug.models import PG2
-from pg2aug.models.tensor_cache import constant
+from pg2aug.models.tensor_cache import cached_tensor
 
 CPU, CUDA = torch.device('cpu'), torch.device('cuda', 0)
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
@@ -319,10 +319,10 @@ def test_a_compiler_that_fails_says_what_to_do(batch, monkeypatch):
 
 
 def test_a_constant_stays_where_a_recording_reads_it():
-    first = constant([0.5, 1.5], CPU)
+    first = cached_tensor([0.5, 1.5], CPU)
     for number in range(2000):
-        constant([number], CPU)
-    assert constant([0.5, 1.5], CPU) is first
+        cached_tensor([number], CPU)
+    assert cached_tensor([0.5, 1.5], CPU) is first
 
 
 def test_arrays_arrive_as_they_were_sent():

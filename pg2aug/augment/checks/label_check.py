@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pg2aug.models.tensor_cache import constant, take
+from pg2aug.models.tensor_cache import cached_tensor, select
 from pg2aug.poses.read.coco import flagged_hidden
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
@@ -88,9 +88,9 @@ class AppearanceCheck:
         flip = synthesis.skeleton.flip_indices
         known = synthesis.condition_visible > 0
         seen = known & ~flagged_hidden(synthesis.condition_visible)
-        true = torch.where(seen[..., None], true, take(true, flip))
+        true = torch.where(seen[..., None], true, select(true, flip))
         labelled, hidden = synthesis.visible > 0, flagged_hidden(synthesis.visible)
-        comparable = (seen | take(seen, flip)) & labelled & ~hidden
+        comparable = (seen | select(seen, flip)) & labelled & ~hidden
         near = (made - true).abs().mean(dim=-1) <= self.max_distance
         alike = _correlation(made, true, comparable) >= self.min_correlation
         return ((near & comparable) | hidden) & alike[:, None]
@@ -100,7 +100,7 @@ class AppearanceCheck:
         margin = max(1, round(self.radius * images.shape[-2]))
         offset = torch.arange(-margin, margin + 1, device=images.device)
         square = torch.cartesian_prod(offset, offset)
-        limit = constant([images.shape[-1] - 1, images.shape[-2] - 1], keypoints)
+        limit = cached_tensor([images.shape[-1] - 1, images.shape[-2] - 1], keypoints)
         grid = (keypoints[:, :, None] + square) / limit * 2 - 1
         # Few squares, instead of a blurred image to look them up in.
         colours = F.grid_sample(images, grid, padding_mode='border', align_corners=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pg2aug.models.limbs.anatomy import far_joints, half_widths
 from pg2aug.models.limbs.head import Heads
-from pg2aug.models.tensor_cache import constant, take
+from pg2aug.models.tensor_cache import cached_tensor, select
 from pg2aug.poses.read.coco import flagged_hidden
 from pg2aug.poses.skeleton import Skeleton
 
@@ -124,7 +124,7 @@ class Bones:
 
 def hidden_limbs(body: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]) -> Tensor:
     """Which of L limbs end behind something: (N, L) bool."""
-    return take(body.hidden, far_joints(limbs, skeleton))
+    return select(body.hidden, far_joints(limbs, skeleton))
 
 
 def limb_bones(
@@ -143,7 +143,7 @@ def limb_bones(
     own = (shown & (seen | ~mirrored_seen))[..., None]
     place, mirrored_place = (_at_ends(source.keypoints, pairs) for pairs in (limbs, mirrored))
     tips = [TIP_LENGTH * (k in skeleton.tips) for k in range(skeleton.num_keypoints)]
-    caps = _at_ends(constant(tips, source.radius).expand(len(shown), -1), limbs)
+    caps = _at_ends(cached_tensor(tips, source.radius).expand(len(shown), -1), limbs)
     return Bones(
         source=Ends(
             torch.where(own, place.start, mirrored_place.start),
@@ -161,13 +161,13 @@ def limb_bones(
 
 def _limb_widths(body: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]) -> Ends:
     """Half widths of some limbs in pixels."""
-    widths = constant(half_widths(range(skeleton.num_keypoints), skeleton), body.radius)
+    widths = cached_tensor(half_widths(range(skeleton.num_keypoints), skeleton), body.radius)
     return _at_ends(widths * body.radius[:, None], limbs)
 
 
 def _at_ends(values: Tensor, limbs: Sequence[tuple[int, int]]) -> Ends:
     """What joints have, (N, K) or (N, K, 2), at the ends of some limbs, or none."""
-    return Ends(take(values, [a for a, _ in limbs]), take(values, [b for _, b in limbs]))
+    return Ends(select(values, [a for a, _ in limbs]), select(values, [b for _, b in limbs]))
 
 
 def _both(flags: Tensor, limbs: Sequence[tuple[int, int]]) -> Tensor:
@@ -193,7 +193,7 @@ class _Spine(NamedTuple):
 def torso_bone(source: Body, target: Body, skeleton: Skeleton) -> Bones:
     """The torso, along the spine, as wide as shoulders and hips."""
     before, after = _spine(source, skeleton), _spine(target, skeleton)
-    corners = [take(body.visible, skeleton.torso) > 0 for body in (source, target)]
+    corners = [select(body.visible, skeleton.torso) > 0 for body in (source, target)]
     known = (corners[0] & corners[1]).all(dim=1, keepdim=True)
     cap = torch.full_like(before.side, TORSO_MARGIN)
     return Bones(
@@ -244,7 +244,7 @@ def bone_axes(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
     """Unit vectors (..., 2) along a bone and across it; some direction for one without length."""
     along = end - start
     length = along.norm(dim=-1, keepdim=True)
-    down = constant([0.0, 1.0], along)
+    down = cached_tensor([0.0, 1.0], along)
     along = torch.where(length > _TINY, along / length.clamp_min(_TINY), down)
     x, y = along.unbind(dim=-1)
     return along, torch.stack([-y, x], dim=-1)

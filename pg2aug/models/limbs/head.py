@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pg2aug.models.tensor_cache import constant, take
+from pg2aug.models.tensor_cache import cached_tensor, select
 from pg2aug.poses.skeleton import Skeleton, joint_key
 
 HEAD_RADIUS = 2.1
@@ -53,17 +53,17 @@ def locate_heads(keypoints: Tensor, visible: Tensor, skeleton: Skeleton) -> Head
     joints, shoulders = skeleton.head, skeleton.torso[:2]
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
-    places = take(keypoints, joints)
+    places = select(keypoints, joints)
     weights, rises = _trusts(skeleton)
-    weight = constant(weights, keypoints) * take(labelled, joints)
-    rise = constant(rises, keypoints)
+    weight = cached_tensor(weights, keypoints) * select(labelled, joints)
+    rise = cached_tensor(rises, keypoints)
     shown = weight.sum(dim=1) > 0
     mean = _mean(places, weight)
     if not shoulders:
         return Heads(mean, mean, shown, torch.ones_like(shown))
-    neck = take(keypoints, shoulders).mean(dim=1)
+    neck = select(keypoints, shoulders).mean(dim=1)
     risen = _mean(places + rise[:, None] * (places - neck[:, None]), weight)
-    both = take(labelled, shoulders).all(dim=1)
+    both = select(labelled, shoulders).all(dim=1)
     return Heads(neck, torch.where(both[:, None], risen, mean), shown, both)
 
 

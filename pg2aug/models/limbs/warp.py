@@ -26,7 +26,7 @@ from pg2aug.models.limbs.bones import (
     torso_bone,
 )
 from pg2aug.models.limbs.head import HEAD_RADIUS, Heads, locate_heads
-from pg2aug.models.tensor_cache import constant, take
+from pg2aug.models.tensor_cache import cached_tensor, select
 from pg2aug.poses.skeleton import Skeleton
 
 _SOFTNESS = 0.25
@@ -144,11 +144,12 @@ def _warp_some(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> _Layers:
     beyond = along.sub_(between)
     share = between.div_(length.clamp_min(_TINY))
     width = _between(bones.target_width, share)
-    matte = _matte(_distance(bones, radius, beyond, aside, width), radius, bones.known)
+    distance = _distance(bones, radius, beyond, aside, width)
     ratio = _between(bones.source_width, share).div_(width.clamp_min_(_TINY))
     along = beyond.mul_(ratio).addcmul_(share, _field(_lengths(bones.source)))
     aside = aside.mul_(ratio).mul_(_field(bones.side))
-    return _Layers(_onto_bones(bones.source, along, aside, shape), matte)
+    points = _onto_bones(bones.source, along, aside, shape)
+    return _Layers(points, _matte(distance, radius, bones.known))
 
 
 def _from_bones(bones: Ends, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -235,12 +236,12 @@ def _head_turn(
 
     By the head joints that both show and the neck, as seen from the centre of the skull.
     """
-    labelled = [take(body.visible, skeleton.head) > 0 for body in (source, target)]
+    labelled = [select(body.visible, skeleton.head) > 0 for body in (source, target)]
     common = (labelled[0] & labelled[1]).float()
     weight = torch.cat([common, torch.ones_like(common[:, :1])], dim=1)
     before, after = (
         _complex(
-            torch.cat([take(body.keypoints, skeleton.head), at.neck[:, None]], dim=1)
+            torch.cat([select(body.keypoints, skeleton.head), at.neck[:, None]], dim=1)
             - at.centre[:, None]
         )
         for body, at in zip((source, target), heads, strict=True)
@@ -290,7 +291,7 @@ def _field(values: Tensor) -> Tensor:
 
 def _scaled(vectors: Tensor, shape: tuple[int, int]) -> Tensor:
     """Vectors (..., 2) in pixels as ``grid_sample`` has them."""
-    return vectors * constant([2 / max(1, n - 1) for n in reversed(shape)], vectors)
+    return vectors * cached_tensor([2 / max(1, n - 1) for n in reversed(shape)], vectors)
 
 
 def _in_frame(points: Tensor, shape: tuple[int, int]) -> Tensor:
