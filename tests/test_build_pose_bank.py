@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
-
 from pose_samples import COCO_CATEGORY, people
 
 from pg2aug.poses import PoseBank
@@ -108,7 +105,7 @@ def test_a_bank_is_kept_where_its_pictures_fail(main, write, tmp_path, capsys):
     few = write('few.json', people(1), categories=[COCO_CATEGORY])
     options = ('--plot', str(tmp_path / 'charts'), '--reference', few)
     out = tmp_path / 'bank.npz'
-    assert main([mine, *options, '--out', str(out)]) == 1
+    assert main([mine, *options, '--out', str(out)]) == 2
     assert 'error:' in capsys.readouterr().err
     assert len(PoseBank.load(out)) == 60
 
@@ -116,10 +113,21 @@ def test_a_bank_is_kept_where_its_pictures_fail(main, write, tmp_path, capsys):
 def test_pictures_without_matplotlib_are_refused_before_the_work(
     main, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setitem(main.__globals__, 'find_spec', lambda name: None)
+    monkeypatch.setattr('pg2aug.cli.bank.find_spec', lambda name: None)
     out = tmp_path / 'bank.npz'
-    assert main([str(tmp_path / 'no.json'), '--plot', str(tmp_path), '--out', str(out)]) == 1
+    assert main([str(tmp_path / 'no.json'), '--plot', str(tmp_path), '--out', str(out)]) == 2
     assert 'pip install matplotlib' in capsys.readouterr().err
+
+
+def test_a_mixture_without_scikit_learn_is_refused_and_neighbours_need_none(
+    main, write, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, 'sklearn.mixture', None)
+    mine = write('mine.json', people(60), categories=[COCO_CATEGORY])
+    out = tmp_path / 'bank.npz'
+    assert main([mine, '--density', 'gmm', '--out', str(out)]) == 2
+    assert 'pip install scikit-learn' in capsys.readouterr().err
+    assert main([mine, '--density', 'knn', '--out', str(out)]) == 0
 
 
 def test_rarity_options_reach_the_bank(main, write, tmp_path):
@@ -138,7 +146,7 @@ def test_a_full_disk_leaves_the_bank_that_was_there(main, write, tmp_path, capsy
     assert main([mine, '--out', str(out)]) == 0
     before = out.read_bytes()
     with full_disk(1000):
-        assert main([mine, '--alpha', '1', '--out', str(out), '--overwrite']) == 1
+        assert main([mine, '--alpha', '1', '--out', str(out), '--overwrite']) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ')
     assert f"free space, then give the same command again): '{out}'" in error
@@ -155,7 +163,7 @@ def test_errors_are_one_line_and_write_nothing(main, write, tmp_path, capsys):
         ([str(tmp_path / 'no.json')], 'no.json'),
         ([mine, '--num-novel', '10', '--max-turn', '100'], 'max_turn must be in'),
     ]:
-        assert main([*arguments, '--out', str(out)]) == 1
+        assert main([*arguments, '--out', str(out)]) == 2
         assert message in capsys.readouterr().err
         assert not out.exists()
     with pytest.raises(SystemExit):

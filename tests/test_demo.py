@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import cv2
 import pytest
-from training_helpers import ROOT, START_METHOD, run_tool
+from training_helpers import ROOT, START_METHOD, run_command
 
 # These look nothing up in registries: they need no interpreter that knows nothing yet.
-FORKED = ('make_figures.py', 'build_pose_bank.py', 'browse_augment.py')
+FORKED = ('demo-data', 'bank', 'browse')
 
 
 @pytest.fixture
@@ -39,10 +39,9 @@ def _quick_starts(monkeypatch):
     start = subprocess.run
 
     def run(command, check):
-        tool = Path(command[1])
-        if tool.name not in FORKED:
+        if command[3] not in FORKED:
             return start(command, check=check, timeout=600)
-        process = get_context(START_METHOD).Process(target=run_tool, args=(tool.name, *command[2:]))
+        process = get_context(START_METHOD).Process(target=run_command, args=command[3:])
         process.start()
         process.join()
         return SimpleNamespace(returncode=process.exitcode)

@@ -2,14 +2,10 @@
 
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
-
 from pose_samples import COCO_CATEGORY, people
 
 TOOL = Path(__file__).resolve().parents[1] / 'tools' / 'split_rare_poses.py'
@@ -85,12 +81,12 @@ def test_a_metainfo_names_the_joints_and_limbs(main, write, tmp_path, capsys):
     content['categories'] = [dict(COCO_CATEGORY, keypoints=names, skeleton=[[0, 1], [16, 18]])]
     path.write_text(json.dumps(content))
     rarest = tmp_path / 'rarest.json'
-    assert main(path, '--share', 0.05, '--rarest', rarest) == 1
+    assert main(path, '--share', 0.05, '--rarest', rarest) == 2
     error = capsys.readouterr().err
     assert error.startswith(f'error: {path}: joint indices [-1, 17] are outside 0..16')
     assert "'PATH::METAINFO' for tools/build_pose_bank.py or tools/split_rare_poses.py" in error
     named = f'{path}::configs/_base_/datasets/coco.py'
-    assert main(named, '--share', 0.05, '--rarest', path, '--overwrite') == 1
+    assert main(named, '--share', 0.05, '--rarest', path, '--overwrite') == 2
     assert 'named twice' in capsys.readouterr().err
     assert main(named, '--share', 0.05, '--rarest', rarest) == 0
     part = json.loads(rarest.read_text())
@@ -117,7 +113,7 @@ def test_a_file_without_images_is_told(main, write, tmp_path, capsys):
     content = json.loads(path.read_text())
     del content['images']
     path.write_text(json.dumps(content))
-    assert main(path, '--rarest', tmp_path / 'rarest.json') == 1
+    assert main(path, '--rarest', tmp_path / 'rarest.json') == 2
     assert "it has no 'images'" in capsys.readouterr().err
 
 
@@ -126,7 +122,7 @@ def test_no_file_is_written_over_another(main, write, tmp_path, capsys):
     text = path.read_text()
     out = tmp_path / 'new' / 'part.json'
     for arguments in (['--rarest', out, '--others', out], ['--others', path, '--overwrite']):
-        assert main(path, *arguments) == 1
+        assert main(path, *arguments) == 2
         assert 'named twice' in capsys.readouterr().err
         assert not out.exists()
     assert path.read_text() == text
@@ -141,7 +137,7 @@ def test_on_a_full_disk_no_part_is_written(main, write, tmp_path, capsys, full_d
     before = sorted(tmp_path.iterdir())
     with full_disk(10_000):
         arguments = '--rarest', old, '--others', tmp_path / 'others.json', '--overwrite'
-        assert main(path, *arguments) == 1
+        assert main(path, *arguments) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith('error: ')
     assert f"free space, then give the same command again): '{tmp_path}/others" in captured.err
@@ -167,12 +163,12 @@ def test_existing_files_and_bad_input_are_refused(main, write, tmp_path, capsys)
     path = write('all.json', 20, 2)
     out = tmp_path / 'rarest.json'
     out.write_text('mine')
-    assert main(path, '--rarest', out) == 1
+    assert main(path, '--rarest', out) == 2
     assert out.read_text() == 'mine'
     assert '--overwrite' in capsys.readouterr().err
     assert main(path, '--rarest', out, '--overwrite') == 0
     assert len(ids(out)) == 2
-    assert main(tmp_path / 'none.json', '--rarest', tmp_path / 'other.json') == 1
+    assert main(tmp_path / 'none.json', '--rarest', tmp_path / 'other.json') == 2
     assert 'none.json' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(path)

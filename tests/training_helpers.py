@@ -5,9 +5,7 @@ Configs import this module by name, so that a training in another process has th
 
 import json
 import os
-import runpy
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+
+import pg2aug_command
 
 ROOT = Path(__file__).resolve().parents[1]
 # A fork has everything imported, which takes seconds; it cannot use CUDA.
@@ -71,11 +71,9 @@ class SaveRankHook(Hook):
         torch.save(state, Path(runner.work_dir, f'rank{get_rank()}.pth'))
 
 
-def run_tool(name, *arguments):
-    """Run a tool of ``tools/`` as its command line does, in a process that ends with it."""
-    sys.argv = [name, *arguments]
-    sys.path.insert(0, str(ROOT / 'tools'))
-    runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+def run_command(name, *arguments):
+    """Run a command of pg2aug as its command line does, in a process that ends with it."""
+    raise SystemExit(pg2aug_command.main([name, *arguments]))
 
 
 def run_ranks(function, *arguments, start_method=START_METHOD):

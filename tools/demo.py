@@ -1,7 +1,7 @@
 """The whole way in minutes: people, PG2, an augmented pose estimator, an expanded dataset.
 
-Runs the project's own tools one after the other, as a user would, on procedural people, and leaves
-contact sheets of each step and SUMMARY.md in the output folder.
+Runs the project's own commands one after the other, as a user would, on procedural people, and
+leaves contact sheets of each step and SUMMARY.md in the output folder.
 """
 
 import argparse
@@ -18,12 +18,14 @@ from pathlib import Path
 import mmpose
 from demo_sheets import draw_people, draw_poses, draw_predictions
 
-TOOLS = Path(os.path.relpath(Path(__file__).resolve().parent))
-CONFIGS = TOOLS.parent / 'configs'
+from pg2aug.cli.configs import configs_folder
+
+CONFIGS = Path(os.path.relpath(configs_folder()))
 PG2_CONFIG = CONFIGS / 'pg2' / 'pg2-self_figures-64x48.py'
 POSE_CONFIG = CONFIGS / 'pose' / 'td-hm_res18-small_pg2aug_figures-128x96.py'
 IMAGES_PER_PERSON, VAL_PEOPLE = 16, 10
 SPLITS = ('train', 'val')
+PG2AUG = ('-m', 'pg2aug')
 MMPOSE_TRAIN = Path(os.path.relpath(mmpose.__file__)).parent / '.mim' / 'tools' / 'train.py'
 
 
@@ -40,14 +42,14 @@ def parse_args() -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class Step:
-    """A tool to run.
+    """A command to run.
 
     Attributes:
         title: What it does.
         made: What it leaves, and where.
-        command: Its script and arguments.
+        command: Arguments of the interpreter.
         sheets: Its contact sheets: a pattern below the demo's folder.
-        draw: Draws them, where the tool does not.
+        draw: Draws them, where the command does not.
     """
 
     title: str
@@ -57,7 +59,7 @@ class Step:
     draw: Callable[[], None] | None = None
 
     def run(self) -> None:
-        """Run the tool, and draw its sheets."""
+        """Run the command, and draw its sheets."""
         code = subprocess.run([sys.executable, *map(str, self.command)], check=False).returncode
         if code:
             raise SystemExit(f'the step {self.title!r} failed with exit code {code}')
@@ -95,7 +97,7 @@ def make_steps(args: argparse.Namespace) -> list[Step]:
             f'train on and {VAL_PEOPLE * IMAGES_PER_PERSON} of {VAL_PEOPLE} others to validate: '
             '`figures/`',
             (
-                *(TOOLS / 'make_figures.py', figures, '--train-people', args.train_people),
+                *(*PG2AUG, 'demo-data', figures, '--train-people', args.train_people),
                 *('--val-people', VAL_PEOPLE, '--images-per-person', IMAGES_PER_PERSON),
             ),
             'figures/people.png',
@@ -105,7 +107,7 @@ def make_steps(args: argparse.Namespace) -> list[Step]:
             'Train PG2',
             f'a generator, its config and its log: `pg2/`, weights in `pg2/{checkpoint.name}`',
             (
-                *(TOOLS / 'train_pg2.py', PG2_CONFIG, '--work-dir', out / 'pg2', '--amp'),
+                *(*PG2AUG, 'train', PG2_CONFIG, '--work-dir', out / 'pg2', '--amp'),
                 *('--cfg-options', *pg2_options),
             ),
             'pg2/samples/*.png',
@@ -113,7 +115,7 @@ def make_steps(args: argparse.Namespace) -> list[Step]:
         Step(
             'Build the pose bank',
             'the training poses and how often each is drawn, rare ones more often: `bank.npz`',
-            (TOOLS / 'build_pose_bank.py', train[0], '--out', bank),
+            (*PG2AUG, 'bank', train[0], '--out', bank),
             'bank.png',
             partial(draw_poses, bank, out / 'bank.png'),
         ),
@@ -121,7 +123,7 @@ def make_steps(args: argparse.Namespace) -> list[Step]:
             'Browse what the estimator will see',
             'samples of PG2Augment with the labels that are trained on: `browse/`',
             (
-                *(TOOLS / 'browse_augment.py', POSE_CONFIG, '--num', 16, '--out', out / 'browse'),
+                *(*PG2AUG, 'browse', POSE_CONFIG, '--num', 16, '--out', out / 'browse'),
                 *('--cfg-options', *pose_options),
             ),
             'browse/*.png',
@@ -145,7 +147,7 @@ def make_steps(args: argparse.Namespace) -> list[Step]:
             'Expand the dataset',
             f'up to {args.num} new images and their COCO file: `expanded/`',
             (
-                *(TOOLS / 'synthesize.py', '--config', config, '--checkpoint', checkpoint),
+                *(*PG2AUG, 'expand', '--config', config, '--checkpoint', checkpoint),
                 *('--ann-file', train[0], '--img-root', train[1]),
                 *('--pose-bank', bank, '--num', args.num, '--seed', 0, '--out', out / 'expanded'),
             ),

@@ -154,7 +154,7 @@ def test_nothing_left_is_an_error_that_says_why(annotate, tmp_path):
     write(tmp_path / 'img' / 'alice' / 'grey.png', np.full((80, 60, 3), 100, np.uint8))
     (tmp_path / 'img' / 'alice' / 'cut.png').write_bytes(b'\x89PNG')
     status, _, error, _ = annotate(tmp_path / 'img')
-    assert status == 1
+    assert status == 2
     assert 'can be annotated' in error
     assert 'alice/cut.png' in error
     assert 'alice/grey.png' in error
@@ -226,7 +226,7 @@ def test_other_box_files_are_refused(folder, annotate, tmp_path, text, message):
     if text is not None:
         (tmp_path / 'boxes.json').write_text(text)
     status, _, error, _ = annotate(folder[0], '--boxes', tmp_path / 'boxes.json')
-    assert status == 1
+    assert status == 2
     assert message in error
 
 
@@ -241,7 +241,7 @@ def test_nothing_is_downloaded(folder, annotate, pose_model, tmp_path, monkeypat
     model = changed_config(pose_model, tmp_path / 'pretrained.py', **init)
     assert annotate(folder[0], model=model)[0] == 0
     status, _, error, _ = annotate(folder[0], model=(model[0], url), out='other')
-    assert status == 1
+    assert status == 2
     assert 'nothing is downloaded' in error
 
 
@@ -249,7 +249,7 @@ def test_what_is_there_already_is_kept(folder, annotate, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'person_keypoints.json').write_text('mine')
     status, _, error, _ = annotate(folder[0])
-    assert (status, 'person_keypoints.json exists' in error) == (1, True)
+    assert (status, 'person_keypoints.json exists' in error) == (2, True)
     assert (tmp_path / 'out' / 'person_keypoints.json').read_text() == 'mine'
 
 
@@ -269,7 +269,7 @@ def test_models_that_cannot_annotate_are_refused(
 ):
     model = changed_config(pose_model, tmp_path / 'other.py', **changes)
     status, _, error, _ = annotate(folder[0], model=model)
-    assert status == 1
+    assert status == 2
     assert message in error
 
 
@@ -287,7 +287,7 @@ def test_configs_that_cannot_be_read(folder, annotate, pose_model, tmp_path, tex
     if text is not None:
         path.write_text(text)
     status, _, error, _ = annotate(folder[0], model=(str(path), pose_model[1]))
-    assert status == 1
+    assert status == 2
     assert f'pose estimator config {str(path)!r}' in error
     assert message in error
 
@@ -295,5 +295,5 @@ def test_configs_that_cannot_be_read(folder, annotate, pose_model, tmp_path, tex
 def test_a_checkpoint_of_junk_is_named(folder, annotate, pose_model, tmp_path):
     (tmp_path / 'junk.pth').write_bytes(b'junk')
     status, _, error, _ = annotate(folder[0], model=(pose_model[0], str(tmp_path / 'junk.pth')))
-    assert status == 1
+    assert status == 2
     assert 'junk.pth cannot be read as a checkpoint' in error

@@ -287,7 +287,7 @@ def test_no_image_at_all_is_an_error_that_names_folder_and_remedy(market, tmp_pa
         folder.mkdir()
     write_csv(csv_file, poses.items())
     status, text, err = convert('market1501', csv_file, folder, '--out', out)
-    assert (status, text) == (1, '')
+    assert (status, text) == (2, '')
     assert str(folder) in err
     assert '--allow-missing-images' in err
     assert not out.exists()
@@ -305,7 +305,7 @@ def test_nothing_usable_is_an_error(market, rows, reason):
     folder, _, csv_file, out = market
     write_csv(csv_file, rows)
     status, text, err = convert('market1501', csv_file, folder, '--out', out)
-    assert (status, text) == (1, '')
+    assert (status, text) == (2, '')
     assert reason in err
     assert not out.exists()
 
@@ -316,7 +316,7 @@ def test_a_conversion_is_never_overwritten(market):
     assert convert('market1501', csv_file, folder, '--out', out)[0] == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     status, _, err = convert('market1501', csv_file, folder, '--out', out)
-    assert status == 1
+    assert status == 2
     assert 'person_keypoints.json exists: name a folder of its own' in err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert set(before) == {'person_keypoints.json', 'pairs.csv', 'report.json'}
@@ -369,7 +369,7 @@ def test_a_useless_pairs_file_is_an_error(market, tmp_path, content, reason):
     if content is not None:
         pairs_file.write_text(content)
     status, _, err = convert('market1501', csv_file, folder, '--out', out, '--pairs', pairs_file)
-    assert status == 1
+    assert status == 2
     assert re.search(reason, err)
     assert not out.exists()
 
@@ -407,7 +407,7 @@ def test_pairs_that_cannot_be_had_are_refused_before_images_are_decoded(
     decoded = []
     monkeypatch.setattr('pg2aug.datasets.reid.persons.image_sizes', decoded.append)
     status, _, err = convert('market1501', csv_file, folder, '--out', out, *options)
-    assert status == 1
+    assert status == 2
     assert reason in err
     assert not decoded
 
@@ -508,7 +508,7 @@ def test_coordinates_of_other_images_are_refused(tmp_path):
     csv_file = write_csv(tmp_path / 'poses.csv', rows)
     arguments = [csv_file, tmp_path / 'img', '--out', tmp_path / 'out', '--allow-missing-images']
     status, _, err = convert('deepfashion', *arguments)
-    assert status == 1
+    assert status == 2
     assert 'not those of images of 256x256 or 176x256' in err
     assert not (tmp_path / 'out').exists()
 
@@ -518,5 +518,5 @@ def test_large_deepfashion_images_are_refused(tmp_path):
     rows = [(f'fashion{name}', pose((256, 256))) for name in ORIGINALS.values()]
     csv_file = write_csv(tmp_path / 'poses.csv', rows)
     status, _, err = convert('deepfashion', csv_file, tmp_path, '--out', tmp_path / 'out')
-    assert status == 1
+    assert status == 2
     assert 'is 750x1101, not 256x256 or 176x256: use the images of img.zip' in err

@@ -1,10 +1,9 @@
-"""The command line of tools/train_pg2.py; whole runs of it are in test_training."""
-
-import runpy
-import sys
+"""The command line of `pg2aug train`; whole runs of it are in test_training."""
 
 import pytest
-from training_helpers import ROOT, train_config
+from training_helpers import train_config
+
+from pg2aug.cli import train
 
 
 class Runner:
@@ -23,12 +22,9 @@ def run_tool(people, tmp_path, monkeypatch):
             cfg.work_dir = None
         cfg.dump(path)
         configs = []
-        monkeypatch.setattr(
-            'pg2aug.engine.training.build_runner', lambda cfg: configs.append(cfg) or Runner()
-        )
-        monkeypatch.setattr(sys, 'argv', ['train_pg2.py', str(path), *arguments])
+        monkeypatch.setattr(train, 'build_runner', lambda cfg: configs.append(cfg) or Runner())
         monkeypatch.setenv('LOCAL_RANK', '0')
-        runpy.run_path(str(ROOT / 'tools/train_pg2.py'), run_name='__main__')
+        assert train.main([str(path), *arguments]) == 0
         return configs[0]
 
     return run

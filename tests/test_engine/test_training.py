@@ -13,8 +13,8 @@ from training_helpers import (
     START_METHOD,
     TOTAL_ITERS,
     Interrupted,
+    run_command,
     run_ranks,
-    run_tool,
     train_config,
 )
 
@@ -185,7 +185,7 @@ def test_a_killed_training_resumes_with_the_same_bits(people, tmp_path, expected
     cfg = train_config(people, work_dir, num_workers=1, hooks=hooks)
     cfg.dump(tmp_path / 'killed.py')
     process = get_context(START_METHOD).Process(
-        target=run_tool, args=('train_pg2.py', str(tmp_path / 'killed.py'))
+        target=run_command, args=('train', str(tmp_path / 'killed.py'))
     )
     process.start()
     deadline = time.monotonic() + 300
@@ -206,7 +206,7 @@ def test_two_processes_train_as_one(people, tmp_path):
     hooks = [dict(type='SaveRankHook')]
     work_dir = tmp_path / 'distributed'
     train_config(people, work_dir, hooks=hooks).dump(tmp_path / 'config.py')
-    run_ranks(run_tool, 'train_pg2.py', str(tmp_path / 'config.py'), '--launcher', 'pytorch')
+    run_ranks(run_command, 'train', str(tmp_path / 'config.py'), '--launcher', 'pytorch')
     ranks = [load(work_dir / f'rank{rank}.pth') for rank in range(2)]
     for name, value in ranks[0]['weights'].items():
         assert torch.equal(value, ranks[1]['weights'][name]), name

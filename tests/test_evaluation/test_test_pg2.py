@@ -113,7 +113,7 @@ def test_scores_images_and_sheet(main, test_config, checkpoint, extractor, tmp_p
     assert len(log.splitlines()) < 20
 
     arguments = [config, checkpoint, '--out', str(out)]
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     assert 'pass --overwrite' in capsys.readouterr().err
     assert main([*arguments, '--overwrite', '--num-pairs', '3']) == 0
     assert len(read_images(out / 'target')) == 3
@@ -260,7 +260,7 @@ def test_another_padding_is_warned_of(test_config, checkpoint, capsys):
 def test_no_test_data_is_an_error(main, test_config, checkpoint, tmp_path, capsys):
     cfg = test_config()
     cfg.pop('test_dataloader')
-    assert main([dump(cfg, tmp_path / 'config.py'), checkpoint]) == 1
+    assert main([dump(cfg, tmp_path / 'config.py'), checkpoint]) == 2
     assert 'config.py has no test_dataloader' in capsys.readouterr().err
 
 
@@ -281,7 +281,7 @@ def test_no_test_data_is_an_error(main, test_config, checkpoint, tmp_path, capsy
 )
 def test_bad_arguments(main, test_config, checkpoint, tmp_path, capsys, arguments, message):
     config = dump(test_config(), tmp_path / 'config.py')
-    assert main([config, checkpoint, *arguments]) == 1
+    assert main([config, checkpoint, *arguments]) == 2
     printed, error = capsys.readouterr()
     assert printed == ''
     assert error.splitlines()[-1].startswith('error: ')
@@ -292,7 +292,7 @@ def test_bad_arguments(main, test_config, checkpoint, tmp_path, capsys, argument
 def test_missing_files(main, test_config, checkpoint, tmp_path, capsys, missing):
     files = dict(config=dump(test_config(), tmp_path / 'config.py'), checkpoint=checkpoint)
     files[missing] = 'none'
-    assert main(list(files.values())) == 1
+    assert main(list(files.values())) == 2
     error = capsys.readouterr().err
     assert missing in error
     assert "'none' does not exist" in error
@@ -313,7 +313,7 @@ def test_a_failed_run_keeps_the_old_results(main, test_config, checkpoint, tmp_p
     (tmp_path / 'people/8.png').write_bytes(b'')
     again = [config, checkpoint, '--out', str(out), '--overwrite']
     for wrong in (['--pairs', 'none.csv'], ['--num-pairs', '18']):
-        assert main([*again, *wrong]) == 1
+        assert main([*again, *wrong]) == 2
         error = capsys.readouterr().err
         assert '\nerror: ' in f'\n{error}', error
         assert contents() == before

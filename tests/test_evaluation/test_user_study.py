@@ -164,7 +164,7 @@ def test_every_unreadable_image_is_named(folders, tmp_path, capsys):
         (tmp_path / 'fake' / f'fake_{name}.png').write_bytes(content)
     arguments = [str(folders[0]), str(tmp_path / 'fake'), '--out', str(tmp_path / 'study')]
     # As many as there are, so that all are drawn.
-    assert main([*arguments, '--num-images', '60']) == 1
+    assert main([*arguments, '--num-images', '60']) == 2
     error = capsys.readouterr().err
     for name in '012':
         assert f'fake_{name}.png: ' in error

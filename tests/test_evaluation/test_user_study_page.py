@@ -119,5 +119,5 @@ def test_the_tool_scores_what_was_downloaded(visit, capsys):
         assert score[name]['value'] == pytest.approx(
             sum(a['answer'] != kind for a in own) / len(own)
         )
-    assert main(['--score', str(file), '--study', str(folder / 'slow')]) == 1
+    assert main(['--score', str(file), '--study', str(folder / 'slow')]) == 2
     assert 'answers_ana.json: of study' in capsys.readouterr().err

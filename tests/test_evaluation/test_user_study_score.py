@@ -148,7 +148,7 @@ def test_what_cannot_be_used_is_named_and_left_out(study, write, change, message
     assert f'{bad}: ' in printed.err
     assert message in printed.err
     assert '1 rater, 10 answers' in printed.out
-    assert main(['--score', str(bad)]) == 1
+    assert main(['--score', str(bad)]) == 2
     assert 'there are no answers to score' in capsys.readouterr().err
 
 
@@ -183,7 +183,7 @@ def test_answers_to_another_study_are_refused(study, write, capsys):
         write('ana.json', make_answers(study, 'ana')),
         write('ben.json', make_answers(study.parent / 'other', 'ben')),
     ]
-    assert main(['--score', *map(str, files)]) == 1
+    assert main(['--score', *map(str, files)]) == 2
     error = capsys.readouterr().err
     assert 'belong to 2 studies' in error
     assert 'ana.json' in error
@@ -192,7 +192,7 @@ def test_answers_to_another_study_are_refused(study, write, capsys):
     printed = capsys.readouterr()
     assert 'ben.json: of study' in printed.err
     assert '1 rater,' in printed.out
-    assert main(['--score', str(files[0]), '--study', str(study.parent)]) == 1
+    assert main(['--score', str(files[0]), '--study', str(study.parent)]) == 2
     assert 'key.json does not exist: name the folder' in capsys.readouterr().err
 
 
@@ -205,5 +205,5 @@ def test_answers_to_another_study_are_refused(study, write, capsys):
     ],
 )
 def test_what_is_no_file_is_told(tmp_path, capsys, name, message):
-    assert main(['--score', str(tmp_path / name)]) == 1
+    assert main(['--score', str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err

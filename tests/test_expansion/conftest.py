@@ -1,7 +1,5 @@
-import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,19 +11,15 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from pg2aug.augment import GeneratorFile, Synthesizer
 from pg2aug.augment.eligibility import restrict_bank
+from pg2aug.cli import expand
 from pg2aug.expansion import ImageFolder, Job, load_sources
 from pg2aug.figures import make_figures
 from pg2aug.poses import PoseBank
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'synthesize.py'
-
 
 @pytest.fixture(scope='session')
 def tool():
-    spec = importlib.util.spec_from_file_location('synthesize', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return expand
 
 
 @pytest.fixture(scope='session')

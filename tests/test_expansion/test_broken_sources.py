@@ -135,7 +135,7 @@ DEEP = '[' * 100_000
 def test_a_broken_file_is_one_error(synthesize, couples, capsys, change, message):
     change_file(couples[0], change)
     status, out = synthesize(chosen=LIMB_WARP)
-    assert status == 1
+    assert status == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ')
     assert message in error
@@ -144,7 +144,7 @@ def test_a_broken_file_is_one_error(synthesize, couples, capsys, change, message
 
 def test_a_deeply_nested_file(synthesize, couples, capsys):
     couples[0].write_text(DEEP)
-    assert synthesize(chosen=LIMB_WARP)[0] == 1
+    assert synthesize(chosen=LIMB_WARP)[0] == 2
     assert 'nested too deeply' in capsys.readouterr().err
     (found,) = validate_coco(couples[0])
     assert found.rule == 'file'
@@ -236,7 +236,7 @@ def test_joints_without_names_get_those_of_the_generator(synthesize, couples):
             del content['categories'][0][key]
 
     change_file(couples[0], change)
-    assert synthesize('--no-report', chosen=LIMB_WARP)[0] == 1
+    assert synthesize('--no-report', chosen=LIMB_WARP)[0] == 2
     named = ['--no-report', '--ignore-joint-names']
     status, out = synthesize(*named, chosen=LIMB_WARP)
     assert status == 0
@@ -305,7 +305,7 @@ def test_the_file_of_crowdpose_is_expanded_and_mmpose_reads_the_result(synthesiz
     change_file(couples[0], crowdpose)
     chosen = ['--limb-warp', f'{DATASETS}crowdpose.py', '--size', 48, 64]
     arguments = '--no-report', '--pose-bank', couples[0]
-    assert synthesize(*arguments, chosen=chosen)[0] == 1
+    assert synthesize(*arguments, chosen=chosen)[0] == 2
     error = capsys.readouterr().err
     assert "joint 12 is 'head', not 'top_head'" in error
     assert '--ignore-joint-names' in error

@@ -66,7 +66,7 @@ def test_a_finished_part(finished, out, repeat, capsys, damage):
     part.write_bytes(change(part.read_bytes()))
     (out / 'person_keypoints.json').unlink()
     before = tree(out)
-    assert repeat() == 1
+    assert repeat() == 2
     error = capsys.readouterr().err
     assert f'{part} is damaged{" " * message.startswith("(")}' in error
     assert message in error
@@ -84,7 +84,7 @@ def test_a_part_that_is_not_finished(out, repeat, capsys, damage):
     part = out / 'parts' / '00000000.jsonl'
     opened = part.rename(part.with_suffix('.open'))
     opened.write_bytes(change(opened.read_bytes()))
-    assert repeat() == 1
+    assert repeat() == 2
     assert f'{opened} is damaged{message}' in capsys.readouterr().err
 
 
@@ -136,7 +136,7 @@ def other_pose(items):
 def test_the_plan(finished, out, repeat, capsys, damage):
     damage(out / 'plan.npy')
     before = tree(out)
-    assert repeat() == 1
+    assert repeat() == 2
     error = capsys.readouterr().err
     assert f'{out / "plan.npy"} is damaged' in error
     assert 'delete plan.npy, and the same command makes it anew' in error
@@ -159,6 +159,6 @@ def test_a_plan_that_cannot_be_made_anew(out, repeat, capsys, change, message):
     (out / 'plan.json').write_text(json.dumps(content | change))
     (out / 'plan.npy').unlink()
     before = tree(out)
-    assert repeat() == 1
+    assert repeat() == 2
     assert message in capsys.readouterr().err
     assert tree(out) == before

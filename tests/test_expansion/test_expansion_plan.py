@@ -134,7 +134,7 @@ def test_nothing_to_make_is_told(synthesize, capsys):
     with pytest.raises(SystemExit):
         synthesize(num=None)
     assert 'say how many images: --num, --per-image or --balance' in capsys.readouterr().err
-    assert synthesize('--balance', 1)[0] == 1
+    assert synthesize('--balance', 1)[0] == 2
     assert 'balance must be at least 2, got 1' in capsys.readouterr().err
 
 
@@ -143,7 +143,7 @@ def test_nothing_to_make_is_told(synthesize, capsys):
 )
 def test_more_than_can_be_planned_is_told(synthesize, capsys, num, arguments):
     status, out = synthesize(*arguments, num=num)
-    assert status == 1
+    assert status == 2
     assert 'images are more than an expansion can have, 100000000' in capsys.readouterr().err
     assert not out.exists()
 
@@ -192,6 +192,11 @@ def test_who_is_cut_off_by_the_border_is_left_out(box):
         SourceFilter(truncated=False).check(PERSON, [], dict(id=7))
 
 
+@pytest.mark.parametrize('box', [[1.5, 10, 20, 40], [10, 2, 20, 96], [58, 10, 40.5, 40]])
+def test_who_is_two_pixels_from_the_border_is_whole(box):
+    SourceFilter(truncated=False).check(dict(PERSON, bbox=box), [], IMAGE)
+
+
 def test_filters_from_the_command_line(synthesize, couples, capsys):
     content = json.loads(couples[0].read_text())
     sizes = sorted(max(a['bbox'][2:]) for a in content['annotations'])
@@ -205,5 +210,5 @@ def test_filters_from_the_command_line(synthesize, couples, capsys):
     left_out = json.loads((out / 'refused.json').read_text())['sources_left_out']
     assert [found['count'] for found in left_out.values()] == [12 - len(large)]
     assert new['info']['source_filter']['min_size'] == sizes[6]
-    assert synthesize('--max-overlap', 1.5, out='b')[0] == 1
+    assert synthesize('--max-overlap', 1.5, out='b')[0] == 2
     assert 'max_overlap must be in [0, 1], got 1.5' in capsys.readouterr().err

@@ -92,6 +92,6 @@ def test_it_has_no_coarse_images(synthesize, capsys):
 )
 def test_a_description_or_size_that_cannot_be_used_is_told(synthesize, capsys, chosen, message):
     status, out = synthesize(chosen=chosen)
-    assert status == 1
+    assert status == 2
     assert message in capsys.readouterr().err
     assert not out.exists()

@@ -127,7 +127,7 @@ def test_nobody_is_painted_over(synthesize, couples):
         right['keypoints'], right['bbox'] = left['keypoints'], left['bbox']
     couples[0].write_text(json.dumps(content))
     status, out = synthesize('--max-attempts', 2)
-    assert status == 1
+    assert status == 2
     refused = json.loads((out / 'refused.json').read_text())['refused']
     assert {r['reason'] for r in refused} == {'the new person covers somebody else'}
     assert 'joints of annotation' in refused[0]['detail']

@@ -218,7 +218,7 @@ def test_a_report_that_fails_hides_no_data_set(synthesize, couples, tmp_path, ca
     images.mkdir()
     status, out = synthesize(*arguments, chosen=LIMB_WARP)
     said = capsys.readouterr()
-    assert status == 1
+    assert status == 2
     assert f'4 images of 4 attempts -> {out}' in said.out
     assert f'the data set in {out} is complete, its report is not' in said.err
     left = {path.name for path in out.iterdir()}

@@ -136,9 +136,9 @@ def test_the_tool_needs_the_folder_alone(tool, expansion, made, tmp_path, capsys
     content = dict(format='pg2aug review 1', reviews=[said(made[1][0], 'reject')])
     content['data_set'] = data_set_id(expansion / 'person_keypoints.json')
     review.write_text(json.dumps(content))
-    assert tool.main([f'--apply-review={review}', '--out', str(tmp_path)]) == 1
+    assert tool.main([f'--apply-review={review}', '--out', str(tmp_path)]) == 2
     assert 'person_keypoints.json does not exist' in capsys.readouterr().err
-    assert tool.main(['--apply-review', str(tmp_path / 'no.json'), '--out', str(expansion)]) == 1
+    assert tool.main(['--apply-review', str(tmp_path / 'no.json'), '--out', str(expansion)]) == 2
     assert 'no.json' in capsys.readouterr().err
     assert tool.main(['--apply-review', str(review), '--out', str(expansion)]) == 0
     assert '0 persons accepted, 1 rejected, 4 not reviewed' in capsys.readouterr().out

@@ -139,7 +139,7 @@ def test_a_damaged_part_is_named(expand, whole, tmp_path, capsys):
     part = tmp_path / 'out' / 'parts' / '00000001.jsonl'
     text = part.read_bytes()
     part.write_bytes(text.replace(b'"item"', b'"it', 1))
-    assert expand('out') == 1
+    assert expand('out') == 2
     assert '00000001.jsonl is damaged at line 1' in capsys.readouterr().err
     part.unlink()
     assert expand('out') == 0
@@ -161,7 +161,7 @@ def with_file_limit(run, tool, size):
 @pytest.mark.parametrize(('size', 'name'), [(1000, 'plan.json'), (25_000, 'parts/00000000.open')])
 def test_a_disk_that_is_full_stops_it(expand, tool, whole, tmp_path, capfd, size, name):
     # Of the larger size no image is, but the lines of a group are.
-    assert wait_for(fork(with_file_limit, expand, tool, size)) == 1
+    assert wait_for(fork(with_file_limit, expand, tool, size)) == 2
     remedy = '(free space, then give the same command again)'
     message = f"error: [Errno 27] File too large {remedy}: '{tmp_path / 'out' / name}'"
     assert message in capfd.readouterr().err
@@ -201,15 +201,15 @@ def test_other_settings_are_refused(expand, tmp_path, capsys, couples):
         (('--min-size', 5), 'info.source_filter.min_size was 0, now is 5.0'),
         (('--crops',), 'output.crops was False, now is True'),
     ):
-        assert expand('out', *arguments, num=3) == 1
+        assert expand('out', *arguments, num=3) == 2
         message = f'holds an expansion with other settings: {message}'
         assert message in capsys.readouterr().err.replace('info.seed', 'seed')
-    assert expand('out', num=4) == 1
+    assert expand('out', num=4) == 2
     assert 'request.num was 3, now is 4' in capsys.readouterr().err
-    assert expand('out', '--precision', 'float16', num=3) == 1
+    assert expand('out', '--precision', 'float16', num=3) == 2
     assert "now is 'torch.float16'" in capsys.readouterr().err
     couples[0].write_text(couples[0].read_text() + ' ')
-    assert expand('out', num=3) == 1
+    assert expand('out', num=3) == 2
     assert 'inputs.ann_file was' in capsys.readouterr().err
     assert tree(tmp_path / 'out') == before
 
@@ -218,7 +218,7 @@ def test_a_second_run_at_the_same_time_is_refused(expand, tmp_path, monkeypatch,
     append = Part.append
 
     def append_while_another_runs(part, lines):
-        assert wait_for(fork(expand, 'out')) == 1
+        assert wait_for(fork(expand, 'out')) == 2
         append(part, lines)
 
     monkeypatch.setattr(Part, 'append', append_while_another_runs)
@@ -230,6 +230,6 @@ def test_a_folder_of_something_else_is_left_alone(expand, tmp_path, capsys, name
     path = tmp_path / 'out' / name
     path.parent.mkdir(parents=True)
     path.write_text('mine')
-    assert expand('out', num=3) == 1
+    assert expand('out', num=3) == 2
     assert 'is not empty and holds no expansion' in capsys.readouterr().err
     assert tree(tmp_path / 'out') == {name: b'mine'}

@@ -1,11 +1,12 @@
-import importlib.util
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pg2aug.cli import demo_data
 from pg2aug.figures import (
     COMMON_FAMILIES,
     JOINT_NAMES,
@@ -19,7 +20,6 @@ from pg2aug.figures import (
 
 SIZE = (96, 128)
 FAMILIES = COMMON_FAMILIES + RARE_FAMILIES
-TOOL = Path(__file__).parents[2] / 'tools' / 'make_figures.py'
 
 
 def joint(figure: Figure, *names: str) -> np.ndarray:
@@ -45,17 +45,10 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def load_tool():
-    spec = importlib.util.spec_from_file_location('make_figures_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope='module')
 def figures_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('figures')
-    load_tool().main(
+    demo_data.main(
         [str(folder), '--train-people', '3', '--val-people', '2', '--images-per-person', '3']
     )
     return folder
@@ -314,37 +307,36 @@ def test_mmpose_coco_dataset_loads_the_annotation(figures_folder):
         assert info['raw_ann_info']['person_id'] >= 0
 
 
-def test_tool_refuses_a_folder_with_anything_else(tmp_path):
+def test_the_command_refuses_a_folder_with_anything_else(tmp_path, capsys):
     (tmp_path / 'thesis.txt').write_text('years of work')
-    with pytest.raises(SystemExit, match=r'thesis\.txt.*empty folder'):
-        load_tool().main([str(tmp_path), '--overwrite'])
+    assert demo_data.main([str(tmp_path), '--overwrite']) == 2
+    assert re.fullmatch(r'error: .*thesis\.txt.*empty folder\n', capsys.readouterr().err)
     assert (tmp_path / 'thesis.txt').read_text() == 'years of work'
 
 
-def test_tool_never_deletes_a_data_set_of_the_same_layout(tmp_path):
+def test_the_command_never_deletes_a_data_set_of_the_same_layout(tmp_path, capsys):
     (tmp_path / 'images' / 'train').mkdir(parents=True)
     photo, annotation = tmp_path / 'images/train/1.jpg', tmp_path / 'person_keypoints_train.json'
     photo.write_bytes(b'photo')
-    with pytest.raises(SystemExit, match=r'1\.jpg'):
-        load_tool().main([str(tmp_path), '--overwrite'])
+    assert demo_data.main([str(tmp_path), '--overwrite']) == 2
+    assert '1.jpg' in capsys.readouterr().err
     photo.unlink()
     annotation.write_text('{"info": {"description": "mine"}}')
-    with pytest.raises(SystemExit, match=r'person_keypoints_train\.json'):
-        load_tool().main([str(tmp_path), '--overwrite'])
+    assert demo_data.main([str(tmp_path), '--overwrite']) == 2
+    assert 'person_keypoints_train.json' in capsys.readouterr().err
     assert annotation.exists()
 
 
-def test_tool_replaces_figures_only_when_told(tmp_path, capsys):
-    tool = load_tool()
+def test_the_command_replaces_figures_only_when_told(tmp_path, capsys):
     small = ['--train-people', '1', '--val-people', '1', '--images-per-person', '2']
-    tool.main([str(tmp_path), *small])
+    demo_data.main([str(tmp_path), *small])
     assert 'train: 1 people, 2 images' in capsys.readouterr().out
     before = files(tmp_path)
-    with pytest.raises(SystemExit, match='--overwrite'):
-        tool.main([str(tmp_path), *small])
+    assert demo_data.main([str(tmp_path), *small]) == 2
+    assert '--overwrite' in capsys.readouterr().err
     with pytest.raises(FileExistsError, match='already holds'):
         make_figures(tmp_path, 1, 2)
-    tool.main([str(tmp_path), *small, '--overwrite'])
+    demo_data.main([str(tmp_path), *small, '--overwrite'])
     assert files(tmp_path) == before
 
 

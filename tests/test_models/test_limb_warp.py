@@ -1,6 +1,7 @@
 """Where the limbs of a person end up, and with whose pixels."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from pg2aug.models.distance_fields import body_distance
-from pg2aug.models.limbs.anatomy import ARM_WIDTHS, LEG_WIDTHS, half_widths
-from pg2aug.models.limbs.bones import TIP_LENGTH, Body
+from pg2aug.models.distance_fields import limb_distance
+from pg2aug.models.limbs.anatomy import (
+    ARM_WIDTHS,
+    LEG_WIDTHS,
+    body_limbs,
+    half_widths,
+    upper_limbs,
+)
+from pg2aug.models.limbs.bones import (
+    TIP_LENGTH,
+    Body,
+    hidden_limbs,
+    limb_bones,
+    neck_bone,
+    torso_bone,
+)
+from pg2aug.models.limbs.head import locate_heads
 from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.poses import Skeleton
 from pg2aug.poses.read.pose_files import metainfo_skeleton
@@ -86,7 +101,7 @@ def at(values, point):
 
 def limbs_distance(keypoints, limbs):
     joints = torch.from_numpy(np.array(keypoints, np.float32))[None]
-    return body_distance(joints, torch.ones(1, len(keypoints)), SHAPE, limbs, ())[0].numpy()
+    return limb_distance(joints, torch.ones(1, len(keypoints)), SHAPE, limbs, ())[0].numpy()
 
 
 def test_its_own_pose_gives_its_own_pixels():
@@ -95,7 +110,7 @@ def test_its_own_pose_gives_its_own_pixels():
     assert 0.1 < full.mean() < 0.3
     np.testing.assert_allclose(colors[:, full], texture(grid())[:, full], atol=2e-3)
     assert all(at(coverage, joint) > 0.5 for joint in POSE)
-    far = body_distance(body().keypoints, torch.ones(1, 17), SHAPE, COCO.limbs, COCO.torso)[0]
+    far = limb_distance(body().keypoints, torch.ones(1, 17), SHAPE, COCO.limbs, COCO.torso)[0]
     assert (coverage[far.numpy() > 4 * RADIUS] == 0).all()
 
 
@@ -445,3 +460,119 @@ def test_fingers_are_no_thicker_than_fingers():
     assert half_widths(wrists, skeleton) == [ARM_WIDTHS[2]] * 2
     feet = [k for k, name in enumerate(names) if name.endswith(('_toe', '_heel'))]
     assert set(half_widths(feet, skeleton)) == {LEG_WIDTHS[-1]}
+
+
+def slow_person(image, source, target):
+    """A whole person, colours and coverage (4, H, W), painted part by part in float64."""
+    heads = [locate_heads(body.keypoints, body.visible, COCO) for body in (source, target)]
+    limbs = body_limbs(COCO)
+    arms = upper_limbs(limbs, COCO)
+    legs = [limb for limb in limbs if limb not in arms]
+    behind = {
+        limb
+        for part in (arms, legs)
+        for limb, is_hidden in zip(part, hidden_limbs(target, COCO, part)[0].tolist(), strict=True)
+        if is_hidden
+    }
+
+    def limb_parts(which):
+        return [slow_bone(limb_bones(source, target, COCO, [limb]), target) for limb in which]
+
+    parts = [
+        *limb_parts([limb for limb in arms if limb in behind]),
+        *limb_parts(sorted(legs, key=lambda limb: limb not in behind)),
+        slow_bone(torso_bone(source, target, COCO), target),
+        slow_bone(neck_bone(source, target, *heads), target),
+        slow_head(source, target, *heads),
+        *limb_parts([limb for limb in arms if limb not in behind]),
+    ]
+    painted = np.zeros((4, *SHAPE))
+    for places, inside in parts:
+        layer = bilinear(np.concatenate([image, np.ones((1, *SHAPE))]), places) * inside
+        painted = painted * (1 - layer[3]) + layer
+    return painted
+
+
+def slow_bone(bones, target):
+    """Where to look (H, W, 2) and the matte (H, W) of a single bone of a single person."""
+    radius = target.radius[0].item()
+    (start, end), (from_start, from_end), *pairs = (
+        [value[0, 0].double().numpy() for value in pair]
+        for pair in (bones.target, bones.source, bones.target_width, bones.source_width, bones.caps)
+    )
+    (wide, wide_end), (from_wide, from_wide_end), caps = pairs
+    length, from_length = np.linalg.norm(end - start), np.linalg.norm(from_end - from_start)
+    axis, from_axis = (end - start) / length, (from_end - from_start) / from_length
+    along = (grid() - start) @ axis
+    aside = (grid() - start) @ [-axis[1], axis[0]]
+    on_bone = np.clip(along, 0, length)
+    width = wide + (wide_end - wide) * on_bone / length
+    ratio = (from_wide + (from_wide_end - from_wide) * on_bone / length) / width
+    beyond = np.maximum(-along - caps[0] * radius, along - length - caps[1] * radius)
+    if bones.rounded[0, 0]:
+        distance = np.hypot(np.maximum(beyond, 0), aside) - width
+    else:
+        distance = np.maximum(beyond, np.abs(aside) - width)
+    from_along = on_bone / length * from_length + (along - on_bone) * ratio
+    from_aside = aside * ratio * bones.side[0, 0].item()
+    across = np.array([-from_axis[1], from_axis[0]])
+    places = from_start + from_along[..., None] * from_axis + from_aside[..., None] * across
+    return places, soft(distance, radius) * bones.known[0, 0].item()
+
+
+def slow_head(source, target, before, after):
+    """The same of a head: of all turns, by twentieths of a degree, that which fits joints best."""
+    radius = target.radius[0].item()
+    common = [k for k in HEAD if source.visible[0, k] > 0 and target.visible[0, k] > 0]
+    joints, from_joints = (
+        (torch.cat([body.keypoints[0, common], head.neck]) - head.centre).double().numpy()
+        for body, head in ((target, after), (source, before))
+    )
+    angles = np.radians(np.arange(0, 360, 0.05))
+    turns = np.stack([np.cos(angles), -np.sin(angles), np.sin(angles), np.cos(angles)], axis=1)
+    turns = turns.reshape(-1, 2, 2)
+    fits = {
+        side: np.einsum('nij,kj,ki->n', turns, joints * [1, side], from_joints) for side in (1, -1)
+    }
+    side = -1 if fits[-1].max() > 1.02 * fits[1].max() else 1
+    turn = turns[fits[side].argmax()] * source.radius[0].item() / radius
+    offset = grid() - after.centre[0].numpy()
+    places = before.centre[0].numpy() + (offset * [1, side]) @ turn.T
+    known = all(head.labelled[0] & head.shoulders[0] for head in (before, after))
+    return places, soft(np.linalg.norm(offset, axis=-1) - 2.1 * radius, radius) * known
+
+
+def soft(distance, radius):
+    return np.clip(0.5 - distance / (2 * max(0.25 * radius, 0.5)), 0, 1)
+
+
+def bilinear(image, places):
+    """Values (C, H, W) at places (..., 2), 0 beyond the image."""
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1)))
+    x, y = np.clip(places + 1, 0, np.array(padded.shape[:0:-1]) - 1.001).transpose(2, 0, 1)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    upper, lower = (
+        padded[:, row, left] * (left + 1 - x) + padded[:, row, left + 1] * (x - left)
+        for row in (top, top + 1)
+    )
+    return upper * (top + 1 - y) + lower * (y - top)
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_a_person_is_that_of_a_slow_reference(seed):
+    rng = np.random.default_rng(seed)
+    source, target = (
+        Body(
+            torch.from_numpy(pose + rng.normal(0, 8, (1, 17, 2)).astype(np.float32)),
+            torch.from_numpy(rng.choice([0.0, 1, 2], (1, 17), p=[0.05, 0.25, 0.7])),
+            torch.tensor([radius]),
+        )
+        for pose, radius in ((POSE, 5.0), (ARMS_UP, 6.0))
+    )
+    if seed % 2:
+        mirrored = target.keypoints * torch.tensor([-1.0, 1]) + torch.tensor([SHAPE[1], 0])
+        target = replace(target, keypoints=mirrored)
+    image = texture(grid())
+    made = limb_warp(as_image(image), source, target, COCO)[0].numpy()
+    assert made[3].mean() > 0.1
+    np.testing.assert_allclose(made, slow_person(image, source, target), atol=5e-3)

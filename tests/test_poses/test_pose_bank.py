@@ -265,12 +265,12 @@ def test_tool_writes_a_bank_and_never_overwrites_unasked(write, tmp_path, capsys
     assert main([annotation, '--out', str(out), '--alpha', '1', '--min-keypoints', '4']) == 0
     assert 'effective sample size' in capsys.readouterr().out
     before = out.read_bytes()
-    assert main([annotation, '--out', str(out), '--alpha', '3']) == 1
+    assert main([annotation, '--out', str(out), '--alpha', '3']) == 2
     assert '--overwrite' in capsys.readouterr().err
     assert out.read_bytes() == before
     assert main([annotation, '--out', str(out), '--alpha', '3', '--overwrite']) == 0
     assert out.read_bytes() != before
-    assert main([str(tmp_path / 'no.json'), '--out', str(tmp_path / 'c.npz')]) == 1
+    assert main([str(tmp_path / 'no.json'), '--out', str(tmp_path / 'c.npz')]) == 2
 
 
 def test_real_estimates_with_wrong_joints_lose_exactly_those():

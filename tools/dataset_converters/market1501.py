@@ -1,18 +1,10 @@
-"""Convert Market-1501 and its poses to COCO keypoints with identities, and pairs.
-
-Writes person_keypoints.json, pairs.csv and report.json into DIR. IMAGE_DIR is the folder of the
-part that the annotations are of: bounding_box_train or bounding_box_test. Joints are OpenPose's 18.
-"""
+"""The command `pg2aug convert market1501`, from the checkout."""
 
 import sys
 
-from pg2aug.datasets.reid.command import run_converter
-from pg2aug.datasets.reid.formats import MARKET1501
+from pg2aug.cli.convert import converter
 
-
-def main(argv: list[str] | None = None) -> int:
-    return run_converter(MARKET1501, str(__doc__), argv)
-
+main = converter('market1501')
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -15,8 +15,9 @@ from pg2aug.expansion.report.pictures import made_squares, pose_picture, refused
 from pg2aug.expansion.report.sample import MadeSample, RefusedSample, sample_made, sample_refused
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.expansion.sources.sources import Annotation, Sources
-from pg2aug.expansion.write.output_folder import OutputFolder, file_sha256, write_jpeg
+from pg2aug.expansion.write.output_folder import OutputFolder, write_jpeg
 from pg2aug.poses import PoseBank
+from pg2aug.utils.files import file_sha256
 from pg2aug.utils.web_page import web_page
 
 REPORT_FOLDER, PAGE_FILE = 'report', 'index.html'

@@ -80,6 +80,9 @@ def gmm_rarity(
     Returns:
         ``(N,)`` float64, positive: ``exp(z / 2)``, z the negative log density above the one to
         expect of such joints, in standard deviations. 1 everywhere if there is a single pose.
+
+    Raises:
+        ImportError: Without scikit-learn.
     """
     others, others_visible = (poses, visible) if reference is None else reference
     rng = np.random.default_rng(seed)
@@ -93,8 +96,8 @@ def gmm_rarity(
     )
     rarity = np.empty(len(poses))
 
-    def measure(part: slice) -> None:
-        rarity[part] = fitted.rarity(poses[part], visible[part])
+    def measure(chunk: slice) -> None:
+        rarity[chunk] = fitted.rarity(poses[chunk], visible[chunk])
 
     for_chunks(measure, len(poses), _CHUNK)
     return rarity
@@ -220,9 +223,13 @@ def _axis_log_density(values: Array, mask: Array, means: Array, variances: Array
 
 
 def _gaussians(poses: Array, components: int, seed: int) -> 'GaussianMixture':
-    # Half a second to import, and few banks need it.
-    from sklearn.mixture import GaussianMixture
-
+    try:  # here, for the import takes half a second, and few banks need it
+        from sklearn.mixture import GaussianMixture
+    except ImportError as error:
+        raise ImportError(
+            f"density='gmm' needs scikit-learn ({error}): pip install scikit-learn, or take "
+            "density='knn'"
+        ) from error
     count = max(1, min(components, len(poses) // 10))
     mixture = GaussianMixture(
         count,
