@@ -46,6 +46,17 @@ def test_all_readers_take_the_same_files(tmp_path, suffix):
         assert readers(path) == [False] * 5
 
 
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / 'a.png'
+    with path.open('wb') as file:
+        file.truncate(10**12)
+    (found,) = check_files([dict(id=1, file_name='a.png')], tmp_path, 10**6, False, 1)
+    assert found.rule == 'file-pixels'
+    assert 'has 1000000000000 bytes' in str(image_sizes([path])[0])
+    with pytest.raises(ValueError, match=r'a\.png: has 1000000000000 bytes'):
+        read_rgb(path)
+
+
 def test_what_only_pillow_decodes_is_not_valid(tmp_path):
     path = tmp_path / 'a.png'
     Image.fromarray(PIXELS).save(path, 'ICO', sizes=[(40, 30)])

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from pg2aug.utils.images import decode_image, header_size
+from pg2aug.utils.images import decode_image, header_size, read_bytes
 
 _MAX_THREADS = 8
 SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.webp'})
@@ -70,7 +70,7 @@ def image_sizes(
 
 def _image_size(path: str | Path) -> tuple[int, int] | ValueError:
     try:
-        data = Path(path).read_bytes()
+        data = read_bytes(path)
         header_size(data)  # what is too large is not decoded
         height, width = decode_image(data).shape[:2]
         return width, height

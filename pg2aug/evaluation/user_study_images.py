@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pg2aug.datasets.image_index import SUFFIXES
-from pg2aug.utils.images import decode_image, header_size
+from pg2aug.utils.images import decode_image, header_size, read_bytes
 
 Kind = Literal['real', 'generated']
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -48,8 +48,8 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         ValueError: If it is no image or truncated; the message begins with the path.
         OSError: If it cannot be read.
     """
-    data = path.read_bytes()
     try:
+        data = read_bytes(path)
         header_size(data)  # what is too large is not decoded
         return np.ascontiguousarray(decode_image(data)[..., ::-1])
     except ValueError as error:

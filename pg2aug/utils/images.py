@@ -1,9 +1,11 @@
 """Image files, read one way everywhere: as MMPose loads them, and to their end."""
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,11 +18,27 @@ MAX_PIXELS = 100_000_000
 PILLOW_LIMIT = 178_956_970
 """Pillow, which reads the headers, opens nothing larger."""
 
+_BYTES_PER_PIXEL = 8
+_HEADER_BYTES = 1 << 20
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 
 
 class TooLargeError(ValueError):
-    """An image has more pixels than Pillow opens."""
+    """An image has more pixels than may be opened, or its file more bytes; says how many."""
+
+
+def read_bytes(path: str | Path, max_pixels: int = MAX_PIXELS) -> bytes:
+    """Read a file of this machine, unless no image of so many pixels has so many bytes.
+
+    Raises:
+        OSError: If it cannot be read.
+        TooLargeError: If it is larger.
+    """
+    with open(path, 'rb') as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _BYTES_PER_PIXEL * max_pixels + _HEADER_BYTES:
+            raise TooLargeError(f'has {size} bytes, too many for {max_pixels} pixels')
+        return file.read()
 
 
 def header_size(data: bytes) -> tuple[int, int]:

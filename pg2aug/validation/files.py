@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pg2aug.utils.images import MAX_PIXELS as MAX_PIXELS
-from pg2aug.utils.images import TooLargeError, decode_image, header_size, pillow_limit
+from pg2aug.utils.images import (
+    TooLargeError,
+    decode_image,
+    header_size,
+    pillow_limit,
+    read_bytes,
+)
 from pg2aug.validation.entries import Problem, entry_name, name_problem, stated_size
 
 _AT_ONCE = 1024
@@ -48,14 +54,14 @@ def _problem(path: Path, entry: Mapping[str, Any], max_pixels: int) -> tuple[str
     if not path.is_file():
         return 'file-missing', 'there is no such file'
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, max_pixels)
         width, height = header_size(data)
         if width * height > max_pixels:
             what = f'the file has {width}x{height} pixels, more than the limit of {max_pixels}'
             return 'file-pixels', what
         height, width = decode_image(data).shape[:2]
     except TooLargeError as error:
-        return 'file-pixels', str(error)
+        return 'file-pixels', f'the file is too large: {error}'
     except (OSError, ValueError) as error:
         return 'file-unreadable', f'the file cannot be decoded: {error}'
     stated = stated_size(entry)

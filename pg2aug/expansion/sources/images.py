@@ -1,7 +1,6 @@
 """Source images: read from within their folder, and no larger than is bearable."""
 
 import errno
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -11,11 +10,16 @@ from mmengine import fileio
 from numpy.typing import NDArray
 
 from pg2aug.utils.files import is_local
-from pg2aug.utils.images import MAX_PIXELS, PILLOW_LIMIT, TooLargeError, decode_image, header_size
+from pg2aug.utils.images import (
+    MAX_PIXELS,
+    PILLOW_LIMIT,
+    TooLargeError,
+    decode_image,
+    header_size,
+    read_bytes,
+)
 
 _JPEG_SIDE = 65_500
-_BYTES_PER_PIXEL = 8
-_HEADER_BYTES = 1 << 20
 # Of this machine or its connections, not of a file.
 _NOT_OF_THE_FILE = (
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT),
@@ -79,19 +83,14 @@ class ImageFolder:
                 f'file name {file_name!r} is a link that leads out of the image folder: '
                 '--follow-links lets it'
             )
-        with open(path, 'rb') as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > _BYTES_PER_PIXEL * self.max_pixels + _HEADER_BYTES:
-                raise ValueError(f'{file_name} has {size} bytes, too many for {self._limit}')
-            return file.read()
+        try:
+            return read_bytes(path, self.max_pixels)
+        except TooLargeError as error:
+            raise ValueError(f'{file_name} {error}, which --max-pixels allows') from error
 
     @cached_property
     def _resolved(self) -> Path:
         return Path(self.root).resolve()
-
-    @property
-    def _limit(self) -> str:
-        return f'--max-pixels {self.max_pixels}'
 
     def _check_pixels(self, data: bytes, file_name: str) -> None:
         """Compare the size that the header states with the limit; nothing is decoded."""
@@ -108,7 +107,8 @@ class ImageFolder:
             )
         if width * height > self.max_pixels:
             raise ValueError(
-                f'{file_name} has {width}x{height} pixels, more than {self._limit} allows'
+                f'{file_name} has {width}x{height} pixels, more than '
+                f'--max-pixels {self.max_pixels} allows'
             )
 
 
