@@ -1,13 +1,14 @@
 """The table of the proof on COCO, from what MMPose's tests wrote (benchmarks/README.md).
 
-Usage: python benchmarks/proof_table.py work_dirs/proof
+Usage: python -m benchmarks.proof_table work_dirs/proof
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from rare_report import spread
+from benchmarks.common.statistics import mean_interval
+from benchmarks.common.tables import mean_cell, table
 
 PARTS = {'rarest': 'AP, rarest poses', 'others': 'AP, others'}
 
@@ -38,20 +39,16 @@ def proof_table(scores: dict[str, dict[str, dict[int, float]]]) -> str:
     Args:
         scores: As :func:`read_scores` gives them.
     """
-    lines = [f'| Arm | seeds | {" | ".join(PARTS.values())} |', '|---' * (len(PARTS) + 2) + '|']
+    rows = []
     for arm, parts in scores.items():
         cells = [_cell(parts.get(part, {})) for part in PARTS]
         seeds = sorted({seed for part in parts.values() for seed in part})
-        lines.append(f'| {arm} | {", ".join(map(str, seeds))} | {" | ".join(cells)} |')
-    return '\n'.join(lines)
+        rows.append([arm, ', '.join(map(str, seeds)), *cells])
+    return '\n'.join(table(['Arm', 'seeds', *PARTS.values()], rows))
 
 
 def _cell(seeds: dict[int, float]) -> str:
-    if not seeds:
-        return ''
-    found = spread(seeds.values())
-    half = '' if found['ci95'] is None else f' ± {found["ci95"][1] - found["mean"]:.1f}'
-    return f'{found["mean"]:.1f}{half}'
+    return mean_cell(mean_interval(seeds.values())) if seeds else ''
 
 
 def main() -> None:

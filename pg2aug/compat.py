@@ -1,4 +1,4 @@
-"""What MMPose 1.3 and MMEngine 0.10 need on today's PyTorch: ``mmcv.ops`` and checkpoints.
+"""What MMPose 1.3 and MMEngine 0.10 need on today's PyTorch, and how to do without MMPose.
 
 Nothing here acts on import; each part is switched on by its function.
 """
@@ -21,13 +21,23 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
-__all__ = ['allow_runner_checkpoints', 'install_mmcv_ops_standins', 'load_checkpoint']
+__all__ = [
+    'allow_runner_checkpoints',
+    'install_mmcv_ops_standins',
+    'load_checkpoint',
+    'mmpose_is_installed',
+]
+
+
+def mmpose_is_installed() -> bool:
+    """Whether MMCV and MMPose are there to be imported; imports neither."""
+    return find_spec('mmcv') is not None and find_spec('mmpose') is not None
 
 
 def install_mmcv_ops_standins() -> None:
     """Let ``mmpose.models`` and ``mmdet`` import beside mmcv-lite, which has no compiled operators.
 
-    From now on an import of ``mmcv.ops`` that would fail for want of ``mmcv._ext`` gives a module
+    Without ``mmcv._ext`` an import of ``mmcv.ops`` would fail. From now on it then gives a module
     of stand-ins: classes that can be imported, registered, subclassed and compared with, and that
     raise an ImportError naming the operator and the remedy when they are called. A full MMCV,
     broken or not, is left alone. Cheap: MMCV is looked at only when somebody imports its ops.

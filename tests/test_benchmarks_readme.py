@@ -17,9 +17,6 @@ import numpy as np
 import pytest
 from helpers import forget_runners
 from mmengine.config import Config
-
-sys.path.insert(0, str(Path(__file__).parent / 'test_datasets'))
-
 from reid_world import write_csv, write_images
 
 from pg2aug.figures import make_figures
@@ -165,6 +162,8 @@ def test_seeds_differ_in_nothing_but_the_seed(commands):
 
 def _run(words):
     """Run a command of the document in this process, smaller."""
+    module = words[0] == '-m'
+    words = words[module:]
     tool = Path(words[0])
     line = ' '.join(words)
     for long, short in SHORTER.items():
@@ -182,7 +181,8 @@ def _run(words):
     sys.path.insert(0, str(tool.resolve().parent))
     status = 0
     try:
-        runpy.run_path(str(tool), run_name='__main__')
+        run = runpy.run_module if module else runpy.run_path
+        run(str(tool), run_name='__main__')
     except SystemExit as end:
         status = end.code
     finally:

@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
-
 from pose_samples import COCO_CATEGORY, people
 
 from pg2aug.poses import PoseBank

@@ -1,19 +1,19 @@
 """The benchmark's own arithmetic: what its tables say must follow from what was seen."""
 
-import argparse
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'benchmarks'))
-
-import fidelity_report
-import label_fidelity
-from fidelity_arms import ARMS, body_error, load_generator, make_trial, moved_joints, synthesize
-from fidelity_worlds import Split, World
-
+from benchmarks.common.files import METAINFO, check_settings
+from benchmarks.label_fidelity import report as fidelity_report
+from benchmarks.label_fidelity.arms import (
+    ARMS,
+    body_error,
+    load_generator,
+    make_trial,
+    moved_joints,
+    synthesize,
+)
+from benchmarks.label_fidelity.worlds import Split, World
 from pg2aug.figures import RARE_FAMILIES, make_figures
 
 
@@ -44,9 +44,7 @@ def test_trials_are_of_one_person_and_never_of_one_image(world):
 def test_the_true_image_has_no_body_error_and_a_copy_has(world, trials):
     truth = np.stack([trial.true_aligned for trial in trials])
     assert np.allclose(body_error(trials, truth, world.skeleton), 0)
-    generator = load_generator(
-        ARMS['copy'], None, dict(from_file='configs/_base_/datasets/coco.py'), (48, 64)
-    )
+    generator = load_generator(ARMS['copy'], None, METAINFO, (48, 64))
     copies, _ = synthesize(ARMS['copy'], generator, trials, 'cpu')
     warped, _ = synthesize(ARMS['limb_warp'], generator, trials, 'cpu')
     errors = [body_error(trials, made, world.skeleton).mean() for made in (copies, warped)]
@@ -96,9 +94,7 @@ def test_shares_count_joints_and_the_verdict_names_the_seed_that_misses():
 
 
 def test_results_of_other_settings_are_not_mixed_in(tmp_path):
-    args = argparse.Namespace(work_dir=tmp_path, size='cpu', per_person=4)
-    label_fidelity.check_settings(args)
-    label_fidelity.check_settings(args)
-    args.per_person = 8
+    check_settings(tmp_path, dict(crop=(48, 64), per_person=4))
+    check_settings(tmp_path, dict(crop=(48, 64), per_person=4))
     with pytest.raises(SystemExit, match=r'other settings'):
-        label_fidelity.check_settings(args)
+        check_settings(tmp_path, dict(crop=(48, 64), per_person=8))

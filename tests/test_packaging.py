@@ -6,12 +6,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import venv
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import tomllib
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -60,7 +60,7 @@ def test_installing_the_project_changes_nothing_that_is_installed():
 
 def test_what_few_need_is_an_extra():
     assert {'mmpose', 'metrics', 'gmm', 'dev'} <= set(PROJECT['optional-dependencies'])
-    assert PROJECT['requires-python'] == '>=3.11'
+    assert PROJECT['requires-python'] == '>=3.10'
     assert 'scikit-learn' not in {requirement.name for requirement in CORE}
 
 

@@ -1,25 +1,19 @@
 """The benchmark of the paper's Table 1: its sizes fit the configs, and its verdicts the numbers."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.config import Config
 
+from benchmarks.paper_table.report import _ordering, _spread
+from benchmarks.paper_table.systems import SIZES, SYSTEMS, TRAININGS, networks, options
 from pg2aug.registry import MODELS
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
-
-from paper_report import _ordering, _spread
-from paper_systems import SIZES, SYSTEMS, TRAININGS, networks, options
 
 
 @pytest.mark.parametrize('name', SIZES)
 @pytest.mark.parametrize('training', TRAININGS)
 def test_the_sizes_fit_the_configs(name, training, tmp_path):
     size = SIZES[name]
-    cfg = Config.fromfile(f'configs/pg2/{training}_figures-64x48.py')
+    cfg = Config.fromfile(f'configs/pg2/paper/{training}_figures-64x48.py')
     cfg.merge_from_dict(options(size, tmp_path, 3) | networks(training, size))
     with torch.device('meta'):
         model = MODELS.build(dict(cfg.model, stage1_iters=cfg.stage1_iters))

@@ -13,7 +13,7 @@ STAGE2 = ('g1-d', 'pg2', 'pg2-triplet')
 
 
 def load(system, data):
-    return Config.fromfile(f'configs/pg2/{system}_{data}.py')
+    return Config.fromfile(f'configs/pg2/paper/{system}_{data}.py')
 
 
 def build(cfg):

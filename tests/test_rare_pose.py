@@ -1,7 +1,6 @@
 """The experiment on rare poses: its worlds are what they say, its arms and numbers too."""
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,18 +12,24 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from scipy import stats
 
+from benchmarks.common.files import CONFIGS
+from benchmarks.common.people import make_people
+from benchmarks.rare_pose.arms import ARMS, TITLES, arm_config, extra_source
+from benchmarks.rare_pose.markdown import rare_markdown
+from benchmarks.rare_pose.plan import REGIMES, done, settings
+from benchmarks.rare_pose.report import report
+from benchmarks.rare_pose.runs import SHARE, SIZES, Setting
+from benchmarks.rare_pose.runs import run as run_setting
+from benchmarks.rare_pose.worlds import (
+    FEW_ALPHA,
+    FEW_NOVEL,
+    World,
+    drawn_pose,
+    origin,
+    render_in,
+)
 from pg2aug.figures import RARE_FAMILIES
 from pg2aug.poses import PoseBank
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
-
-from rare_arms import ARMS, arm_config, extra_source
-from rare_markdown import rare_markdown
-from rare_pose import REGIMES, done, settings
-from rare_report import report
-from rare_runs import SHARE, SIZES, Setting
-from rare_runs import run as run_setting
-from rare_worlds import FEW_ALPHA, FEW_NOVEL, ROOT, World, drawn_pose, origin, render_in
 
 SETTING = Setting('few_rare', 'pg2', 0, 600, 0.025, SHARE, SIZES['cpu'].iterations)
 
@@ -36,7 +41,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def base():
-    return Config.fromfile(ROOT / 'benchmarks' / 'configs' / SIZES['cpu'].config)
+    return Config.fromfile(CONFIGS / SIZES['cpu'].config)
 
 
 def annotations(path):
@@ -53,6 +58,14 @@ def test_a_render_differs_from_the_training_image_in_its_pose_alone(world):
         same = render_in(scene, world.rare_share, drawn_pose(scene, world.rare_share), world.size)
         _, encoded = cv2.imencode('.jpg', same.image, (cv2.IMWRITE_JPEG_QUALITY, 95))
         np.testing.assert_array_equal(cv2.imdecode(encoded, cv2.IMREAD_COLOR), image)
+
+
+def test_people_that_were_interrupted_are_made_anew(tmp_path):
+    path = make_people(tmp_path, 'few', 1, 2)
+    whole = path.read_bytes()
+    path.unlink()
+    assert make_people(tmp_path, 'few', 1, 2).read_bytes() == whole
+    assert len(list((tmp_path / 'images' / 'few').iterdir())) == 2
 
 
 def test_renders_show_training_people_in_rare_poses(world):
@@ -81,7 +94,7 @@ def test_a_bank_of_few_rare_poses_has_new_ones_too(world):
 
 
 def test_an_external_bank_has_poses_and_no_image(tmp_path, monkeypatch):
-    monkeypatch.setattr('rare_worlds.BANK_PEOPLE', 10)
+    monkeypatch.setattr('benchmarks.rare_pose.worlds.BANK_PEOPLE', 10)
     world = World(tmp_path / 'world', 0, 60, 0.0, True, (64, 64))
     content = json.loads(world.poses().read_text())
     assert content['images'] == []
@@ -96,11 +109,16 @@ def test_an_external_bank_has_poses_and_no_image(tmp_path, monkeypatch):
 
 
 def test_the_rarest_poses_of_the_test_are_mostly_of_rare_families(world, monkeypatch):
-    monkeypatch.setattr('rare_worlds.TEST_PEOPLE', 10)
+    monkeypatch.setattr('benchmarks.rare_pose.worlds.TEST_PEOPLE', 10)
     subsets = world.test().subsets()
     assert len(subsets['rare']) + len(subsets['common']) == 100
     assert len(subsets['rarest']) == pytest.approx(10, abs=2)
     assert len(subsets['rarest'] & subsets['rare']) > len(subsets['rarest'] & subsets['common'])
+
+
+def test_all_arms_of_the_tables_but_one_can_be_run():
+    assert set(TITLES) - set(ARMS) == {'pg2_own_check'}
+    assert not set(ARMS) - set(TITLES)
 
 
 @pytest.mark.parametrize('name', ARMS)
@@ -194,7 +212,7 @@ def test_every_run_is_planned_once_and_the_deciding_ones_with_five_seeds():
 
 @pytest.mark.parametrize('name', SIZES)
 def test_the_estimator_of_a_size_takes_its_images(name):
-    config = Config.fromfile(ROOT / 'benchmarks' / 'configs' / SIZES[name].config)
+    config = Config.fromfile(CONFIGS / SIZES[name].config)
     with MODELS.switch_scope_and_registry('mmpose') as registry:
         model = registry.build(config.model)
     width, height = config.codec.input_size
@@ -218,8 +236,8 @@ def test_sweeps_are_apart_from_the_main_table():
     assert [sweep[v]['pg2']['rare']['pck']['mean'] for v in ('0.5', '0.6')] == [50.0, 70.0]
     of_sweep = rare_markdown(found).split('## share')[1]
     # Nothing was varied for the other arm.
-    assert ARMS['pg2'].title in of_sweep
-    assert ARMS['baseline'].title not in of_sweep
+    assert TITLES['pg2'] in of_sweep
+    assert TITLES['baseline'] not in of_sweep
 
 
 def test_points_of_a_sweep_have_the_same_seeds():
@@ -307,10 +325,9 @@ TINY = replace(
     pretraining=(30, 2),
     images=60,
     iterations=10,
-    base_channels=8,
-    pg2_batch=2,
-    stage1_iters=2,
-    stage2_iters=1,
+    generator=replace(
+        SIZES['cpu'].generator, base_channels=8, batch_size=2, stage1_iters=2, stage2_iters=1
+    ),
     renders=8,
     offline=4,
 )
@@ -324,7 +341,7 @@ def tiny_dir(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize('arm', ['pg2', 'pg2_offline', 'render'])
 def test_an_arm_runs_from_people_to_scores(arm, tiny_dir, monkeypatch):
-    monkeypatch.setattr('rare_worlds.TEST_PEOPLE', 6)
+    monkeypatch.setattr('benchmarks.rare_pose.worlds.TEST_PEOPLE', 6)
     setting = Setting('few_rare', arm, 0, TINY.images, 0.2, 0.5, TINY.iterations)
     result = run_setting(setting, TINY, tiny_dir)
     assert {name: result[name] for name in asdict(setting)} == asdict(setting)
@@ -340,7 +357,7 @@ def test_an_arm_runs_from_people_to_scores(arm, tiny_dir, monkeypatch):
 
 @pytest.mark.slow
 def test_what_all_runs_start_from_is_tested_as_it_is(tiny_dir, monkeypatch):
-    monkeypatch.setattr('rare_worlds.TEST_PEOPLE', 6)
+    monkeypatch.setattr('benchmarks.rare_pose.worlds.TEST_PEOPLE', 6)
     setting = Setting('few_rare', 'baseline', 0, TINY.images, 0.2, 0.5, 0)
     result = run_setting(setting, TINY, tiny_dir)
     assert 0 <= result['rare']['pck'] <= 1

@@ -9,12 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
-
-import rare_real
-from rare_real import SIZE, real_markdown, real_report, settings, view_of
-from rare_real_world import RealWorld
-
+from benchmarks.rare_real import __main__ as rare_real
+from benchmarks.rare_real.report import SIZE, real_markdown, real_report, settings, view_of
+from benchmarks.rare_real.world import RealWorld
 from pg2aug.poses import PoseBank
 
 
@@ -134,7 +131,7 @@ def test_finished_runs_are_not_run_again(data, tmp_path, monkeypatch):
     monkeypatch.setattr(rare_real, 'run_in', run_in)
     arguments = ['--data', data, '--regimes', 'motion_bank', '--arms', 'baseline', 'pg2']
     arguments += ['--seeds', 0, '--work-dir', tmp_path, '--out', tmp_path, '--start', 'none.pth']
-    monkeypatch.setattr(sys, 'argv', ['rare_real.py', *map(str, arguments)])
+    monkeypatch.setattr(sys, 'argv', ['rare_real', *map(str, arguments)])
     rare_real.main()
     assert asked == [(second, 1, SIZE)]
     assert '90%' in (tmp_path / 'rare_real.md').read_text()

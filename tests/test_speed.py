@@ -1,46 +1,30 @@
 """The benchmark's own arithmetic, its plain implementations, and each of its parts in small."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from helpers import make_batch as make_pairs
 from helpers import make_optim_wrapper, make_pg2, train_step
-from mmengine.config import Config
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
-
-import speed_growth
-import speed_quality
-from fidelity_training import JUDGE_CONFIG, SIZES, Size
-from fidelity_worlds import Split, World
-from speed_counts import count, count_generator
-from speed_growth import Point, measure_series
-from speed_markdown import speed_markdown, verdict
-from speed_offline import OfflineSize, run_offline
-from speed_plain import PlainSynthesizer, plain_copy
-from speed_plain_training import PlainTraining
-from speed_profile import Sections, run_profile
-from speed_report import merge
-from speed_setup import (
-    ANN_FILE,
-    IMAGES,
+from benchmarks.speed.counts import count, count_generator
+from benchmarks.speed.markdown import speed_markdown, verdict
+from benchmarks.speed.offline import OfflineSize, run_offline
+from benchmarks.speed.plain import PlainSynthesizer, PlainTraining, plain_copy
+from benchmarks.speed.report import merge
+from benchmarks.speed.setup import (
     LIMB_WARP,
     crop_size,
     generator_config,
     load_generator,
+    load_people,
     make_batch,
-    make_people,
 )
-from speed_step import PROBS, StepSize, run_steps
-from speed_synthesizer import SynthesizerSize, run_synthesizer
-from speed_timing import alternate, ratio, remember, spread
-from speed_training import TrainingSize, run_training, whole_schedule
-
+from benchmarks.speed.step import PROBS, StepSize, run_steps
+from benchmarks.speed.synthesizer import SynthesizerSize, run_synthesizer
+from benchmarks.speed.timing import alternate, ratio, remember, spread
+from benchmarks.speed.training import TrainingSize, run_training, whole_schedule
 from pg2aug.augment import AppearanceCheck, Synthesizer
-from pg2aug.figures import RARE_FAMILIES
 
 DEMO, MODEL = 'pg2-self_figures-64x48', 'res18-small_128x96'
 STEP = StepSize({MODEL: (DEMO,)}, batch_size=4, workers=0, steps=1, rounds=1)
@@ -53,7 +37,7 @@ def work_dir(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def people(work_dir):
-    return make_people(work_dir, 3, (96, 128))
+    return load_people(work_dir, 3, (96, 128))
 
 
 def test_a_spread_is_of_the_ratios_and_not_of_the_times():
@@ -90,15 +74,15 @@ def test_a_gpu_run_adds_to_the_file_and_leaves_the_cpu_where_it_is():
 
     report = merge({}, 'cpu', entry('Xeon', step=1), {})
     report = merge(report, 'gpu', entry('H200', step=2), {})
-    report = merge(report, 'cpu', entry('Xeon', growth=3), dict(counted=True))
+    report = merge(report, 'cpu', entry('Xeon', offline=3), dict(counted=True))
     assert report['gpu']['step'] == 2
-    assert (report['cpu']['step'], report['cpu']['growth'], report['counts']) == (
+    assert (report['cpu']['step'], report['cpu']['offline'], report['counts']) == (
         1,
         3,
         dict(counted=True),
     )
-    assert set(report['cpu']['commands']) == {'step', 'growth'}
-    other = merge(report, 'cpu', entry('EPYC', growth=4), {})
+    assert set(report['cpu']['commands']) == {'step', 'offline'}
+    other = merge(report, 'cpu', entry('EPYC', offline=4), {})
     assert 'step' not in other['cpu'], 'figures of two machines must not stand in one table'
     assert other['gpu'] == report['gpu']
 
@@ -181,25 +165,11 @@ def test_the_plain_training_has_the_losses_of_pg2(stage):
             torch.testing.assert_close(a, b, atol=4e-5 if network == changed else 0, rtol=0)
 
 
-def test_sections_count_without_what_is_inside():
-    sections = Sections()
-    with sections.section('outer'):
-        with sections.section('inner'):
-            torch.ones(400, 400) @ torch.ones(400, 400)
-        with sections.section('inner'):
-            pass
-    assert set(sections.seconds) == {'outer', 'inner'}
-    assert 0 <= sections.seconds['outer'] < sections.seconds['inner']
-
-
-def test_steps_and_their_parts(people, work_dir):
+def test_steps(people, work_dir):
     measured = run_steps(STEP, people, work_dir)
     ratios = measured['step_ratio'][MODEL][DEMO]
     assert list(ratios) == [str(prob) for prob in PROBS]
     assert all(set(value) == {'median', 'min', 'max', 'runs'} for value in ratios.values())
-    profile = run_profile(STEP, people, work_dir)['profile'][MODEL][DEMO]
-    assert {'G1', 'G2', 'hole filling', 'pose model, forward'} <= profile['milliseconds'].keys()
-    assert profile['worker_milliseconds']['PG2Augment']['median'] > 0
 
 
 def test_the_synthesizer_the_training_and_the_report(people, work_dir):
@@ -221,46 +191,8 @@ def test_the_synthesizer_the_training_and_the_report(people, work_dir):
     assert text.endswith('## On a GPU\n\nNot measured yet.\n')
 
 
-def test_offline_and_growth(people, work_dir):
+@pytest.mark.slow
+def test_offline_expansion(people, work_dir):
     size = OfflineSize((LIMB_WARP,), images=2, rounds=1)
     measured = run_offline(size, people, work_dir)
     assert set(measured['offline'][LIMB_WARP]['images_per_second']) == {'1', '16'}
-
-
-@pytest.mark.slow
-def test_growth_leaves_out_what_would_take_too_long(people, work_dir):
-    points = [Point(1, 32, (48, 64)), Point(1, 32 * 10**4, (48, 64))]
-    first, second = measure_series(points, people, 1, work_dir / 'growth', 'cpu')
-    assert first['peak_bytes'] > 1e6
-    assert first['relative']['median'] > 0
-    assert 'expected above' in second['skipped']
-
-
-def test_growth_is_that_of_a_persons_share(people, monkeypatch):
-    monkeypatch.setattr(speed_growth, 'timed', lambda call: (call(), 2.0)[1])
-    found = speed_growth.measure_point(Point(4, 32, (48, 64)), people, 1, 'cpu')
-    assert found['relative']['median'] == 0.25
-
-
-def test_the_variants_are_the_size_of_label_fidelity_and_its_neighbours():
-    for size, known in SIZES.items():
-        made = speed_quality.variants(size)
-        assert known in made.values()
-        assert len({(s.base_channels, s.crop) for s in made.values()}) == len(made)
-
-
-@pytest.mark.slow
-def test_a_variant_is_trained_judged_and_timed(people, work_dir):
-    from mmpose.apis import init_model
-
-    split = Split(people, ANN_FILE, f'{IMAGES}/')
-    world = World(split, {0: split}, split, RARE_FAMILIES)
-    size = Size((24, 32), 8, 3, 2, 1, 1, 3, 3, 1)
-    folder = work_dir / 'trained'
-    judge = init_model(Config.fromfile(JUDGE_CONFIG), None, device='cpu')
-    judge.dataset_meta = dict(judge.dataset_meta or {}, sigmas=[0.05] * 17)
-    judged = speed_quality.judge_variant(size, (0,), world, judge, folder, 'cpu')
-    assert len(judged['self_pairs']['common']['runs']) == 1
-    quality = speed_quality.QualitySize('cpu', ('tiny',), (0,), batch_size=2, rounds=1)
-    times = speed_quality.time_variants({'tiny': size}, people, quality, 'cpu')
-    assert times['tiny']['relative']['median'] == 1

@@ -2,14 +2,10 @@
 
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
-
 from pose_samples import COCO_CATEGORY, people
 
 TOOL = Path(__file__).resolve().parents[1] / 'tools' / 'split_rare_poses.py'

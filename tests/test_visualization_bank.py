@@ -1,12 +1,6 @@
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / 'test_poses'))
-
 from pose_samples import COCO, people
 
 from pg2aug.poses import PoseBank

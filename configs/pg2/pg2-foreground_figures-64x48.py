@@ -1,6 +1,6 @@
 # It learns the person only: both images are cut out of their background. Fewer, larger batches, as
-# the demo trains it; benchmarks/label_fidelity.py measured it with 750 + 50 iterations.
-_base_ = './pg2_figures-64x48.py'
+# the demo trains it; benchmarks.label_fidelity measured it with 750 + 50 iterations.
+_base_ = './paper/pg2_figures-64x48.py'
 
 stage1_iters = 700
 stage2_iters = 100

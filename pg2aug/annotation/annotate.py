@@ -16,8 +16,8 @@ from pg2aug.datasets.conversion_report import ConversionReport, describe_finding
 from pg2aug.datasets.image_index import image_sizes
 from pg2aug.datasets.reid.pose_csv import Finding
 from pg2aug.estimators.image_estimator import ImageEstimator
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.poses import inside_image
+from pg2aug.utils.files import file_sha256
 from pg2aug.version import __version__
 
 

@@ -47,7 +47,7 @@ class GeneratorFile:
         Args:
             generator: ``dict(config=..., checkpoint=...)``, both written by
                 ``tools/train_pg2.py``, and ``detail``, 1 or more, to have persons that many times
-                finer than its crops (:class:`pg2aug.models.DetailedGenerator`); or, to lay limbs
+                finer than its crops (:class:`DetailedGenerator`); or, to lay limbs
                 into poses without any learning, ``dict(type='LimbWarpGenerator',
                 metainfo=dict(from_file=...), size=(width, height))``, with ``padding`` (1.25 by
                 default) on the person's box.

@@ -75,10 +75,17 @@ class SynthesisSettings:
             )
 
     def build_check(self) -> LabelCheck | None:
-        """The label check; None where there is none."""
+        """The label check; None where there is none.
+
+        Raises:
+            ValueError: If it cannot be built.
+        """
         if self.check is None:
             return None
-        check: LabelCheck = MODELS.build(dict(self.check, _scope_='pg2aug'))
+        try:
+            check: LabelCheck = MODELS.build(dict(self.check, _scope_='pg2aug'))
+        except (ImportError, KeyError, TypeError) as error:
+            raise ValueError(f'check {self.check} cannot be built: {error}') from error
         return check
 
 

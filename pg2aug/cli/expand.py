@@ -21,7 +21,7 @@ import torch
 from mmengine import fileio
 from rich.console import Console
 
-from pg2aug.augment import GeneratorFile, LabelCheck, Synthesizer
+from pg2aug.augment import GeneratorFile, Synthesizer
 from pg2aug.augment.eligibility import restrict_bank
 from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.augment.synthesis.inference import network_dtype
@@ -47,9 +47,8 @@ from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
 from pg2aug.expansion.write.merge import REFUSED_FILE
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.registry import MODELS
+from pg2aug.utils.files import file_sha256
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,10 +70,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error('--detail is for a trained generator: --limb-warp is as fine as its --size')
     if args.seed >= 1 << 63:
         parser.error(f'--seed must be less than 2**63, got {args.seed}')
-    if args.seed < 0 or args.min_visible < 3 or not 0 <= args.min_joints_ok <= 1:
-        parser.error('--seed must be 0 or more, --min-visible 3 or more, --min-joints-ok in [0, 1]')
-    if args.max_view_change is not None and not 0 < args.max_view_change <= 180:
-        parser.error(f'--max-view-change must be in (0, 180], got {args.max_view_change}')
+    if args.seed < 0:
+        parser.error(f'--seed must be 0 or more, got {args.seed}')
+    try:
+        args.settings = synthesis_settings(args)
+    except ValueError as error:
+        parser.error(str(error))
     if args.report_items < 1:
         parser.error(f'--report-items must be at least 1, got {args.report_items}')
     if args.num is args.per_image is args.balance is None:
@@ -82,17 +83,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def build_check(config: dict[str, Any]) -> LabelCheck:
-    """The label check of a config.
+def synthesis_settings(args: argparse.Namespace) -> SynthesisSettings:
+    """What the command line sets of the synthesis.
 
     Raises:
-        ValueError: If it cannot be built.
+        ValueError: If a setting is out of range.
     """
-    try:
-        check: LabelCheck = MODELS.build(dict(config, _scope_='pg2aug'))
-    except (ImportError, KeyError, TypeError) as error:
-        raise ValueError(f'--check {config} cannot be built: {error}') from error
-    return check
+    return SynthesisSettings(
+        check=None if args.no_check else args.check,
+        min_joints_ok=args.min_joints_ok,
+        min_visible=args.min_visible,
+        max_view_change=args.max_view_change,
+        refine=not args.coarse,
+        precision=args.precision,
+    )
 
 
 @contextmanager
@@ -151,15 +155,7 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile, device: torch.
         ),
         bank=load_bank(args.pose_bank, skeleton, args.min_visible, ignore_names),
         synthesizer=Synthesizer(
-            generator.build(),
-            None if args.no_check else build_check(args.check),
-            SynthesisSettings(
-                check=None if args.no_check else args.check,
-                min_joints_ok=args.min_joints_ok,
-                refine=not args.coarse,
-                precision=args.precision,
-            ),
-            device=device,
+            generator.build(), args.settings.build_check(), args.settings, device=device
         ),
         size=generator.size,
         padding=generator.padding,
@@ -182,7 +178,7 @@ def make_info(args: argparse.Namespace, job: Job, generator: GeneratorFile) -> d
     """The description of the expansion that its COCO file carries."""
     names = 'seed', 'min_visible', 'max_view_change', 'min_joints_ok', 'coarse', 'crops'
     settings = {name: getattr(args, name) for name in names}
-    settings['label_check'] = described_check(None if args.no_check else args.check)
+    settings['label_check'] = described_check(args.settings.check)
     settings['source_filter'] = filter_settings(args)
     return expansion_info(job.sources, generator, args.config, args.pose_bank, **settings)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from pg2aug.augment.settings import SynthesisSettings, setting_help
 from pg2aug.augment.synthesis.inference import PRECISIONS
 from pg2aug.expansion.report.page import ITEMS
 from pg2aug.expansion.report.review import REVIEWED_FILE
@@ -12,6 +13,7 @@ from pg2aug.expansion.work.run import ATTEMPTS_PER_IMAGE
 from pg2aug.validation.files import MAX_PIXELS
 
 REGIONS = 32
+_DEFAULTS = SynthesisSettings()
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -144,15 +146,19 @@ def _add_plan(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--max-view-change',
         type=float,
+        default=_DEFAULTS.max_view_change,
         metavar='DEGREES',
-        help='how far a person may be turned: 120 keeps fronts from becoming backs, 60 is what we '
-        'recommend (default: any)',
+        help=_described('max_view_change'),
     )
 
 
 def _add_sources(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        '--min-visible', type=int, default=8, metavar='N', help='joints a person must show'
+        '--min-visible',
+        type=int,
+        default=_DEFAULTS.min_visible,
+        metavar='N',
+        help=_described('min_visible'),
     )
     group.add_argument(
         '--min-size',
@@ -184,9 +190,9 @@ def _add_checks(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--min-joints-ok',
         type=float,
-        default=0.7,
+        default=_DEFAULTS.min_joints_ok,
         metavar='F',
-        help="share of a new person's joints that must pass the label check (default: 0.7)",
+        help=_described('min_joints_ok'),
     )
     check = group.add_mutually_exclusive_group()
     check.add_argument(
@@ -194,7 +200,7 @@ def _add_checks(group: argparse._ArgumentGroup) -> None:
         nargs='+',
         action=DictAction,
         type=key_value,
-        default=dict(type='AppearanceCheck'),
+        default=_DEFAULTS.check,
         metavar='KEY=VALUE',
         help='e.g. max_distance=40, or type=PoseModelCheck config=... checkpoint=..., '
         'or type=MODULE.CLASS (default: AppearanceCheck)',
@@ -210,8 +216,8 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--precision',
         choices=PRECISIONS,
-        default='auto',
-        help="number format of the generator's networks (default: 16 bits where the device "
+        default=_DEFAULTS.precision,
+        help="number format of the generator's networks (default: auto, 16 bits where the device "
         'multiplies them natively)',
     )
     group.add_argument(
@@ -256,6 +262,12 @@ def _add_review(group: argparse._ActionsContainer) -> None:
         help=f'with --out alone: write {REVIEWED_FILE} into that folder, the annotations without '
         "what the report's export rejects",
     )
+
+
+def _described(name: str) -> str:
+    """What a setting is, and its default."""
+    default, text = getattr(_DEFAULTS, name), setting_help(name).rstrip('.')
+    return f'{text[0].lower()}{text[1:]} (default: {"any" if default is None else default})'
 
 
 def key_value(text: str) -> str:

@@ -23,8 +23,8 @@ from pg2aug.cli.exit_status import exit_status
 from pg2aug.engine.testing import build_test_runner, cuts_out_targets, metric_settings
 from pg2aug.evaluation import SynthesisMetric, format_report
 from pg2aug.evaluation.images_hook import FOLDERS, SHEET_NAME, SynthesisImagesHook
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import file_sha256
 
 RESULTS_NAME = 'results.json'
 # The last comes last: with it a folder is complete.

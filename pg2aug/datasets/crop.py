@@ -1,11 +1,10 @@
-"""The canonical crop: upright, of the generator's own size, made with MMPose's own functions."""
+"""The canonical crop: upright, of the generator's own size, placed as MMPose places its crops."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
-from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
@@ -18,7 +17,8 @@ def crop_matrix(
     """Affine from the image frame to the crop frame of a person's box.
 
     The box is padded about its centre and grown to the aspect ratio of ``size``, as MMPose's
-    ``GetBBoxCenterScale`` and ``TopdownAffine`` do; it is never rotated or stretched.
+    ``GetBBoxCenterScale`` and ``TopdownAffine`` do, to the last bit; it is never rotated or
+    stretched.
 
     Args:
         bbox_xyxy: ``(4,)`` left, top, right, bottom in image pixels; may leave the image.
@@ -41,9 +41,17 @@ def crop_matrix(
     width, height = size
     if min(width, height, padding) <= 0:
         raise ValueError(f'size and padding must be positive, got size={size}, padding={padding}')
-    center, scale = bbox_xyxy2cs(bbox, padding=padding)
-    grown = np.maximum(scale, scale[::-1] * np.array([width / height, height / width]))
-    return np.asarray(get_warp_matrix(center, grown, 0.0, size), dtype=np.float32)
+    center, scale = (bbox[2:] + bbox[:2]) * 0.5, (bbox[2:] - bbox[:2]) * padding
+    grown = max(float(scale[0]), float(scale[1]) * (width / height))
+    source = _corners(center, grown)
+    target = _corners(np.array([width * 0.5, height * 0.5]), width)
+    return np.asarray(cv2.getAffineTransform(source, target), dtype=np.float32)
+
+
+def _corners(center: FloatArray, width: float) -> NDArray[np.float32]:
+    """Three points that tell where a crop is: its centre, left of it, and as far below that."""
+    (x, y), (left, _) = np.array([center, center - np.array([width * 0.5, 0.0])], np.float32)
+    return np.array([(x, y), (left, y), (left, y + (x - left))], np.float32)
 
 
 def crop_person(

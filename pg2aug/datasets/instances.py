@@ -4,13 +4,15 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from numpy.typing import NDArray
 
 from pg2aug.datasets.topdown import image_name, keypoint_flags
+
+if TYPE_CHECKING:
+    from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 Identity = int | str
 
@@ -53,7 +55,7 @@ class IdentityRule:
             return f'{os.path.dirname(info["img_path"])}/{value}'
         return value if isinstance(value, str) else int(value)
 
-    def applies_to(self, dataset: BaseCocoStyleDataset) -> bool:
+    def applies_to(self, dataset: 'BaseCocoStyleDataset') -> bool:
         """Whether any instance of a dataset has an identity."""
         infos = (dataset.get_data_info(index) for index in range(len(dataset)))
         return any(self.identity(info, dataset.ann_file) is not None for info in infos)
@@ -90,7 +92,7 @@ class Instances:
 
 
 def find_instances(
-    dataset: BaseCocoStyleDataset, rule: IdentityRule, min_visible: int, least: int
+    dataset: 'BaseCocoStyleDataset', rule: IdentityRule, min_visible: int, least: int
 ) -> Instances:
     """Group the usable instances of a dataset by identity.
 

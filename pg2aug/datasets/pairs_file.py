@@ -46,7 +46,7 @@ class ListedPairs(Sequence[tuple[int, int]]):
 
 
 @dataclass
-class _Problems:
+class _BadLines:
     """Bad lines by what is wrong with them: how many, and the first of them."""
 
     path: str
@@ -110,12 +110,12 @@ class PairsFile:
         return ListedPairs(members[usable])
 
     def _refuse_strangers(self, strangers: NDArray[np.bool_]) -> None:
-        problems = _Problems(self.path)
+        bad_lines = _BadLines(self.path)
         for row in np.flatnonzero(strangers).tolist():
             first, second = self.pairs[row]
             what = f'{self.names[first]!r}, {self.names[second]!r}'
-            problems.add(_OTHER_PERSON, int(self.lines[row]), what)
-        problems.raise_any()
+            bad_lines.add(_OTHER_PERSON, int(self.lines[row]), what)
+        bad_lines.raise_any()
 
 
 def read_pairs(path: str, names: Sequence[str]) -> PairsFile:
@@ -137,11 +137,11 @@ def read_pairs(path: str, names: Sequence[str]) -> PairsFile:
             "below the dataset's data_root"
         )
     numbers = number_names(names)
-    problems = _Problems(path)
+    bad_lines = _BadLines(path)
     pairs, lines = array('i'), array('i')
     for line, row in read_rows(path):
         if len(row) != 2:
-            problems.add(_MALFORMED, line, repr(','.join(row)))
+            bad_lines.add(_MALFORMED, line, repr(','.join(row)))
             continue
         first, second = numbers.get(row[0], _UNKNOWN), numbers.get(row[1], _UNKNOWN)
         if isinstance(first, int) and isinstance(second, int) and first != second:
@@ -154,10 +154,10 @@ def read_pairs(path: str, names: Sequence[str]) -> PairsFile:
             if isinstance(found, str):
                 kinds.setdefault(found, []).append(repr(name))
         for kind, bad in kinds.items():
-            problems.add(kind, line, ', '.join(bad))
+            bad_lines.add(kind, line, ', '.join(bad))
         if first == second and isinstance(first, int):
-            problems.add(_SAME, line, repr(row[0]))
-    problems.raise_any()
+            bad_lines.add(_SAME, line, repr(row[0]))
+    bad_lines.raise_any()
     if not lines:
         raise ValueError(f'pairs file {path!r} has no pairs after its header')
     columns = np.frombuffer(pairs, dtype=np.int32).reshape(-1, 2)

@@ -3,15 +3,17 @@
 import mmap
 from collections.abc import Mapping, Sequence
 from multiprocessing import Lock
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image, crop_matrix, crop_person, transform_keypoints
 from pg2aug.datasets.topdown import keypoint_flags, load_image, person_bbox
 from pg2aug.poses import Skeleton, person_limb_radius
+
+if TYPE_CHECKING:
+    from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 
 class PersonCrop(NamedTuple):
@@ -51,7 +53,7 @@ class PersonCrops(Sequence[PersonCrop]):
 
     def __init__(
         self,
-        dataset: BaseCocoStyleDataset,
+        dataset: 'BaseCocoStyleDataset',
         indices: NDArray[np.int64],
         size: tuple[int, int],
         padding: float,

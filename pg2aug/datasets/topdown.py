@@ -1,24 +1,24 @@
 """Where instances and images come from: an MMPose dataset, and MMEngine's file backends."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.fileio import LocalBackend
-from mmpose.datasets.datasets.base import BaseCocoStyleDataset
-from mmpose.registry import DATASETS as MMPOSE_DATASETS
 from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
 from pg2aug.poses.read.coco import keypoint_values
 
+if TYPE_CHECKING:
+    from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+
 
 def build_topdown_dataset(
     config: Mapping[str, Any], backend_args: dict[str, Any] | None = None
-) -> BaseCocoStyleDataset:
+) -> 'BaseCocoStyleDataset':
     """Build an MMPose dataset of single instances, without a pipeline.
 
     The type is looked up in MMPose's scope whatever the default scope is.
@@ -32,6 +32,10 @@ def build_topdown_dataset(
         ValueError: If the type is unknown or no MMPose dataset of its own (a wrapper, say), or the
             config asks for bottom-up data or for detected boxes, which carry no identity.
     """
+    # Imported here: MMPose is no requirement of the package, only of its data sets.
+    from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+    from mmpose.registry import DATASETS as MMPOSE_DATASETS
+
     options = {**config, 'pipeline': [], 'lazy_init': True}
     name = options.pop('type', None)
     scope = options.pop('_scope_', 'mmpose')
@@ -54,7 +58,7 @@ def build_topdown_dataset(
         return dataset
 
 
-def _read(dataset: BaseCocoStyleDataset) -> None:
+def _read(dataset: 'BaseCocoStyleDataset') -> None:
     """Read the annotations, which MMPose does without a word on the file in which it fails."""
     try:
         dataset.full_init()
@@ -67,7 +71,7 @@ def _read(dataset: BaseCocoStyleDataset) -> None:
         ) from error
 
 
-def _check_files(dataset: BaseCocoStyleDataset, backend_args: dict[str, Any] | None) -> None:
+def _check_files(dataset: 'BaseCocoStyleDataset', backend_args: dict[str, Any] | None) -> None:
     """Refuse what MMPose would meet with a bare assertion, or in a worker at the first image."""
     root, folder = dataset.data_root, dataset.data_prefix.get('img')
     kind, file = type(dataset).__name__, dataset.ann_file
@@ -93,15 +97,16 @@ def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:
         ValueError: With the path, if it cannot be read or decoded.
     """
     try:
-        image = mmcv.imfrombytes(fileio.get(path, backend_args=backend_args))
+        content = fileio.get(path, backend_args=backend_args)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error) as error:
         raise ValueError(f'cannot read image {path!r}: {error}') from error
     if image is None:
         raise ValueError(f'cannot decode image {path!r}: the file is damaged or no image')
-    return image
+    return np.asarray(image, np.uint8)
 
 
-def image_name(dataset: BaseCocoStyleDataset, info: Mapping[str, Any]) -> str:
+def image_name(dataset: 'BaseCocoStyleDataset', info: Mapping[str, Any]) -> str:
     """File name of an instance's image as the annotations have it, below the image folder."""
     folder, path = str(dataset.data_prefix.get('img') or ''), str(info['img_path'])
     return path.removeprefix(folder).lstrip('/') if folder and path.startswith(folder) else path

@@ -13,9 +13,10 @@ from pg2aug.estimators.prediction import estimate_poses
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.pose_scores import HEAD_SHARE, head_boxes, oks, pckh_counts
 from pg2aug.evaluation.scores import Columns, Score, library_versions
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.poses.read.conversion import joint_mapping
+from pg2aug.poses.read.metainfo import read_metainfo
 from pg2aug.poses.skeleton import JointKey, Skeleton, joint_key
+from pg2aug.utils.files import file_sha256
 
 _PCKH, _OKS = f'PCKh@{HEAD_SHARE} of Pose-Transfer', "mean OKS of COCO's joints"
 _IMAGES = {'': 'synthesised', '-target': 'real target'}
@@ -143,9 +144,6 @@ def coco_sigmas() -> dict[JointKey, float]:
     Not those of the data set: MMPose's ``coco_openpose.py`` lists them in COCO's order, which is
     not the order of its joints.
     """
-    # Imported here: mmpose is no requirement of the package.
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-    metainfo = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
+    metainfo = read_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
     names = metainfo['keypoint_id2name']
     return {joint_key(names[k]): float(sigma) for k, sigma in enumerate(metainfo['sigmas'])}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pg2aug.expansion.write.output_folder import file_sha256
+from pg2aug.utils.files import file_sha256
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def cast_shadow(image: Image, alpha: NDArray[np.float32], rng: np.random.Generat
 
     Args:
         image: BGR (H, W, 3) uint8.
-        alpha: the person's coverage (H, W), range [0, 1].
+        alpha: the person's matte (H, W), range [0, 1].
         rng: the shadow's direction, length, softness and strength.
     """
     height = image.shape[0]

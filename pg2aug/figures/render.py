@@ -25,7 +25,7 @@ class Figure:
 
     Attributes:
         image: BGR (H, W, 3) uint8.
-        mask: the person's coverage of each pixel, (H, W) uint8, 255 where it is all person.
+        mask: the person's matte, (H, W) uint8, 255 where a pixel is all person.
         keypoints: COCO-17 joints (17, 2) float32, (x, y) in pixels of the image; outside it where
             ``visible`` is 0.
         visible: COCO flags (17,) int64: 2 seen, 1 hidden behind the person's own body, 0 outside.
@@ -85,7 +85,7 @@ def render_figure(
     if background is None:
         background = paint_background(size, _palette(identity), rng)
         background = cast_shadow(background, alpha, rng)
-    # Rays that miss are black, so the shrunk person is already weighted by its coverage.
+    # Rays that miss are black, so the shrunk person is already weighted by its matte.
     image = _shrink(person, size) + (1 - alpha[..., None]) * background
     mask = np.round(255 * alpha).astype(np.uint8)
     keypoints, visible = _keypoints(identity, bones, surface, scale, offset)

@@ -1,6 +1,5 @@
 """PG2's networks, rasterisation and losses."""
 
-from pg2aug.augment.extras.detail import DetailedGenerator
 from pg2aug.models.discriminator import Discriminator
 from pg2aug.models.generators import PoseIntegrationGenerator, RefinementGenerator
 from pg2aug.models.limbs.bones import Body
@@ -14,7 +13,6 @@ from pg2aug.models.rasterize import keypoint_heatmaps, pose_mask
 __all__ = [
     'PG2',
     'Body',
-    'DetailedGenerator',
     'Discriminator',
     'LimbWarpGenerator',
     'PG2DataPreprocessor',

@@ -1,8 +1,10 @@
 """How far pixels are from bodies: batched, on whatever device the keypoints are on."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,7 +44,7 @@ def body_distances(
         shape: (height, width) of the fields.
         skeleton: Skeleton of K joints.
     """
-    limbs = body_distance(keypoints, visible, shape, skeleton.mask_limbs, skeleton.torso)
+    limbs = limb_distance(keypoints, visible, shape, skeleton.mask_limbs, skeleton.torso)
     labelled = visible > 0
     keypoints = torch.where(labelled[..., None], keypoints, 0.0).to(torch.float32)
     heads = locate_heads(keypoints, visible, skeleton)
@@ -51,7 +53,7 @@ def body_distances(
     return BodyDistances(limbs, head, tips)
 
 
-def body_distance(
+def limb_distance(
     keypoints: Tensor,
     visible: Tensor,
     shape: tuple[int, int],
@@ -121,31 +123,67 @@ def _nearest_segment(
     return across.square_().addcmul_(down, down).amin(dim=1).sqrt_()
 
 
+class _HullLines(NamedTuple):
+    """The lines through two of C corners, and what tells where the other corners lie.
+
+    Whether three corners turn left or right tells it of three lines at once: each triple is looked
+    at once, and the turns are then handed out to the lines.
+
+    Attributes:
+        ends: Two corners of each of L lines.
+        triples: Three corners, in rising order, of each of T turns.
+        turns: For each line, one line after the other, and each of the C - 2 other corners: the
+            number of the turn.
+        signs: -1 where that turn has the corner between those of the line, and is thus the other
+            way round; 1 elsewhere.
+    """
+
+    ends: tuple[tuple[int, int], ...]
+    triples: tuple[tuple[int, int, int], ...]
+    turns: tuple[int, ...]
+    signs: tuple[int, ...]
+
+
+@functools.cache
+def _hull_lines(count: int) -> _HullLines:
+    ends = tuple(combinations(range(count), 2))
+    triples = tuple(combinations(range(count), 3))
+    turns, signs = [], []
+    for a, b in ends:
+        for other in set(range(count)) - {a, b}:
+            low, middle, high = sorted((a, b, other))
+            turns.append(triples.index((low, middle, high)))
+            signs.append(-1 if other == middle else 1)
+    return _HullLines(ends, triples, tuple(turns), tuple(signs))
+
+
 def _inside_hull(corners: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
     """Whether each pixel lies in the convex hull of corners (N, C, 2), of 3 at least: (N, H, W).
 
     A line through two corners bounds the hull where all others are on one side of it, in whatever
     order a twisted torso puts its corners. Corners in a line have no hull.
     """
-    count = corners.shape[1]
-    pairs, triples = (list(combinations(range(count), n)) for n in (2, 3))
-    p, q, r = (take(corners, side) for side in zip(*triples, strict=True))
+    lines = _hull_lines(corners.shape[1])
+    p, q, r = (take(corners, side) for side in zip(*lines.triples, strict=True))
     turns = _cross(q - p, r - p)
-    # The turns of a pair with all others; with one between them in order, it is the other way.
-    others = [(pair, k) for pair in pairs for k in range(count) if k not in pair]
-    signs = constant([-1 if a < k < b else 1 for (a, b), k in others], corners)
-    numbers = [triples.index(tuple(sorted((*pair, k)))) for pair, k in others]
-    sides = (take(turns, numbers) * signs).view(len(corners), len(pairs), -1)
-    # Lines within the hull, and through all corners, bound nothing.
-    facing = (sides >= 0).all(dim=2).float() - (sides <= 0).all(dim=2).float()
-    starts, ends = (take(corners, side) for side in zip(*pairs, strict=True))
-    d = (ends - starts) * facing[..., None]
+    starts, ends = (take(corners, side) for side in zip(*lines.ends, strict=True))
+    d = (ends - starts) * _facing(turns, lines)[..., None]
     across = d[..., :1, None] * (ys - starts[..., 1:, None])
     down = d[..., 1:, None] * (xs - starts[..., :1, None])
     inside = (across - down).amin(dim=1) >= 0
     inside &= (turns != 0).any(dim=1)[:, None, None]
     # Where rounding leaves a side open, that of corners all but in a line.
     return inside & _inside_box(corners.amin(dim=1), corners.amax(dim=1), xs, ys)
+
+
+def _facing(turns: Tensor, lines: _HullLines) -> Tensor:
+    """On which side of each line the hull is, by the turns (N, T) of its triples: (N, L).
+
+    1 or -1, and 0 of lines that bound nothing: within the hull, or through all corners.
+    """
+    sides = take(turns, lines.turns) * constant(lines.signs, turns)
+    sides = sides.view(len(turns), len(lines.ends), -1)
+    return (sides >= 0).all(dim=2).float() - (sides <= 0).all(dim=2).float()
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:

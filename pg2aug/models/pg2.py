@@ -133,9 +133,7 @@ class PG2(BaseModel):
             raise ValueError(f"mode must be 'tensor' or 'predict', got {mode!r}; see train_step")
         batch = dict(condition=condition, pose=pose, warp=warp, support=support)
         coarse = coarse_image(self.generator1, batch)
-        if self.generator2 is None:
-            return coarse, coarse
-        return coarse, refined_image(self.generator2, coarse, condition)
+        return coarse, self._refined_image(coarse, condition)
 
     def synthesize(self, data: dict[str, Any], refine: bool = True) -> Tensor:
         """Synthesise the persons of a batch as images.
@@ -190,25 +188,18 @@ class PG2(BaseModel):
     def _train_adversarial(
         self, batch: dict[str, Tensor], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        if self.discriminator is None:
+        """A step of G2 and then one of D; in the one-stage model of G1 and then of D."""
+        discriminator = self.discriminator
+        if discriminator is None:
             raise ValueError('this model has no discriminator: it has no stage II to train')
-        if self.generator2 is None:
-            name, losses = 'generator1', {}
-        else:
-            name = 'generator2'
-            # Without gradients G1 is frozen by construction: nothing can reach its optimiser.
-            with torch.no_grad(), optim_wrapper['generator1'].optim_context(self.generator1):
-                coarse = coarse_image(_unwrap(self.generator1), batch)
-            # The coarse image's loss beside the refined one's: stage II must not undo stage I.
-            losses = dict(loss_g1=self._image_loss(coarse, batch))
+        name = 'generator1' if self.generator2 is None else 'generator2'
+        generator, wrapper = getattr(self, name), optim_wrapper[name]
+        wrapper_d = optim_wrapper['discriminator']
+        frozen = self._frozen_coarse_image(batch, optim_wrapper['generator1'])
 
-        generator, discriminator = getattr(self, name), self.discriminator
-        wrapper, wrapper_d = optim_wrapper[name], optim_wrapper['discriminator']
         with wrapper.optim_context(generator), wrapper_d.optim_context(discriminator):
-            if self.generator2 is None:
-                made = coarse = coarse_image(self.generator1, batch)
-            else:
-                made = refined_image(self.generator2, coarse, batch['condition'])
+            coarse = coarse_image(self.generator1, batch) if frozen is None else frozen
+            made = self._refined_image(coarse, batch['condition'])
             # One verdict on the fake serves both steps: D does not change before its own.
             verdict = discriminator(judged_part(made, coarse), batch['condition'])
             loss_adv = adversarial_loss(verdict, real=True)
@@ -219,8 +210,28 @@ class PG2(BaseModel):
             real = judged_part(batch['target'], coarse.detach())
             loss_d = _discriminator_loss(discriminator, real, verdict, batch['condition'])
         _update(wrapper_d, discriminator, loss_d)
-        losses |= dict(loss_l1=loss_l1, loss_adv=loss_adv, loss_d=loss_d)
+
+        losses = dict(loss_l1=loss_l1, loss_adv=loss_adv, loss_d=loss_d)
+        if frozen is not None:
+            # The coarse image's loss beside the refined one's: stage II must not undo stage I.
+            losses = dict(loss_g1=self._image_loss(frozen, batch), **losses)
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _frozen_coarse_image(
+        self, batch: dict[str, Tensor], wrapper: OptimWrapper
+    ) -> Tensor | None:
+        """What G1 gives G2 to refine; None without G2, where G1 is not frozen."""
+        if self.generator2 is None:
+            return None
+        # Without gradients G1 is frozen by construction: nothing can reach its optimiser.
+        with torch.no_grad(), wrapper.optim_context(self.generator1):
+            return coarse_image(_unwrap(self.generator1), batch)
+
+    def _refined_image(self, coarse: Tensor, condition: Tensor) -> Tensor:
+        """The coarse image itself without G2."""
+        if self.generator2 is None:
+            return coarse
+        return refined_image(self.generator2, coarse, condition)
 
     def _image_loss(self, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
         if image.shape[1] == 3:

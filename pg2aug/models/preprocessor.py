@@ -13,6 +13,7 @@ from pg2aug.models.limbs.bones import Body
 from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.models.rasterize import alpha_within, keypoint_heatmaps, mask_within
 from pg2aug.models.tensor_cache import constant
+from pg2aug.poses.read.metainfo import read_metainfo
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
@@ -111,10 +112,7 @@ class PG2DataPreprocessor(BaseDataPreprocessor):
         coordinates: bool = False,
     ) -> None:
         super().__init__(non_blocking=True)
-        # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
-        from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-        self.skeleton = Skeleton.from_metainfo(parse_pose_metainfo(dict(metainfo)))
+        self.skeleton = Skeleton.from_metainfo(read_metainfo(metainfo))
         self.heatmap_radius = heatmap_radius
         self.heatmap_background = heatmap_background
         self.foreground = foreground

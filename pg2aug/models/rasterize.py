@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pg2aug.models.distance_fields import BodyDistances, body_distance, body_distances
+from pg2aug.models.distance_fields import BodyDistances, body_distances, limb_distance
 from pg2aug.models.limbs.head import HEAD_RADIUS
 from pg2aug.poses.skeleton import Skeleton
 
@@ -71,7 +71,7 @@ def pose_mask(
     Returns:
         (N, 1, height, width) float32, 1 on the body and 0 outside.
     """
-    return mask_within(body_distance(keypoints, visible, shape, limbs, torso), radius)
+    return mask_within(limb_distance(keypoints, visible, shape, limbs, torso), radius)
 
 
 def mask_within(distance: Tensor, radius: float | None = None) -> Tensor:

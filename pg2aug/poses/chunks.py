@@ -1,4 +1,4 @@
-"""Work on many poses in slices that fit the cache, one thread a core."""
+"""Work on many poses in chunks that fit the cache, one thread a core."""
 
 import os
 from collections.abc import Callable
@@ -16,15 +16,15 @@ def for_chunks(work: Callable[[slice], None], count: int, size: int) -> None:
     Args:
         work: Writes its results into arrays of its own slice.
         count: Items.
-        size: Items per slice, the last one may have fewer.
+        size: Items per chunk, the last one may have fewer.
 
     Raises:
         Exception: The first that ``work`` raised.
     """
     slices = [slice(start, min(start + size, count)) for start in range(0, count, size)]
     if len(slices) < 2:
-        for part in slices:
-            work(part)
+        for chunk in slices:
+            work(chunk)
         return
     with threadpool_limits(1, 'blas'), ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(work, slices):

@@ -85,7 +85,7 @@ def shrink_into_image(
 ) -> tuple[_Pose, float]:
     """Make a pose that is larger than the image as small as the image is, and move it inside.
 
-    Someone who fills the image standing leaves it with raised arms: whoever takes a picture of that
+    Someone who fills the image standing leaves it with raised arms: who takes a picture of that
     steps back. A pose whose joints have room is as large as it was; one of which less than half the
     size would fit is seen from near. Both are only moved, see :func:`shift_into_image`.
 

@@ -40,8 +40,8 @@ def plausible_poses(keypoints: Array, visible: Mask, scales: Array, skeleton: Sk
     reach = joint_reach(usual_lengths(lengths), skeleton)
     plausible = np.empty(len(keypoints), bool)
 
-    def judge(part: slice) -> None:
-        plausible[part] = within_reach(keypoints[part], visible[part], scales[part], reach)
+    def judge(chunk: slice) -> None:
+        plausible[chunk] = within_reach(keypoints[chunk], visible[chunk], scales[chunk], reach)
 
     for_chunks(judge, len(keypoints), _CHUNK)
     return plausible
@@ -50,7 +50,7 @@ def plausible_poses(keypoints: Array, visible: Mask, scales: Array, skeleton: Sk
 def within_reach(keypoints: Array, visible: Mask, scales: Array, reach: Array) -> Mask:
     """Whether a pose has a size, and every two of its joints are as close as limbs hold them.
 
-    The pairs include joints whose neighbours are unlabelled; joints with no way between them, or
+    The pairs include joints beside unlabelled ones; joints with no way between them, or
     only along limbs that are never labelled, are not judged.
 
     Args:

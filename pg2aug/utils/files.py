@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, whenever a process is killed or a disk is full."""
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,11 +11,23 @@ from typing import BinaryIO
 from mmengine import fileio
 
 _NO_SPACE = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+_BLOCK_BYTES = 2**20
 
 
 def is_local(path: str | Path) -> bool:
     """Whether a path is one of this machine, and not of another file backend of MMEngine."""
     return isinstance(fileio.get_file_backend(path), fileio.LocalBackend)
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's contents, in hexadecimal; on any file backend of MMEngine."""
+    if not is_local(path):
+        return hashlib.sha256(fileio.get(path)).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

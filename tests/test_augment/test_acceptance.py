@@ -3,7 +3,12 @@ import pytest
 import torch
 from augment_world import SKELETON, make_figure
 
-from pg2aug.augment.statistics import AcceptanceCounts, acceptance_report, rarity_deciles
+from pg2aug.augment.statistics import (
+    AcceptanceCounts,
+    SuitableCounts,
+    acceptance_report,
+    rarity_deciles,
+)
 from pg2aug.poses import PoseBank
 
 
@@ -61,15 +66,31 @@ def test_counts_by_decile_and_by_joint():
 
 def test_large_counts_go_on():
     counts = AcceptanceCounts(('nose',), np.zeros(1, np.int64))
-    one = torch.ones(1, 1).bool()
-    counts._counts += 2**24
-    before = counts.take()
-    counts._counts += 2**24
-    for _ in range(3):
-        counts.add(torch.tensor([0]), one, one, one[0])
-    after = counts.take()
+    many = torch.ones(2**20, 1).bool()
+    for persons in [many] * 16 + [many[:1]] * 3:
+        counts.add(torch.zeros(len(persons), dtype=torch.int64), persons, persons, persons[:, 0])
+    taken = counts.take()
+    # A float would stop at 2**24.
     for name in ('persons', 'decile_0', 'nose'):
-        assert after[name] == tuple(n + 3 for n in before[name])
+        assert taken[name] == (2**24 + 3, 2**24 + 3)
+
+
+@pytest.mark.parametrize(('suitable', 'warned'), [(9, True), (10, False)])
+def test_a_warning_where_less_than_a_fifth_of_fifty_persons_can_be_replaced(
+    monkeypatch, suitable, warned
+):
+    said = []
+    monkeypatch.setattr('pg2aug.augment.statistics.print_log', lambda text, **_: said.append(text))
+    counts = SuitableCounts()
+    for person in range(49):
+        counts.add(None if person < suitable else f'{person} labelled joints, fewer than 30')
+    assert not said
+    for _ in range(20):
+        counts.add('the torso is not labelled')
+    assert len(said) == warned
+    if warned:
+        assert 'left 41 of the first 50 persons' in said[0]
+        assert '… labelled joints, fewer than …' in said[0], 'the commonest reason'
 
 
 def test_without_a_bank_there_are_no_deciles():

@@ -10,6 +10,7 @@ from augment_world import SIZE, SKELETON, make_figure, make_sample
 from helpers import COCO_METAINFO
 
 from pg2aug.augment import PG2Augment
+from pg2aug.augment.eligibility import restrict_bank
 from pg2aug.poses import PoseBank
 from pg2aug.poses.read.pose_files import metainfo_skeleton
 
@@ -78,6 +79,21 @@ def test_poses_that_are_not_used_are_told_of(files, build, capfd):
     assert '12 of 24 drawable poses are not used' in told
     assert '--map' in told
     assert augment.bank.weights[:12].sum() == 0
+
+
+@pytest.mark.parametrize(('unused', 'warned'), [(7, False), (8, True)])
+def test_from_a_quarter_of_the_poses_on_that_are_not_used_the_remedy_is_named(
+    capfd, unused, warned
+):
+    visible = np.ones((30, 17))
+    visible[:unused, SKELETON.head] = 0
+    keypoints = np.stack([make_figure(seed=seed).keypoints for seed in range(30)])
+    bank = PoseBank.from_poses(keypoints, visible, SKELETON)
+    capfd.readouterr()
+    restrict_bank(bank, SKELETON, 8, 'bank')
+    told = ''.join(capfd.readouterr())
+    assert f'bank: {unused} of 30 drawable poses are not used' in told
+    assert ('--map' in told) == ('WARNING' in told) == warned
 
 
 def test_a_file_of_other_names_is_refused_and_the_way_out_named(files, build, tmp_path):

@@ -3,11 +3,21 @@
 import copy
 from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from augment_world import GENERATOR, SIZE, SKELETON, compose, make_figure, make_sample, plan_for
+from augment_world import (
+    GENERATOR,
+    METAINFO,
+    SIZE,
+    SKELETON,
+    compose,
+    make_figure,
+    make_sample,
+    plan_for,
+)
 from mmengine.dataset import pseudo_collate
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from torch.overrides import TorchFunctionMode
@@ -15,8 +25,8 @@ from torch.overrides import TorchFunctionMode
 from pg2aug.augment import AppearanceCheck, Synthesizer
 from pg2aug.augment.hook import PG2Hook
 from pg2aug.augment.settings import SynthesisSettings
-from pg2aug.augment.statistics import AcceptanceCounts
-from pg2aug.augment.synthesis.batches import PlanBatch
+from pg2aug.augment.synthesis.batches import PlanBatch, Scenes
+from pg2aug.augment.synthesis.compositing import composite_persons
 from pg2aug.augment.synthesis.drawing import generator_input
 from pg2aug.augment.synthesis.graphs import bucket
 from pg2aug.augment.synthesis.inference import network_dtype
@@ -99,9 +109,15 @@ def test_nothing_waits_for_the_device_and_plans_are_sent_once(batch, no_autocast
     assert result.images.shape == images.shape
 
 
-def test_serving_a_batch_waits_for_nothing(make_augment, no_autocast):
+class Ready(PoseDataPreprocessor):
+    """Hands on batches that are normalised, and on the device, already."""
+
+    def forward(self, data, training=False):
+        return data
+
+
+def test_serving_a_batch_waits_for_nothing(make_augment, no_autocast, monkeypatch):
     augment = make_augment(check=dict(type='AppearanceCheck'))
-    augment.deferred = True
     pipeline = compose(
         dict(type='LoadImage'),
         augment,
@@ -110,18 +126,19 @@ def test_serving_a_batch_waits_for_nothing(make_augment, no_autocast):
         dict(type='GenerateTarget', encoder=dict(type='RegressionLabel', input_size=SIZE)),
         dict(type='PackPoseInputs'),
     )
-    on_cpu, on_device = (
-        PoseDataPreprocessor(mean=[0.0], std=[255.0]).to(d) for d in ('cpu', 'meta')
-    )
-    hook = PG2Hook()
-    hook.synthesizer = augment.build_synthesizer('meta')
-    hook._counts = AcceptanceCounts(SKELETON.keypoint_names, np.zeros(99, np.int64), 'meta')
+    normalise = PoseDataPreprocessor(mean=[0.0], std=[255.0])
+    model = torch.nn.Module()
+    model.data_preprocessor = Ready(mean=[0.0], std=[255.0]).to('meta')
+    loader = SimpleNamespace(dataset=SimpleNamespace(pipeline=pipeline, metainfo=METAINFO))
+    monkeypatch.setattr('pg2aug.augment.hook.get_device', lambda: 'meta')
+    runner = SimpleNamespace(train_dataloader=loader, train_loop=None, model=model, hooks=[])
+    PG2Hook().before_train(runner)
     for mode in (nullcontext(), NothingAwaited()):
-        output = on_cpu(pseudo_collate([pipeline(make_sample(seed=i)) for i in range(3)]))
+        output = normalise(pseudo_collate([pipeline(make_sample(seed=i)) for i in range(3)]))
         samples = [sample.to('meta') for sample in output['data_samples']]
         served = dict(inputs=output['inputs'].to('meta'), data_samples=samples)
         with mode:
-            hook._serve(on_device, None, served)
+            model.data_preprocessor(served)
     assert mode.sent == 2, 'where the samples are, and the plans'
     assert all(s.gt_instance_labels.keypoint_weights.is_meta for s in samples)
 
@@ -209,6 +226,20 @@ def test_buckets_are_few_and_large_enough():
     assert bucket(33, 48) == 48
 
 
+class Counted(torch.nn.Module):
+    """A generator that notes how many persons it is asked for at once."""
+
+    skeleton = SKELETON
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.sizes = model, []
+
+    def synthesize(self, data, refine=True):
+        self.sizes.append(len(data['condition_image']))
+        return self.model.synthesize(data, refine)
+
+
 def test_padding_changes_nothing(batch):
     seen = []
 
@@ -216,48 +247,48 @@ def test_padding_changes_nothing(batch):
         seen.append(len(synthesis.persons))
         return (synthesis.visible > 0) & (torch.arange(len(synthesis.persons)) % 2 == 0)[:, None]
 
-    model = make_model(**ALIGNED)
+    model = Counted(make_model(**ALIGNED))
     plain, padded = (
         Synthesizer(model, check, SynthesisSettings(precision='float32')) for _ in range(2)
     )
-    draw, sizes = padded._draw, []
     padded.padded = True
-    padded._draw = lambda plans: sizes.append(len(plans.source_radius)) or draw(plans)
     for expected, found in zip(
         vars(plain(*batch)).values(), vars(padded(*batch)).values(), strict=True
     ):
         torch.testing.assert_close(found, expected, atol=2e-2, rtol=0)
-    assert sizes == [8]
+    assert model.sizes == [5, 8]
     assert seen == [5, 5], 'nobody is checked who is not there'
+
+
+def unread(step, given):
+    """Which tensors of a batch a step has no use for."""
+    read = set()
+
+    class Watched(type(given)):
+        def __getattribute__(self, field):
+            read.add(field)
+            return super().__getattribute__(field)
+
+    tensors = given.tensors()
+    step(Watched(**tensors))
+    return set(tensors) - read
 
 
 def test_a_step_is_given_what_it_reads_and_nothing_else(batch):
     # What is recorded depends on the shapes of all that is given: more of it, more recordings.
     images, plans, matrices = batch
-    synthesizer = Synthesizer(make_model(), None)  # without a matte: all steps
-    synthesizer.padded = True
-    steps = dict(draw=synthesizer._draw, paste=synthesizer._paste)
-    shapes = dict(draw=[], paste=[])
-
-    def watch(name, inputs):
-        read = set()
-
-        class Watched(type(inputs)):
-            def __getattribute__(self, field):
-                read.add(field)
-                return super().__getattribute__(field)
-
-        given = inputs.tensors()
-        shapes[name].append({key: tuple(x.shape) for key, x in given.items()})
-        made = steps[name](Watched(**given))
-        assert set(given) <= read
-        return made
-
-    synthesizer._draw, synthesizer._paste = partial(watch, 'draw'), partial(watch, 'paste')
-    for some in (slice(0, 2), slice(3, 5)):  # without neighbours, and with them
-        synthesizer(images[some], plans[some], matrices[some])
-    assert shapes['draw'][0] == shapes['draw'][1]
-    assert shapes['paste'][0] != shapes['paste'][1]
+    shapes = dict(crops=[], scenes=[])
+    for some in (slice(0, 2), slice(3, 5)):  # without people in front, and with them
+        sent = PlanBatch.send(plans[some], CPU)
+        made = torch.zeros(2, 3, SIZE[1], SIZE[0])  # without a matte: all steps
+        frame = dict(images=images[some], matrices=matrices[some], made=made)
+        scenes = Scenes(**sent.scenes.tensors(), **frame)
+        assert not unread(generator_input, sent.crops)
+        assert not unread(partial(composite_persons, skeleton=SKELETON), scenes)
+        for name, given in (('crops', sent.crops), ('scenes', scenes)):
+            shapes[name].append({key: x.shape for key, x in given.tensors().items()})
+    assert shapes['crops'][0] == shapes['crops'][1]
+    assert shapes['scenes'][0] != shapes['scenes'][1]
 
 
 def test_compiled_networks_do_the_same_for_any_batch_size(batch, monkeypatch):

@@ -8,8 +8,9 @@ from helpers import COCO_METAINFO
 from mmengine.config import Config
 
 from pg2aug.augment import AppearanceCheck, GeneratorFile, Synthesizer
+from pg2aug.augment.extras.detail import DetailedGenerator
 from pg2aug.compat import load_checkpoint
-from pg2aug.models import PG2, DetailedGenerator, LimbWarpGenerator
+from pg2aug.models import PG2, LimbWarpGenerator
 from pg2aug.registry import MODELS
 
 LIMB_WARP = dict(type='LimbWarpGenerator', metainfo=COCO_METAINFO, size=SIZE)

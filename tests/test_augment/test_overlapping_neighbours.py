@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from augment_world import SKELETON, make_figure, make_sample, plan_for
+from augment_world import SKELETON, make_figure, make_sample, plan_for, slope_background
 
 from pg2aug.augment import PG2Augment
 from pg2aug.augment.people import PeopleFile, other_people
@@ -15,6 +15,7 @@ from pg2aug.augment.people_in_front import (
 )
 from pg2aug.expansion.write.remaining_people import changed_pixels, hidden_joints
 from pg2aug.models.rasterize import body_alpha
+from pg2aug.poses import person_limb_radius
 from pg2aug.poses.read.pose_files import metainfo_skeleton
 
 COCO_CATEGORY = dict(
@@ -80,6 +81,11 @@ def test_the_sample_s_own_annotation_is_no_neighbour(sample):
     content['annotations'][1]['keypoints'][:3] = [float('nan'), float('nan'), 0]
     moved['keypoints'][0, 0] = np.nan
     assert len(PeopleFile(content, SKELETON, 'it').of(moved)) == 1
+
+
+def test_people_three_pixels_beside_are_others(sample):
+    others = [beside(sample, 3), beside(sample, -3)]
+    assert len(PeopleFile(coco(sample, *others), SKELETON, 'it').of(sample)) == 2
 
 
 def test_flags_of_0_and_1_alone_hide_nobody(sample):
@@ -205,6 +211,19 @@ def test_whoever_a_changed_pixel_belongs_to_is_in_the_plan(sample):
             touched += 1
             assert plan_with(sample, person).front_radius.any()
     assert 3 < touched < 31
+
+
+def test_what_stays_of_people_in_front_is_their_silhouette_and_little_more():
+    for seed in range(6):
+        figure = make_figure(seed=seed, person_id=seed, family=['standing', 'arms_out'][seed % 2])
+        background = slope_background((160, 150)).astype(float)
+        silhouette = np.abs(figure.image - background).max(axis=2) > 25
+        radius = person_limb_radius(figure.keypoints, figure.visible > 0, SKELETON.limbs)
+        arrays = figure.keypoints, figure.visible, radius
+        arrays = [torch.from_numpy(np.asarray(a, np.float32)[None, None]) for a in arrays]
+        kept = in_front_alpha(*arrays, (150, 160), SKELETON)[0, 0].numpy() > 0.5
+        assert (kept & silhouette).sum() > 0.85 * silhouette.sum()
+        assert (kept & ~silhouette).sum() < 0.6 * silhouette.sum()
 
 
 def test_a_neighbour_hidden_by_the_person_is_not_in_front_of_him(sample):

@@ -15,7 +15,7 @@ from pg2aug.augment import PersonPlan, UnsuitableError
 from pg2aug.augment import transform as module
 from pg2aug.augment.sample import relabel
 from pg2aug.augment.synthesis.whole_image import affected_window
-from pg2aug.poses import view_angles
+from pg2aug.poses import PoseBank, view_angles
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def seed(number):
 def next_plan(augment, sample, number=0) -> PersonPlan:
     """The plan that the transform follows from a seed."""
     seed(number)
-    return augment.decide(sample, augment._draw_uniforms()[1:])
+    # The first number says whether the sample is replaced.
+    return augment.decide(sample, np.random.random(1 + augment.max_draws)[1:])  # noqa: NPY002
 
 
 def same(a, b):
@@ -246,25 +247,31 @@ def test_a_check_that_passes_what_is_no_label_adds_none(make_augment, sample):
 
 
 class Drawn(Dataset):
-    """The random numbers of each sample."""
+    """The random number that draws each sample's pose."""
 
-    def __init__(self, augment):
-        self.augment = augment
+    def __init__(self, augment, sample):
+        self.augment, self.sample = augment, sample
 
     def __len__(self):
         return 8
 
     def __getitem__(self, index):
-        return self.augment._draw_uniforms()
+        drawn, draw = [], PoseBank.draw
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PoseBank, 'draw', lambda bank, u: drawn.append(u) or draw(bank, u))
+            self.augment.transform(dict(self.sample))
+        return drawn[0]
 
 
-def test_workers_that_are_started_anew_draw_other_poses(make_augment):
+def test_workers_that_are_started_anew_draw_other_poses(make_augment, sample):
     """MMEngine seeds them alike each time."""
     seed_workers = partial(
         worker_init_fn, num_workers=2, rank=0, seed=3, disable_subprocess_warning=True
     )
+    augment = make_augment()
+    augment.deferred = True
     loader = DataLoader(
-        Drawn(make_augment()), batch_size=None, num_workers=2, worker_init_fn=seed_workers
+        Drawn(augment, sample), batch_size=None, num_workers=2, worker_init_fn=seed_workers
     )
     torch.manual_seed(5)
     epochs = [torch.tensor(list(loader)) for _ in range(2)]

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -226,13 +227,22 @@ def test_persons_that_cannot_be_replaced_are_counted(augment, people, tmp_path, 
     assert value == pytest.approx(0.5, abs=0.1 if workers else 0)
 
 
-def test_many_refused_persons_are_warned_of(augment, people, tmp_path, monkeypatch):
-    monkeypatch.setattr('pg2aug.augment.hook.MIN_SEEN', 20)
-    check = dict(type='RefuseJoints', joints=list(range(17)))
+@pytest.mark.parametrize(('number', 'warned'), [(7, True), (3, False)])
+def test_a_warning_where_the_check_refuses_four_fifths_of_fifty_persons(
+    augment, people, tmp_path, number, warned
+):
+    check = dict(type='AcceptEvery', number=number)
     dataset = with_pipeline(people, dict(augment, check=check))
-    runner, _ = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK]))
+    cfg = pose_config(tmp_path / 'pose', dataset, None, [HOOK])
+    cfg.train_cfg.max_epochs = 4
+    runner, _ = run(cfg)
     log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
-    assert 'the label check accepted 0 of the last' in log
+    told = re.search(r'the label check accepted (\d+) of the last (\d+)', log)
+    assert bool(told) == warned
+    if told:
+        accepted, seen = map(int, told.groups())
+        assert accepted == seen // number
+        assert 50 <= seen < 54
 
 
 def test_the_hook_lets_go_of_the_model_after_training(augment, people, tmp_path):

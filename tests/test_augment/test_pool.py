@@ -1,17 +1,20 @@
 """Synthesised persons kept for another use: the same persons, found by what they are made of."""
 
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 from augment_world import RefuseJoints, make_figure, make_sample, plan_for
 from helpers import COCO_METAINFO
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_fast_path import NothingAwaited
 
 from pg2aug.augment import Synthesizer
 from pg2aug.augment.extras.pool import PersonPool, pool_slots
+from pg2aug.augment.synthesis.batches import Persons
 from pg2aug.models import LimbWarpGenerator
 
 STAY = torch.eye(2, 3)
@@ -117,6 +120,76 @@ def test_a_pool_without_room_costs_time_and_never_a_person(batch, slots):
         torch.testing.assert_close(found.images, expected.images, atol=1.1, rtol=0)
         assert len(pooled.pool) <= slots
     assert model.made < 12 * COUNT, 'and still some are found'
+
+
+class SlowPool:
+    """Who is kept, and who has to be generated, with nothing but a list: oldest first."""
+
+    def __init__(self, slots):
+        self.slots = slots
+        self.kept = []
+
+    def serve(self, people):
+        """Each of the people as (number, repeats)."""
+        missing = [number for number, repeats in people if repeats < 0 or number not in self.kept]
+        written = []
+        for number, repeats in people:
+            if repeats > 0:
+                if number in self.kept:
+                    self.kept.remove(number)
+                elif len(self.kept) == self.slots:
+                    if self.kept[0] in written:
+                        continue
+                    self.kept.pop(0)
+                self.kept.append(number)
+                written.append(number)
+        gone = [number for number, repeats in people if repeats == 0]
+        self.kept = [number for number in self.kept if number not in gone]
+        return missing
+
+
+@dataclass
+class Asked:
+    """As much of a plan as a pool looks at."""
+
+    number: int
+    repeats: np.ndarray
+
+    def digest(self):
+        return str(self.number).encode()
+
+
+def persons_of(plans):
+    """Persons of whole grey levels, each another."""
+    numbers = torch.tensor([plan.number for plan in plans])
+    made = torch.ones(len(plans), 4, 2, 3) * numbers[:, None, None, None]
+    made[:, 3] = numbers[:, None, None] / 255
+    return Persons(made, numbers[:, None] % 2 == torch.arange(2), numbers % 3 == 0)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.integers(1, 6),
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 7), st.integers(-1, 2)), min_size=1, max_size=6),
+        max_size=20,
+    ),
+)
+def test_a_pool_keeps_whom_the_slow_reference_keeps(slots, batches):
+    pool, slow, generated = PersonPool(slots), SlowPool(slots), []
+
+    def generate(plans):
+        generated.extend(plan.number for plan in plans)
+        return persons_of(plans)
+
+    for people in batches:
+        generated.clear()
+        plans = [Asked(number, np.array([repeats])) for number, repeats in people]
+        served = pool.serve(plans, generate)
+        for found, expected in zip(served, persons_of(plans), strict=True):
+            assert torch.equal(found, expected)
+        assert generated == slow.serve(people)
+        assert len(pool) == len(slow.kept)
 
 
 def test_those_not_used_for_longest_go_first(batch):

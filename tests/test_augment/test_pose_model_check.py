@@ -190,6 +190,35 @@ def test_the_similarity_is_coco_s():
         assert passed[0, 4:].all() == passed.any() == passes
 
 
+def test_what_lies_exactly_at_a_limit_is_confirmed():
+    keypoints, scores, ones = torch.zeros(1, 17, 2), torch.full((1, 17), 0.25), torch.ones(1, 17)
+    keypoints[0, 1] = torch.tensor([48.0, 64.0])
+    estimated = keypoints.clone()
+    estimated[0, 5, 0] = 10.0
+    limits = dict(max_distance=0.125, min_score=0.25, min_oks=0.0)
+    passed = confirmed_joints(estimated, scores, keypoints, ones, SIGMAS, **limits)
+    assert passed.all()
+    estimated[0, 5, 0] = 10.5
+    scores[0, 7] = 0.2
+    passed = confirmed_joints(estimated, scores, keypoints, ones, SIGMAS, **limits)
+    assert (~passed[0]).nonzero().flatten().tolist() == [5, 7]
+    # Nothing is nearer than this.
+    limits['min_oks'] = 1.0
+    assert confirmed_joints(keypoints, scores + 1, keypoints, ones, SIGMAS, **limits).all()
+
+
+@pytest.mark.parametrize(('share', 'passes'), [(0.10, True), (0.13, False)])
+def test_a_pose_is_another_where_all_joints_are_an_eighth_of_the_body_away(share, passes):
+    # By default: an OKS of 0.3, with the area that COCO's people have in a box of this diagonal.
+    keypoints = spread_keypoints(1)
+    diagonal = (keypoints.amax(dim=1) - keypoints.amin(dim=1)).norm()
+    turns = torch.linspace(0, 6, 17)
+    away = share * diagonal * torch.stack([turns.cos(), turns.sin()], dim=1)
+    ones, limits = torch.ones(1, 17), dict(LIMITS, max_distance=9.0, min_oks=0.3)
+    passed = confirmed_joints(keypoints + away, ones, keypoints, ones, SIGMAS, **limits)
+    assert passed.all() == passed.any() == passes
+
+
 @pytest.mark.parametrize('shape', ['tall', 'wide'])
 def test_persons_are_framed_as_mmpose_frames_its_boxes(shape):
     keypoints = spread_keypoints(1)[0] * torch.tensor([0.5, 2.0] if shape == 'tall' else [3.0, 0.4])

@@ -12,6 +12,7 @@ from pose_training import Spy, pose_config, train_steps
 
 from pg2aug.augment import PG2Augment, PG2Hook, UnsuitableError
 from pg2aug.augment.extras.repeats import Repeats
+from pg2aug.augment.placement import set_repeats
 from pg2aug.augment.synthesis.deferred import DeferredBatch
 
 HOOK = dict(type='pg2aug.PG2Hook', interval=1)
@@ -132,13 +133,8 @@ def test_the_pool_changes_no_label_and_pixels_by_rounding_alone(
     settings = dict(augment, reuse=3, check=dict(type='RefuseJoints', joints=[0, 9]))
     _, pooled, plans = train(people, settings, tmp_path / 'pooled', rounds=3)
     assert sum(int(plan.repeats[0]) == 0 for plan in chain(*plans)) > 8
-    fill = PG2Hook._fill_pool
-
-    def forget(self, placements):
-        fill(self, placements)
-        self.synthesizer.pool = None
-
-    monkeypatch.setattr(PG2Hook, '_fill_pool', forget)
+    # Told to come again, and kept nowhere.
+    monkeypatch.setattr('pg2aug.augment.hook.set_repeats', lambda p: set_repeats(p) and None)
     _, plain, _ = train(people, settings, tmp_path / 'plain', rounds=3)
     for found, expected in zip(pooled.inputs, plain.inputs, strict=True):
         # In units of the standard deviation of the inputs, about 57 grey levels.

@@ -24,7 +24,7 @@ from pg2aug.augment.synthesis.compositing import HOLE_RADIUS
 from pg2aug.augment.synthesis.synthesizer import Result
 from pg2aug.models import LimbWarpGenerator
 from pg2aug.models.affine import transform_points
-from pg2aug.models.rasterize import body_alpha, body_distance
+from pg2aug.models.rasterize import body_alpha, limb_distance
 
 SHAPE = (150, 160)
 FRONT = ('keypoints', 'visible', 'radius')
@@ -156,7 +156,7 @@ def test_far_from_the_person_nothing_changes():
     image, plan, _ = planned()
     made = Synthesizer(Patch(0.0), None)(image, [plan], STAY).images[0]
     joints = torch.from_numpy(plan.source_keypoints)[None], torch.ones(1, 17)
-    distance = body_distance(*joints, SHAPE, SKELETON.limbs, SKELETON.torso)[0]
+    distance = limb_distance(*joints, SHAPE, SKELETON.limbs, SKELETON.torso)[0]
     far = distance > 7 * float(plan.source_radius[0])
     assert far.float().mean() > 0.3
     assert torch.equal(made[:, far], image[0][:, far])
@@ -256,7 +256,7 @@ def test_persons_are_checked_in_front_of_their_scene_without_the_source():
     joints = torch.from_numpy(plan.source_keypoints)[None]
     joints = transform_points(joints, torch.from_numpy(plan.condition_matrix)[None])
     visible = torch.from_numpy(plan.source_visible)[None]
-    distance = body_distance(joints, visible, SIZE[::-1], SKELETON.limbs, SKELETON.torso)[0]
+    distance = limb_distance(joints, visible, SIZE[::-1], SKELETON.limbs, SKELETON.torso)[0]
     assert (persons - condition).abs().amax(dim=0)[distance < 1].mean() > 30, 'they are gone'
     far = distance > 20
     assert torch.equal(persons[:, far], condition[:, far])
@@ -272,8 +272,26 @@ def test_limbs_laid_into_their_own_pose_leave_the_person_as_it_is():
     synthesizer = Synthesizer(LimbWarpGenerator(COCO_METAINFO), None)
     made = synthesizer(image, [plan], STAY).images[0]
     joints = torch.from_numpy(figure.keypoints)[None].float(), torch.ones(1, 17)
-    distance = body_distance(*joints, (76, 60), SKELETON.limbs, SKELETON.torso)[0]
+    distance = limb_distance(*joints, (76, 60), SKELETON.limbs, SKELETON.torso)[0]
     body = distance < 0.6 * float(plan.target_radius[0])
     background = torch.from_numpy(slope_background((60, 76)).transpose(2, 0, 1).copy())
     error, gone = ((x - image[0]).abs().mean(dim=0)[body].mean() for x in (made, background))
     assert error < 0.45 * gone
+
+
+@pytest.mark.parametrize(
+    ('labelled', 'passed', 'share', 'accepted'),
+    [(10, 7, 0.7, True), (10, 6, 0.7, False), (16, 8, 0.5, True), (17, 17, 1.0, True)],
+)
+def test_exactly_the_share_of_joints_asked_for_is_enough(labelled, passed, share, accepted):
+    # Nose, torso, then limbs: what must be there comes first.
+    order = [0, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16, 1, 2, 3, 4]
+    shown = torch.zeros(17).index_fill(0, torch.tensor(order[:labelled]), 1)
+    sample, figure = make_sample(seed=1), make_figure(seed=2, family='arms_out')
+    plan = plan_for(sample, figure, target_visible=shown.numpy())
+    assert (plan.target_visible > 0).sum() == labelled
+    check = RefuseJoints(joints=order[passed:])
+    settings = SynthesisSettings(min_joints_ok=share)
+    made = Synthesizer(Red(), check, settings).generate([plan])
+    assert made.joints_ok.sum() == passed
+    assert made.accepted.tolist() == [accepted]

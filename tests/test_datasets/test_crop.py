@@ -1,7 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
+from mmpose.structures.bbox import bbox_xyxy2cs, get_warp_matrix
 
 from pg2aug.datasets.crop import (
     crop_matrix,
@@ -32,6 +35,20 @@ def test_the_crop_is_the_one_that_mmpose_makes(bbox, size):
     difference = crop_person(image, matrix, size).astype(int) - results['img']
     # float32 against float64 matrices move a sample by at most a step of the interpolation table.
     assert np.abs(difference).mean() < 0.5
+
+
+@given(
+    corner=st.tuples(*[st.floats(-3000, 3000, width=32)] * 2),
+    extent=st.tuples(*[st.floats(0.5, 3000, width=32)] * 2),
+    size=st.tuples(*[st.integers(1, 600)] * 2),
+    padding=st.floats(0.1, 3),
+)
+def test_the_matrix_is_that_of_mmpose_to_the_last_bit(corner, extent, size, padding):
+    bbox = np.array([*corner, *np.add(corner, extent)], np.float32)
+    center, scale = bbox_xyxy2cs(bbox, padding=padding)
+    scale = np.maximum(scale, scale[::-1] * np.array([size[0] / size[1], size[1] / size[0]]))
+    expected = get_warp_matrix(center, scale, 0.0, size).astype(np.float32)
+    assert crop_matrix(bbox, size, padding).tobytes() == expected.tobytes()
 
 
 def test_padding_zooms_out_about_the_box_centre():

@@ -28,7 +28,7 @@ def market(tmp_path):
 
 
 def shipped_config(root, work_dir):
-    shipped = Config.fromfile('configs/pg2/g1-mask_market1501-128x64.py')
+    shipped = Config.fromfile('configs/pg2/paper/g1-mask_market1501-128x64.py')
     # MMEngine takes longer to format a config than this training takes.
     cfg = Config(shipped.to_dict(), format_python_code=False)
     cfg.merge_from_dict(

@@ -44,12 +44,12 @@ def test_self_pairs_show_what_the_generator_gets(people, tmp_path):
     preprocessor = {**TINY_MODEL['data_preprocessor'], **options}
     model = make_pg2(data_preprocessor=preprocessor)
     cfg = dict(type='pg2aug.PersonPairDataset', size=SIZE, dataset=people, pairing='self')
-    hook = SampleSheetHook(cfg, num_pairs=2)
+    hook = SampleSheetHook(cfg, interval=7, num_pairs=2)
     hook.before_train(runner=None)
     sheets = []
     visualizer = SimpleNamespace(add_image=lambda name, sheet, step: sheets.append(sheet))
     runner = SimpleNamespace(model=model, work_dir=tmp_path, iter=6, visualizer=visualizer)
-    hook._make_sheet(runner)
+    hook.after_train_iter(runner, batch_idx=6)
     model.eval()
     with torch.no_grad():
         warps = model.data_preprocessor(hook.batch)['warp']

@@ -10,7 +10,7 @@ from pg2aug.evaluation import frechet_distance, inception_score, load_inception
 from pg2aug.evaluation.inception import SHUFFLE_SEED, InceptionMeasure
 from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.weights import INCEPTION
-from pg2aug.expansion.write.output_folder import file_sha256
+from pg2aug.utils.files import file_sha256
 
 
 @pytest.fixture(scope='module')

@@ -1,16 +1,10 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.evaluation.functional.nms import oks_iou
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'test_augment'))
-
 from augment_world import METAINFO, SIZE, SKELETON
 from colour_estimator import paint, spread_keypoints, write_estimator
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.evaluation.functional.nms import oks_iou
 
 from pg2aug.augment.checks.pose_model_check import BODY_AREA
 from pg2aug.evaluation import head_boxes, oks, pckh_counts

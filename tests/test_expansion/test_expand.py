@@ -296,7 +296,7 @@ def test_the_view_may_be_held(synthesize, capsys):
     assert any('degrees (0 is the front)' in entry['detail'] for entry in refused)
     with pytest.raises(SystemExit):
         synthesize('--max-view-change', 0, out='b')
-    assert '--max-view-change must be in (0, 180], got 0.0' in capsys.readouterr().err
+    assert 'max_view_change must be in (0, 180] degrees or None, got 0.0' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('setting', ['type=NoSuchCheck', 'no_such_setting=1', 'type=no.such.Check'])

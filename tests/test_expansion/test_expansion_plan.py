@@ -192,6 +192,11 @@ def test_who_is_cut_off_by_the_border_is_left_out(box):
         SourceFilter(truncated=False).check(PERSON, [], dict(id=7))
 
 
+@pytest.mark.parametrize('box', [[1.5, 10, 20, 40], [10, 2, 20, 96], [58, 10, 40.5, 40]])
+def test_who_is_two_pixels_from_the_border_is_whole(box):
+    SourceFilter(truncated=False).check(dict(PERSON, bbox=box), [], IMAGE)
+
+
 def test_filters_from_the_command_line(synthesize, couples, capsys):
     content = json.loads(couples[0].read_text())
     sizes = sorted(max(a['bbox'][2:]) for a in content['annotations'])

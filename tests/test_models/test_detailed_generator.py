@@ -3,8 +3,7 @@ import torch
 from helpers import COCO_METAINFO, SIZE, make_batch, make_pg2
 from torch.nn import functional as F
 
-from pg2aug.augment.extras.detail import add_detail
-from pg2aug.models import DetailedGenerator
+from pg2aug.augment.extras.detail import DetailedGenerator, add_detail
 from pg2aug.models.limbs.generator import laid_limbs
 
 FACTOR = 2

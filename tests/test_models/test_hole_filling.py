@@ -98,6 +98,17 @@ def test_an_edge_is_continued_through_the_hole():
     assert wrong.sum() < 0.04 * (1 - known).sum()
 
 
+@pytest.mark.parametrize('height', [12, 30])
+def test_a_thing_cut_off_by_the_hole_leaves_no_cloud_of_its_colour_there(height):
+    """There is nothing like it elsewhere: what is copied does not fit, and is not bent to fit."""
+    known = hole((96, 72), (20, 24), (76, 48))
+    image = 100 + torch.randn(1, 3, 96, 72, generator=torch.Generator().manual_seed(0))
+    image[..., 48 - height // 2 : 48 + height // 2, 20:24] = 250
+    filled = fill_holes(torch.where(known > 0, image, 0.0), known)
+    deviation = image[known.expand_as(image) > 0].std()
+    assert (filled - 100)[known.expand_as(image) == 0].max() < 0.45 * deviation
+
+
 def test_a_soft_edge_of_the_person_does_not_colour_the_hole():
     background, person = bark((96, 72)), torch.tensor([255.0, 0, 0]).reshape(1, 3, 1, 1)
     known = hole((96, 72), (20, 24), (76, 48))

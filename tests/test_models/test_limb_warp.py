@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from pg2aug.models.distance_fields import body_distance
+from pg2aug.models.distance_fields import limb_distance
 from pg2aug.models.limbs.anatomy import ARM_WIDTHS, LEG_WIDTHS, half_widths
 from pg2aug.models.limbs.bones import TIP_LENGTH, Body
 from pg2aug.models.limbs.warp import limb_warp
@@ -86,7 +86,7 @@ def at(values, point):
 
 def limbs_distance(keypoints, limbs):
     joints = torch.from_numpy(np.array(keypoints, np.float32))[None]
-    return body_distance(joints, torch.ones(1, len(keypoints)), SHAPE, limbs, ())[0].numpy()
+    return limb_distance(joints, torch.ones(1, len(keypoints)), SHAPE, limbs, ())[0].numpy()
 
 
 def test_its_own_pose_gives_its_own_pixels():
@@ -95,7 +95,7 @@ def test_its_own_pose_gives_its_own_pixels():
     assert 0.1 < full.mean() < 0.3
     np.testing.assert_allclose(colors[:, full], texture(grid())[:, full], atol=2e-3)
     assert all(at(coverage, joint) > 0.5 for joint in POSE)
-    far = body_distance(body().keypoints, torch.ones(1, 17), SHAPE, COCO.limbs, COCO.torso)[0]
+    far = limb_distance(body().keypoints, torch.ones(1, 17), SHAPE, COCO.limbs, COCO.torso)[0]
     assert (coverage[far.numpy() > 4 * RADIUS] == 0).all()
 
 

@@ -3,7 +3,7 @@ import torch
 from helpers import COCO_METAINFO, make_batch
 
 from pg2aug.models import Body, PG2DataPreprocessor, keypoint_heatmaps, limb_warp, pose_mask
-from pg2aug.models.distance_fields import body_distance
+from pg2aug.models.distance_fields import limb_distance
 from pg2aug.models.preprocessor import (
     CORE_RADIUS,
     FOREGROUND_RADIUS,
@@ -99,7 +99,7 @@ def test_foreground_keeps_the_persons_own_pixels_and_greys_the_rest():
     cut = PG2DataPreprocessor(COCO_METAINFO, foreground=True)(data)
     for role in ('target', 'condition'):
         joints = data[f'{role}_keypoints'], data[f'{role}_visible']
-        distance = body_distance(*joints, (128, 64), skeleton.limbs, skeleton.torso)
+        distance = limb_distance(*joints, (128, 64), skeleton.limbs, skeleton.torso)
         body = (distance <= 3.5)[:, None].expand_as(plain[role])
         torch.testing.assert_close(cut[role][body], plain[role][body])
         assert (cut[role][..., :8, :8] == 0).all()

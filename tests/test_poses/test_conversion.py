@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from mmpose.datasets.transforms import KeypointConverter
 
 from pg2aug.poses.read.conversion import (
     convert_joints,
@@ -36,6 +37,21 @@ def test_every_joint_keeps_its_name(names):
                 np.testing.assert_array_equal(labelled[:, k], visible[:, same[0]])
                 expected = np.where(visible[:, same[0], None], keypoints[:, same[0]], 0)
                 np.testing.assert_allclose(moved[:, k], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize('mapping', [[(1, 0), (3, 2)], [(1, 0), ((0, 3), 2), ((2, 1), 4)], []])
+def test_joints_are_converted_as_mmpose_converts_them(mapping):
+    rng = np.random.default_rng(0)
+    keypoints = rng.normal(size=(50, 4, 2)).astype(np.float32)
+    visible = rng.integers(0, 2, (50, 4)).astype(np.uint8)
+    clean = np.where(visible[..., None] > 0, keypoints, 0)
+    results = dict(keypoints=clean, keypoints_visible=visible.astype(np.float32))
+    expected = KeypointConverter(5, mapping).transform(results)
+    labelled = expected['keypoints_visible'][..., 0] > 0
+    moved, flags = convert_joints(keypoints, visible, mapping, 5)
+    np.testing.assert_array_equal(flags > 0, labelled)
+    expected = np.where(labelled[..., None], expected['keypoints'], 0).astype(np.float32)
+    np.testing.assert_array_equal(moved, expected)
 
 
 def test_flags_come_along_and_a_middle_is_hidden_where_either_is():

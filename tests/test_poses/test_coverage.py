@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from pose_samples import COCO, people
+from pose_samples import STANDING as STANDING_POSE
 
 from pg2aug.poses import PoseBank
 from pg2aug.poses.bank.coverage import coverage
@@ -37,6 +38,17 @@ def test_coverage_counts_poses_that_have_a_pose_within_the_radius():
     assert found.by_rarity[0, 0] == pytest.approx(0.75, abs=0.06)
     assert coverage(bank, STANDING, draws=1, radius=0).by_rarity[0, 0] == 0
     assert coverage(bank, STANDING, draws=1, radius=9).by_rarity[0, 0] == 1
+
+
+def test_hands_held_away_from_the_body_make_another_pose():
+    apart = STANDING_POSE.copy()
+    apart[[9, 10]] = [1.1, -0.5], [-1.1, -0.5]
+    jitter = np.random.default_rng(1).normal(0, 0.02, (100, 17, 2))
+    keypoints = np.concatenate([people(100, jitter=0.02), 100 * (apart + jitter)])
+    bank = PoseBank.from_poses(keypoints, ALL[:200], COCO)
+    standing = people(200, jitter=0.02, seed=5), ALL[:200]
+    covered = coverage(bank, standing, draws=1).by_rarity[0, 0]
+    assert covered == pytest.approx(0.5, abs=0.1)
 
 
 def test_new_poses_whose_parents_are_judged_are_not_drawn():

@@ -133,6 +133,30 @@ def test_cropped_loners_are_judged_by_what_they_show():
     assert trust[:50].mean() > 0.9
 
 
-def test_among_few_poses_nobody_is_isolated():
-    poses, visible = _normalized(people(100))
-    assert (isolation_trust(poses, visible, np.arange(100.0), FLIP) == 1).all()
+def _with_loners(count, places):
+    """People who stand, of whom some have joints like nobody's: poses, visibility and places."""
+    keypoints = people(count)
+    turns = np.linspace(0, 3, len(places))
+    for place, turn in zip(places, turns, strict=True):
+        size = np.linalg.norm(keypoints[place, 5] - keypoints[place, 11])
+        keypoints[place, [7, 9, 13]] += 3 * size * np.array([np.cos(turn), np.sin(turn)])
+    return _normalized(keypoints)
+
+
+@pytest.mark.parametrize(('count', 'judged'), [(499, False), (500, True)])
+def test_among_few_poses_nobody_is_isolated(count, judged):
+    poses, visible = _with_loners(count, [7])
+    rarity = np.arange(float(count))
+    rarity[7] = count
+    trust = isolation_trust(poses, visible, rarity, FLIP)
+    assert (trust[7] < 0.1) == (trust < 1).any() == judged
+
+
+def test_the_rarest_tenth_is_judged_and_no_other_pose():
+    poses, visible = _with_loners(600, [0, 1])
+    rarity = np.arange(600.0)
+    # Of 60 that are judged, the 50th; the other is the 75th.
+    rarity[:2] = 550.5, 525.5
+    trust = isolation_trust(poses, visible, rarity, FLIP)
+    assert trust[0] < 0.1
+    assert trust[1] == 1

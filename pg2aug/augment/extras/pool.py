@@ -1,10 +1,13 @@
 """Synthesised persons kept on the device, for when the same is decided again."""
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pg2aug.augment.person_plan import PersonPlan
@@ -12,6 +15,20 @@ from pg2aug.augment.synthesis.batches import Persons
 from pg2aug.augment.synthesis.transfer import send
 
 _MAX_CHANNELS = 4
+
+
+class _Asked(NamedTuple):
+    """A person of the batch that is asked for.
+
+    Attributes:
+        key: What they are found by; None for those who are never kept.
+        again: Whether they are to be kept, for they come again.
+        found: The place where they are kept; None where they have to be generated.
+    """
+
+    key: bytes | None
+    again: bool
+    found: int | None
 
 
 def pool_slots(pool_mb: float, size: tuple[int, int]) -> int:
@@ -55,39 +72,35 @@ class PersonPool:
             The persons. Those taken from the pool are rounded to whole grey levels, and their
             matte to 255ths.
         """
-        keys = [plan.digest() if plan.repeats[0] >= 0 else None for plan in plans]
-        found = [None if key is None else self._places.get(key) for key in keys]
-        missing = [plan for plan, place in zip(plans, found, strict=True) if place is None]
+        asked = [self._find(plan) for plan in plans]
+        missing = [plan for plan, person in zip(plans, asked, strict=True) if person.found is None]
         made = generate(missing) if missing else None
-        if made is not None and not any(keys):
+        if made is not None and all(person.key is None for person in asked):
             return made
-        wanted = [plan.repeats[0] > 0 for plan in plans]
-        places = self._find_places(keys, wanted)
-        rows = np.cumsum([place is None for place in found]) - 1
-        index = [
-            dict(
-                known=np.array(place is not None),
-                source=np.array(row if place is None else place),
-                place=np.array(new),
-            )
-            for place, row, new in zip(found, rows.tolist(), places, strict=True)
-        ]
+        moves = _moves(asked, self._find_places(asked))
         stored = self._storage(made)
-        sent = send(index, stored.made.device)
+        sent = send(moves, stored.made.device)
         # All that is found is read before anything is written: a place may change hands here.
         kept = made if made and len(missing) == len(plans) else _gather(sent, stored, made)
-        if any(wanted):
+        if any(person.again for person in asked):
             for whole, new in zip(stored, _rounded(kept), strict=True):
                 whole.index_copy_(0, sent['place'], new)
         return kept
 
-    def _find_places(self, keys: Sequence[bytes | None], wanted: Sequence[bool]) -> list[int]:
+    def _find(self, plan: PersonPlan) -> _Asked:
+        repeats = int(plan.repeats[0])
+        if repeats < 0:
+            return _Asked(key=None, again=False, found=None)
+        key = plan.digest()
+        return _Asked(key, again=repeats > 0, found=self._places.get(key))
+
+    def _find_places(self, asked: Sequence[_Asked]) -> list[int]:
         """Where each of some persons is to be kept; those who are not go to the last place."""
         places: list[int] = []
-        for key, keep in zip(keys, wanted, strict=True):
-            places.append(self._place(key, places) if key is not None and keep else self.slots)
-        for key, keep in zip(keys, wanted, strict=True):
-            if key is not None and key in self._places and not keep:
+        for key, again, _ in asked:
+            places.append(self._place(key, places) if key is not None and again else self.slots)
+        for key, again, _ in asked:
+            if key is not None and key in self._places and not again:
                 self._free.append(self._places.pop(key))
         return places
 
@@ -110,6 +123,24 @@ class PersonPool:
             room = self.slots + 1
             self._stored = Persons(*(x.new_zeros((room, *x.shape[1:])) for x in _rounded(made)))
         return self._stored
+
+
+def _moves(
+    asked: Sequence[_Asked], places: Sequence[int]
+) -> list[dict[str, NDArray[np.int64 | np.bool_]]]:
+    """For each person, whether they are ``known``, their ``source`` and their new ``place``.
+
+    The source is a place of the pool for those who are known, else a row of the generated.
+    """
+    rows = itertools.count()
+    return [
+        dict(
+            known=np.array(person.found is not None),
+            source=np.array(next(rows) if person.found is None else person.found),
+            place=np.array(place),
+        )
+        for person, place in zip(asked, places, strict=True)
+    ]
 
 
 def _rounded(kept: Persons) -> Persons:

@@ -158,7 +158,7 @@ def place_joints(
         report: Where joints outside are entered.
 
     Returns:
-        The persons of whom a joint is left.
+        The persons with a joint inside their images.
     """
     kept = []
     for person in persons:

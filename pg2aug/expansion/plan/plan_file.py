@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pg2aug.expansion.plan.expansion_plan import ExpansionPlan
 from pg2aug.expansion.sources.sources import Sources
-from pg2aug.expansion.write.output_folder import OutputFolder, file_sha256
+from pg2aug.expansion.write.output_folder import OutputFolder
+from pg2aug.utils.files import file_sha256
 
 PLAN_FILE = 'plan.json'
 ITEMS_FILE = 'plan.npy'

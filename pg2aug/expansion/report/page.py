@@ -12,8 +12,9 @@ from pg2aug.expansion.report.sample import MadeSample, RefusedSample, sample_mad
 from pg2aug.expansion.report.strips import made_strip, pose_picture, refused_strip
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.expansion.sources.sources import Annotation, Sources
-from pg2aug.expansion.write.output_folder import file_sha256, write_jpeg
+from pg2aug.expansion.write.output_folder import write_jpeg
 from pg2aug.poses import PoseBank
+from pg2aug.utils.files import file_sha256
 from pg2aug.utils.web_page import web_page
 from pg2aug.visualization.skeletons import Image
 

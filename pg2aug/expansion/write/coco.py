@@ -14,11 +14,11 @@ from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.synthesis.compositing import PERSON_RADIUS
 from pg2aug.expansion.sources.sources import Annotation, Sources
 from pg2aug.expansion.work.attempts import Synthesised
-from pg2aug.expansion.write.output_folder import file_sha256
 from pg2aug.expansion.write.remaining_people import hidden_joints
 from pg2aug.models.rasterize import body_alpha
 from pg2aug.poses import Skeleton
 from pg2aug.poses.read.coco import flagged_hidden
+from pg2aug.utils.files import file_sha256
 from pg2aug.version import __version__
 
 DESCRIPTION = 'persons synthesised in new poses by pg2aug'

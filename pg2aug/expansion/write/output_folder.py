@@ -1,8 +1,6 @@
 """Files of an expansion: whole or not there, and nowhere but in the output folder."""
 
 import errno
-import fcntl
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -11,7 +9,7 @@ from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from mmengine import fileio
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from pg2aug.expansion.sources.images import ImageFolder
@@ -112,25 +110,19 @@ class OutputFolder:
             BlockingIOError: If a process holds it.
         """
         self.partial.mkdir(exist_ok=True)
-        path = self.partial / f'rank-{self.rank}.lock'
-        with _hold(path):
-            try:
+        try:
+            with _hold(self.partial / f'rank-{self.rank}.lock'):
                 yield
-            finally:
-                path.unlink(missing_ok=True)
-                # The last one to leave takes it away.
-                with suppress(OSError):
-                    self.partial.rmdir()
+        finally:
+            # The last one to leave takes it away.
+            with suppress(OSError):
+                self.partial.rmdir()
 
     @contextmanager
     def merging(self) -> Iterator[None]:
         """Wait until nobody else merges, and keep them from it."""
-        path = self.partial / 'merge.lock'
-        with _hold(path, wait=True):
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
+        with _hold(self.partial / 'merge.lock', wait=True):
+            yield
 
     def check_alone(self) -> None:
         """Raise BlockingIOError if any process is at work in this folder."""
@@ -141,19 +133,26 @@ class OutputFolder:
 
 @contextmanager
 def _hold(path: Path, wait: bool = False) -> Iterator[None]:
-    with open(path, 'ab') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                error.errno,
-                f'another run writes to {path.parent.parent}: wait for it, or end it',
-            ) from error
-        except OSError as error:
-            # A file system without locks: nothing can be told, and nobody is kept out.
-            if error.errno not in _UNLOCKABLE:
-                raise
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BlockingIOError(
+            errno.EWOULDBLOCK,
+            f'another run writes to {path.parent.parent}: wait for it, or end it',
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        # A file system without locks: nothing can be told, and nobody is kept out.
+        if getattr(error, 'errno', errno.ENOSYS) not in _UNLOCKABLE:
+            raise
+    try:
         yield
+    finally:
+        # Before the lock is given back, or another could hold a file that is gone. Windows removes
+        # no file that is open: there it stays, and stops nobody.
+        with suppress(PermissionError):
+            path.unlink(missing_ok=True)
+        lock.release()
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
@@ -175,11 +174,3 @@ def write_jpeg(path: Path, image: NDArray[np.uint8], quality: int = JPEG_QUALITY
         OSError: If it cannot be written.
     """
     path.write_bytes(encode_jpeg(image, quality))
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file's contents, in hexadecimal; on any file backend of MMEngine."""
-    if not is_local(path):
-        return hashlib.sha256(fileio.get(path)).hexdigest()
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pg2aug.models.chunks import in_chunks
+from pg2aug.models.holes.cell_copy import copy_cells
 from pg2aug.models.holes.patch_search import complete_cells
 from pg2aug.models.holes.push_pull import push_pull
 
@@ -72,7 +73,7 @@ def _fill_centred(images: Tensor, sure: Tensor, scale: Tensor) -> Tensor:
         mode='bilinear',
         align_corners=False,
     )
-    copied, covered = _copy(images, sure, (weight < 1).float(), source, cell)
+    copied, covered = copy_cells(images, sure, (weight < 1).float(), source, cell)
     base = torch.where(covered > 1e-2, copied, smooth)
     # A large misfit is a wrong patch: spread over the hole, it would be a cloud of its colour.
     most = _MAX_CORRECTION * scale
@@ -89,69 +90,3 @@ def _roughness(images: Tensor, sure: Tensor) -> tuple[Tensor, Tensor]:
     across.mul_(sure[..., 1:]).mul_(sure[..., :-1])
     down.mul_(sure[..., 1:, :]).mul_(sure[..., :-1, :])
     return F.pad(across, (0, 1)), F.pad(down, (0, 0, 0, 1))
-
-
-def _copy(
-    images: Tensor, sure: Tensor, holes: Tensor, source: Tensor, cell: int
-) -> tuple[Tensor, Tensor]:
-    """Copy pixels cell by cell, windows twice as wide overlapping with bilinear weights.
-
-    Args:
-        images: (N, C, H, W), H and W multiples of ``cell``.
-        sure: (N, 1, H, W), 0 or 1.
-        holes: (N, 1, h, w), 1 for the cells to copy into.
-        source: (N, h * w) int64, the cell to copy from.
-        cell: Side in pixels.
-
-    Returns:
-        (N, C, H, W), 0 where nothing is copied to, and the weight (N, 1, H, W) of what is.
-    """
-    channels, (rows, columns) = images.shape[1] + 1, holes.shape[-2:]
-    # Windows reach over the border: into a margin that is unknown.
-    margin = F.pad(torch.cat([images, sure], dim=1), (cell,) * 4).permute(0, 2, 3, 1)
-    stride, size = margin.shape[2], margin.shape[1] * margin.shape[2]
-    # A run of as many pixels as a cell is wide, from every pixel on.
-    runs = margin.flatten().unfold(0, cell * channels, channels)
-    place = torch.arange(rows * columns, device=images.device)
-    down = source // columns - place // columns
-    shift = cell * (down * stride + source % columns - place % columns)
-    usable = (holes.flatten(1) > 0) & (holes.flatten(1).gather(1, source) < 1)
-    shift = torch.where(usable, shift, -len(images) * size)
-    first = torch.arange(len(images), device=images.device)[:, None, None, None] * size
-    start = first + _between_centres(rows, columns, cell, stride, images.device)
-    share = (torch.arange(cell, device=images.device) + (1 - cell % 2) / 2) / cell
-    total = images.new_zeros(*start.shape, cell * channels)
-    for y, y_weight in _nearest(rows, share):
-        for x, x_weight in _nearest(columns, share):
-            near = shift.index_select(1, (y[:, None] * columns + x).flatten())
-            # What must not be copied is read from the first row, in the margin.
-            index = start + near.view(len(images), rows + 1, 1, columns + 1)
-            weight = y_weight[:, None, None] * x_weight.repeat_interleave(channels)
-            total.addcmul_(F.embedding(index.clamp_min_(0), runs), weight)
-    total = total.view(len(images), (rows + 1) * cell, -1, channels)
-    beyond = cell - cell // 2
-    total = total[:, beyond:][:, : rows * cell, beyond:][:, :, : columns * cell]
-    weight = total[..., -1:]
-    copied = (total[..., :-1] / weight.clamp_min(1e-6)).permute(0, 3, 1, 2).contiguous()
-    return copied, weight.permute(0, 3, 1, 2).contiguous()
-
-
-def _between_centres(
-    rows: int, columns: int, cell: int, stride: int, device: torch.device
-) -> Tensor:
-    """Where the pixels between the centres of four cells begin, row by row of pixels.
-
-    Centres beyond the border count: these are (rows + 1) x (columns + 1) squares.
-
-    Returns:
-        (rows + 1, cell, columns + 1), numbers of pixels in an image of rows of length ``stride``
-        with a margin of a cell.
-    """
-    y = torch.arange((rows + 1) * cell, device=device).view(-1, cell, 1) + cell // 2
-    return y * stride + torch.arange(columns + 1, device=device) * cell + cell // 2
-
-
-def _nearest(cells: int, share: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Along an axis, the cells on both sides of all squares, and their weights at its pixels."""
-    low = torch.arange(-1, cells, device=share.device)
-    return [(low.clamp_min(0), 1 - share), ((low + 1).clamp_max(cells - 1), share)]

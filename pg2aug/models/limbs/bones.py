@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,26 +48,38 @@ class Body:
         return flagged_hidden(self.visible)
 
 
+class Ends(NamedTuple):
+    """Something at both ends of bones.
+
+    Attributes:
+        start: (N, B) or (N, B, 2).
+        end: The same at the other end.
+    """
+
+    start: Tensor
+    end: Tensor
+
+
 @dataclass(frozen=True)
 class Bones:
     """B thick segments of each of N persons, in both poses.
 
     Attributes:
-        source: Start and end in the source, (N, B, 2) each.
+        source: Where they are in the source, (N, B, 2) each.
         target: The same in the target.
-        source_width: Half widths at start and end, (N, B) each.
+        source_width: Half widths, (N, B) each.
         target_width: The same in the target.
-        caps: How far they reach beyond start and end, (N, B) each, over the limb radius.
+        caps: How far they reach beyond their ends, (N, B) each, over the limb radius.
         side: (N, B) -1 where left and right are swapped across it, else 1.
         known: (N, B) whether it can be drawn.
         rounded: (N, B) whether its ends are round, or else straight.
     """
 
-    source: tuple[Tensor, Tensor]
-    target: tuple[Tensor, Tensor]
-    source_width: tuple[Tensor, Tensor]
-    target_width: tuple[Tensor, Tensor]
-    caps: tuple[Tensor, Tensor]
+    source: Ends
+    target: Ends
+    source_width: Ends
+    target_width: Ends
+    caps: Ends
     side: Tensor
     known: Tensor
     rounded: Tensor
@@ -78,9 +90,8 @@ class Bones:
         joined: dict[str, Any] = {}
         for name in cls.__dataclass_fields__:
             values = [getattr(some, name) for some in bones]
-            if isinstance(values[0], tuple):
-                pairs = zip(*values, strict=True)
-                joined[name] = tuple(torch.cat(ends, dim=1) for ends in pairs)
+            if isinstance(values[0], Ends):
+                joined[name] = Ends(*(torch.cat(v, dim=1) for v in zip(*values, strict=True)))
             else:
                 joined[name] = torch.cat(values, dim=1)
         return cls(**joined)
@@ -105,7 +116,7 @@ class Bones:
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> 'Bones':
         values: dict[str, Any] = {
-            name: tuple(map(change, value)) if isinstance(value, tuple) else change(value)
+            name: Ends(*map(change, value)) if isinstance(value, Ends) else change(value)
             for name, value in vars(self).items()
         }
         return type(self)(**values)
@@ -123,63 +134,81 @@ def limb_bones(
 
     A limb behind the body is labelled, but its pixels are those of what is in front of it.
     """
-    starts, ends = [a for a, _ in limbs], [b for _, b in limbs]
-    sides = [(joints, [skeleton.flip_indices[k] for k in joints]) for joints in (starts, ends)]
-    shown = source.visible > 0
-    seen = shown & ~source.hidden
-    own, other = (take(shown, sides[0][i]) & take(shown, sides[1][i]) for i in (0, 1))
-    clear, other_clear = (take(seen, sides[0][i]) & take(seen, sides[1][i]) for i in (0, 1))
-    used = own & (clear | ~other_clear)
-    places = [
-        torch.where(used[..., None], take(source.keypoints, a), take(source.keypoints, b))
-        for a, b in sides
-    ]
-    wanted = target.visible > 0
-    widths = [
-        [
-            constant(half_widths(joints, skeleton), body.radius) * body.radius[:, None]
-            for joints in (starts, ends)
-        ]
-        for body in (source, target)
-    ]
-    caps = [
-        constant([TIP_LENGTH * (k in skeleton.tips) for k in joints], shown).expand(own.shape)
-        for joints in (starts, ends)
-    ]
+    flip = skeleton.flip_indices
+    mirrored = [(flip[a], flip[b]) for a, b in limbs]
+    labelled = source.visible > 0
+    in_front = labelled & ~source.hidden
+    shown, mirrored_shown = _both(labelled, limbs), _both(labelled, mirrored)
+    seen, mirrored_seen = _both(in_front, limbs), _both(in_front, mirrored)
+    own = (shown & (seen | ~mirrored_seen))[..., None]
+    place, mirrored_place = (_at_ends(source.keypoints, pairs) for pairs in (limbs, mirrored))
+    tips = [TIP_LENGTH * (k in skeleton.tips) for k in range(skeleton.num_keypoints)]
+    caps = _at_ends(constant(tips, source.radius).expand(len(shown), -1), limbs)
     return Bones(
-        source=(places[0], places[1]),
-        target=(take(target.keypoints, starts), take(target.keypoints, ends)),
-        source_width=(widths[0][0], widths[0][1]),
-        target_width=(widths[1][0], widths[1][1]),
-        caps=(caps[0], caps[1]),
-        side=torch.ones_like(widths[0][0]),
-        known=(own | other) & take(wanted, starts) & take(wanted, ends),
-        rounded=torch.ones_like(own),
+        source=Ends(
+            torch.where(own, place.start, mirrored_place.start),
+            torch.where(own, place.end, mirrored_place.end),
+        ),
+        target=_at_ends(target.keypoints, limbs),
+        source_width=_limb_widths(source, skeleton, limbs),
+        target_width=_limb_widths(target, skeleton, limbs),
+        caps=caps,
+        side=torch.ones_like(caps.start),
+        known=(shown | mirrored_shown) & _both(target.visible > 0, limbs),
+        rounded=torch.ones_like(shown),
     )
+
+
+def _limb_widths(body: Body, skeleton: Skeleton, limbs: Sequence[tuple[int, int]]) -> Ends:
+    """Half widths of some limbs in pixels."""
+    widths = constant(half_widths(range(skeleton.num_keypoints), skeleton), body.radius)
+    return _at_ends(widths * body.radius[:, None], limbs)
+
+
+def _at_ends(values: Tensor, limbs: Sequence[tuple[int, int]]) -> Ends:
+    """What joints have, (N, K) or (N, K, 2), at the ends of some limbs, or none."""
+    return Ends(take(values, [a for a, _ in limbs]), take(values, [b for _, b in limbs]))
+
+
+def _both(flags: Tensor, limbs: Sequence[tuple[int, int]]) -> Tensor:
+    """Whether both joints of limbs have a flag (N, K)."""
+    start, end = _at_ends(flags, limbs)
+    return start & end
+
+
+class _Spine(NamedTuple):
+    """The bone of torsos.
+
+    Attributes:
+        place: Shoulders' middle and hips' middle, (N, 1, 2) each.
+        width: Half widths there, (N, 1) each.
+        side: (N, 1), 1 where the left shoulder and hip are on the bone's left, else -1.
+    """
+
+    place: Ends
+    width: Ends
+    side: Tensor
 
 
 def torso_bone(source: Body, target: Body, skeleton: Skeleton) -> Bones:
     """The torso, along the spine, as wide as shoulders and hips."""
-    ends, widths, sides = zip(*(_spine(body, skeleton) for body in (source, target)), strict=True)
+    before, after = _spine(source, skeleton), _spine(target, skeleton)
     corners = [take(body.visible, skeleton.torso) > 0 for body in (source, target)]
     known = (corners[0] & corners[1]).all(dim=1, keepdim=True)
-    cap = torch.full_like(sides[0], TORSO_MARGIN)
+    cap = torch.full_like(before.side, TORSO_MARGIN)
     return Bones(
-        source=ends[0],
-        target=ends[1],
-        source_width=widths[0],
-        target_width=widths[1],
-        caps=(cap, cap),
-        side=sides[0] * sides[1],
+        source=before.place,
+        target=after.place,
+        source_width=before.width,
+        target_width=after.width,
+        caps=Ends(cap, cap),
+        side=before.side * after.side,
         known=known,
         rounded=torch.zeros_like(known),
     )
 
 
-def _spine(
-    body: Body, skeleton: Skeleton
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor]:
-    """Ends of the spine, half widths of the torso at both, and on which side its left is."""
+def _spine(body: Body, skeleton: Skeleton) -> _Spine:
     left_shoulder, right_shoulder, right_hip, left_hip = (
         body.keypoints[:, k : k + 1] for k in skeleton.torso
     )
@@ -188,25 +217,23 @@ def _spine(
     shoulders = ((left_shoulder - right_shoulder) * across).sum(dim=-1) / 2
     hips = ((left_hip - right_hip) * across).sum(dim=-1) / 2
     margin = TORSO_MARGIN * body.radius[:, None]
-    side = torch.where(shoulders + hips >= 0, 1.0, -1.0)
     least = TORSO_WIDTH * body.radius[:, None]
-    widths = [torch.maximum(half.abs() + margin, least) for half in (shoulders, hips)]
-    return (neck, pelvis), (widths[0], widths[1]), side
+    width = Ends(*(torch.maximum(half.abs() + margin, least) for half in (shoulders, hips)))
+    return _Spine(Ends(neck, pelvis), width, torch.where(shoulders + hips >= 0, 1.0, -1.0))
 
 
 def neck_bone(source: Body, target: Body, source_head: Heads, target_head: Heads) -> Bones:
     """The way from the shoulders to the head."""
-    heads = source_head, target_head
-    ends = [(head.neck[:, None], head.centre[:, None]) for head in heads]
-    known = [(head.labelled & head.shoulders)[:, None] for head in heads]
+    places = [Ends(head.neck[:, None], head.centre[:, None]) for head in (source_head, target_head)]
+    known = [(head.labelled & head.shoulders)[:, None] for head in (source_head, target_head)]
     widths = [NECK_WIDTH * body.radius[:, None] for body in (source, target)]
     none = torch.zeros_like(widths[0])
     return Bones(
-        source=ends[0],
-        target=ends[1],
-        source_width=(widths[0], widths[0]),
-        target_width=(widths[1], widths[1]),
-        caps=(none, none),
+        source=places[0],
+        target=places[1],
+        source_width=Ends(widths[0], widths[0]),
+        target_width=Ends(widths[1], widths[1]),
+        caps=Ends(none, none),
         side=torch.ones_like(none),
         known=known[0] & known[1],
         rounded=torch.ones_like(known[0]),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pg2aug.models.limbs.bones import Body
 from pg2aug.models.limbs.warp import limb_warp
 from pg2aug.models.preprocessor import inside_photo
+from pg2aug.poses.read.metainfo import read_metainfo
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.registry import MODELS
 
@@ -26,10 +27,7 @@ class LimbWarpGenerator(nn.Module):
 
     def __init__(self, metainfo: dict[str, Any]) -> None:
         super().__init__()
-        # Imported here: mmpose is no requirement of the package, only of its use with MMPose.
-        from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-        self.skeleton = Skeleton.from_metainfo(parse_pose_metainfo(dict(metainfo)))
+        self.skeleton = Skeleton.from_metainfo(read_metainfo(metainfo))
 
     def synthesize(self, data: dict[str, Any], refine: bool = True) -> Tensor:
         """Synthesise the persons of a batch as images.

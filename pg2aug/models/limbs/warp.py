@@ -7,6 +7,7 @@ NeurIPS 2018), but with parts known from the skeleton instead of a learned segme
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from pg2aug.models.limbs.anatomy import body_limbs, upper_limbs
 from pg2aug.models.limbs.bones import (
     Body,
     Bones,
+    Ends,
     bone_axes,
     hidden_limbs,
     limb_bones,
@@ -32,6 +34,18 @@ _SOFTNESS = 0.25
 _PIXELS_AT_ONCE = {'cpu': 2**19}
 _PIXELS_AT_ONCE_ELSEWHERE = 2**23
 _TINY = 1e-3
+
+
+class _Layers(NamedTuple):
+    """Parts of the body, in their order from back to front.
+
+    Attributes:
+        points: Where to look in the source, (N, B, H, W, 2) in [-1, 1] as ``grid_sample`` has it.
+        matte: (N, B, H, W).
+    """
+
+    points: Tensor
+    matte: Tensor
 
 
 def limb_warp(
@@ -66,13 +80,13 @@ def limb_warp(
     known = torch.ones_like(images[:, :1]) if matte is None else matte
     padded = torch.cat([images, known], dim=1).float()
     warped = torch.zeros_like(padded)
-    for points, inside in _layers(_labelled(source), _labelled(target), skeleton, shape):
+    for layers in _layers(_labelled(source), _labelled(target), skeleton, shape):
         # Beyond the image the last channel is 0: nothing is known there.
-        layers = F.grid_sample(padded, points.flatten(1, 2), align_corners=True)
-        layers = layers.view(*layers.shape[:2], -1, *shape).mul_(inside[:, None])
-        behind = 1 - layers[:, -1:]
-        for i in range(layers.shape[2]):
-            warped.mul_(behind[:, :, i]).add_(layers[:, :, i])
+        parts = F.grid_sample(padded, layers.points.flatten(1, 2), align_corners=True)
+        parts = parts.view(*parts.shape[:2], -1, *shape).mul_(layers.matte[:, None])
+        behind = 1 - parts[:, -1:]
+        for i in range(parts.shape[2]):
+            warped.mul_(behind[:, :, i]).add_(parts[:, :, i])
     return warped
 
 
@@ -84,13 +98,8 @@ def _labelled(body: Body) -> Body:
 
 def _layers(
     source: Body, target: Body, skeleton: Skeleton, shape: tuple[int, int]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """From back to front, some parts of the body at a time.
-
-    Yields:
-        Where to look in the source, (N, B, H, W, 2) in [-1, 1] as ``grid_sample`` has it, and the
-        matte (N, B, H, W).
-    """
+) -> Iterator[_Layers]:
+    """From back to front, some parts of the body at a time."""
     heads = [locate_heads(body.keypoints, body.visible, skeleton) for body in (source, target)]
     limbs = body_limbs(skeleton)
     upper = upper_limbs(limbs, skeleton)
@@ -108,9 +117,7 @@ def _layers(
     yield from _warp_bones(arms.where(~behind), target.radius, shape)
 
 
-def _warp_bones(
-    bones: Bones, radius: Tensor, shape: tuple[int, int]
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _warp_bones(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> Iterator[_Layers]:
     """Layers of bones, as many at a time as fit into the bound on memory, but at least one."""
     pixels = max(1, len(radius) * shape[0] * shape[1])
     at_once = _PIXELS_AT_ONCE.get(radius.device.type, _PIXELS_AT_ONCE_ELSEWHERE)
@@ -119,55 +126,72 @@ def _warp_bones(
         yield _warp_some(bones.some(first, first + size), radius[:, None], shape)
 
 
-def _warp_some(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _warp_some(bones: Bones, radius: Tensor, shape: tuple[int, int]) -> _Layers:
     """Map thick bones onto thick bones.
 
     Between the joints lengths are stretched; beyond them, and across, they follow the widths, so
     that a bone that points at the camera in one of the poses does no harm.
+
+    Args:
+        bones: B bones of N persons.
+        radius: (N, 1), of limbs in the target.
+        shape: (height, width) of the result.
     """
-    start, end = bones.target
-    along, across = bone_axes(start, end)
-    length = _field((end - start).norm(dim=-1))
-    xs, ys = pixel_grid(shape, start.device)
-    px, py = xs - _field(start[..., 0]), ys - _field(start[..., 1])
-    x = px * _field(along[..., 0]) + py * _field(along[..., 1])
-    y = px * _field(across[..., 0]) + py * _field(across[..., 1])
-    share = torch.minimum(x.clamp_min(0), length)
-    outer = x.sub_(share)
-    share.div_(length.clamp_min(_TINY))
+    along, aside = _from_bones(bones.target, shape)
+    length = _field(_lengths(bones.target))
+    between = torch.minimum(along.clamp_min(0), length)
+    # Most of the time goes into memory. So a field whose name is not read again is written over.
+    beyond = along.sub_(between)
+    share = between.div_(length.clamp_min(_TINY))
     width = _between(bones.target_width, share)
-    distance = _distance(bones, radius, outer, y, width)
+    matte = _matte(_distance(bones, radius, beyond, aside, width), radius, bones.known)
     ratio = _between(bones.source_width, share).div_(width.clamp_min_(_TINY))
-    source_length = (bones.source[1] - bones.source[0]).norm(dim=-1)
-    u = outer.mul_(ratio).addcmul_(share, _field(source_length))
-    v = y.mul_(ratio).mul_(_field(bones.side))
-    origin = _in_frame(bones.source[0], shape)
-    axes = [_scaled(axis, shape) for axis in bone_axes(*bones.source)]
-    places = [
-        torch.addcmul(_field(origin[..., i]), u, _field(axes[0][..., i])).addcmul_(
-            v, _field(axes[1][..., i])
+    along = beyond.mul_(ratio).addcmul_(share, _field(_lengths(bones.source)))
+    aside = aside.mul_(ratio).mul_(_field(bones.side))
+    return _Layers(_onto_bones(bones.source, along, aside, shape), matte)
+
+
+def _from_bones(bones: Ends, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """How far pixels are from the start of bones, along them and aside: (N, B, H, W) each."""
+    along, across = bone_axes(*bones)
+    xs, ys = pixel_grid(shape, bones.start.device)
+    px, py = xs - _field(bones.start[..., 0]), ys - _field(bones.start[..., 1])
+    return (
+        px * _field(along[..., 0]) + py * _field(along[..., 1]),
+        px * _field(across[..., 0]) + py * _field(across[..., 1]),
+    )
+
+
+def _onto_bones(bones: Ends, along: Tensor, aside: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The inverse of :func:`_from_bones`: places as ``grid_sample`` has them, (N, B, H, W, 2)."""
+    origin = _in_frame(bones.start, shape)
+    axis, across = (_scaled(vectors, shape) for vectors in bone_axes(*bones))
+    x, y = (
+        torch.addcmul(_field(origin[..., i]), along, _field(axis[..., i])).addcmul_(
+            aside, _field(across[..., i])
         )
         for i in (0, 1)
-    ]
-    return _points(*places), _matte(distance, radius, bones.known)
+    )
+    return _points(x, y)
 
 
-def _distance(bones: Bones, radius: Tensor, outer: Tensor, y: Tensor, width: Tensor) -> Tensor:
+def _distance(bones: Bones, radius: Tensor, beyond: Tensor, aside: Tensor, width: Tensor) -> Tensor:
     """How far pixels are out of bones, below 0 inside.
 
     Args:
         bones: B bones of N persons.
         radius: (N, 1).
-        outer: How far pixels are before the start (below 0) or beyond the end, (N, B, H, W).
-        y: How far they are aside.
+        beyond: How far pixels are before the start (below 0) or beyond the end, (N, B, H, W).
+        aside: How far they are aside.
         width: Half the width of the bone there.
     """
-    before, after = (cap * radius for cap in bones.caps)
-    beyond = (outer + _field((before - after) / 2)).abs_().sub_(_field((before + after) / 2))
-    straight = torch.maximum(beyond, y.abs().sub_(width))
+    before, after = bones.caps.start * radius, bones.caps.end * radius
+    # From the caps, of both ends at once: as from the middle of a bone as long as both.
+    off = (beyond + _field((before - after) / 2)).abs_().sub_(_field((before + after) / 2))
+    straight = torch.maximum(off, aside.abs().sub_(width))
     # Not torch.hypot, which guards against overflows that pixels are far from, and takes long.
-    round_ = beyond.clamp_min_(0).square_().addcmul_(y, y).sqrt_().sub_(width)
-    return torch.where(_field(bones.rounded), round_, straight)
+    rounded = off.clamp_min_(0).square_().addcmul_(aside, aside).sqrt_().sub_(width)
+    return torch.where(_field(bones.rounded), rounded, straight)
 
 
 def _warp_head(
@@ -176,23 +200,22 @@ def _warp_head(
     heads: Sequence[Heads],
     skeleton: Skeleton,
     shape: tuple[int, int],
-) -> tuple[Tensor, Tensor]:
-    """Turn, mirror and scale the disk of a head as its joints are turned and mirrored."""
-    labelled = [take(body.visible, skeleton.head) > 0 for body in (source, target)]
-    common = (labelled[0] & labelled[1]).float()
-    weight = torch.cat([common, torch.ones_like(common[:, :1])], dim=1)
-    joints = [
-        _complex(
-            torch.cat([take(body.keypoints, skeleton.head), at.neck[:, None]], dim=1)
-            - at.centre[:, None]
-        )
-        for body, at in zip((source, target), heads, strict=True)
-    ]
-    turn, mirror = _turn(joints[1], joints[0], weight)
+) -> _Layers:
+    """Turn, mirror and scale the disk of a head as its joints are turned and mirrored.
+
+    Args:
+        source: See :func:`limb_warp`.
+        target: See there.
+        heads: The source's and the target's.
+        skeleton: Of the poses.
+        shape: (height, width) of the result.
+    """
+    turn, mirror = _head_turn(source, target, heads, skeleton)
     turn = turn * (source.radius / target.radius.clamp_min(_TINY))
-    xs, ys = pixel_grid(shape, common.device)
+    xs, ys = pixel_grid(shape, turn.device)
     x, y = xs - _field(heads[1].centre[:, 0]), ys - _field(heads[1].centre[:, 1])
     distance = (x.square() + y.square()).sqrt_() - _field(HEAD_RADIUS * target.radius)
+    known = heads[0].labelled & heads[0].shoulders & heads[1].labelled & heads[1].shoulders
     y = torch.where(_field(mirror), -y, y)
     real, imaginary = _field(turn.real), _field(turn.imag)
     moved = x * real - y * imaginary, x * imaginary + y * real
@@ -202,8 +225,27 @@ def _warp_head(
             _in_frame(heads[0].centre, shape).unbind(dim=-1), moved, reversed(shape), strict=True
         )
     ]
-    known = [at.labelled & at.shoulders for at in heads]
-    return _points(*places)[:, None], _matte(distance, target.radius, known[0] & known[1])[:, None]
+    return _Layers(_points(*places)[:, None], _matte(distance, target.radius, known)[:, None])
+
+
+def _head_turn(
+    source: Body, target: Body, heads: Sequence[Heads], skeleton: Skeleton
+) -> tuple[Tensor, Tensor]:
+    """How heads are turned from the target to the source, and whether mirrored: see :func:`_turn`.
+
+    By the head joints that both show and the neck, as seen from the centre of the skull.
+    """
+    labelled = [take(body.visible, skeleton.head) > 0 for body in (source, target)]
+    common = (labelled[0] & labelled[1]).float()
+    weight = torch.cat([common, torch.ones_like(common[:, :1])], dim=1)
+    before, after = (
+        _complex(
+            torch.cat([take(body.keypoints, skeleton.head), at.neck[:, None]], dim=1)
+            - at.centre[:, None]
+        )
+        for body, at in zip((source, target), heads, strict=True)
+    )
+    return _turn(after, before, weight)
 
 
 def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -221,8 +263,13 @@ def _turn(target: Tensor, source: Tensor, weight: Tensor) -> tuple[Tensor, Tenso
     return best / best.abs(), mirror
 
 
-def _between(ends: tuple[Tensor, Tensor], share: Tensor) -> Tensor:
-    return torch.addcmul(_field(ends[0]), share, _field(ends[1] - ends[0]))
+def _between(ends: Ends, share: Tensor) -> Tensor:
+    """Values (N, B) at the ends of bones, interpolated: (N, B, H, W)."""
+    return torch.addcmul(_field(ends.start), share, _field(ends.end - ends.start))
+
+
+def _lengths(bones: Ends) -> Tensor:
+    return (bones.end - bones.start).norm(dim=-1)
 
 
 def _points(x: Tensor, y: Tensor) -> Tensor:
@@ -231,6 +278,7 @@ def _points(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _matte(distance: Tensor, radius: Tensor, known: Tensor) -> Tensor:
+    """1 inside, 0 outside, in between a soft edge. It is written over the distances."""
     edge = _field((_SOFTNESS * radius).clamp_min(0.5))
     return distance.div_(-2 * edge).add_(0.5).clamp_(0, 1).mul_(_field(known))
 

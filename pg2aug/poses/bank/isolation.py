@@ -75,8 +75,8 @@ def _distance_ratios(
     rank = max(1, round(_RANK * len(chosen)))
     ratio = np.full(len(judged), np.nan)
 
-    def measure(part: slice) -> None:
-        index = judged[part]
+    def measure(chunk: slice) -> None:
+        index = judged[chunk]
         squares = least_squares(references, poses[index], visible[index])
         place = np.minimum(np.searchsorted(chosen, index), len(chosen) - 1)
         own = np.nonzero(chosen[place] == index)[0]
@@ -85,7 +85,7 @@ def _distance_ratios(
         far = squares[:, rank]
         usable = np.isfinite(far) & (far > 0)
         nearest = np.maximum(squares[usable, :rank].min(axis=1), 0)
-        ratio[np.arange(part.start, part.stop)[usable]] = np.sqrt(nearest / far[usable])
+        ratio[np.arange(chunk.start, chunk.stop)[usable]] = np.sqrt(nearest / far[usable])
 
     for_chunks(measure, len(judged), _CHUNK)
     return ratio

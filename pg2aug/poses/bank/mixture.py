@@ -96,8 +96,8 @@ def gmm_rarity(
     )
     rarity = np.empty(len(poses))
 
-    def measure(part: slice) -> None:
-        rarity[part] = fitted.rarity(poses[part], visible[part])
+    def measure(chunk: slice) -> None:
+        rarity[chunk] = fitted.rarity(poses[chunk], visible[chunk])
 
     for_chunks(measure, len(poses), _CHUNK)
     return rarity

@@ -103,8 +103,8 @@ class NovelPoses(NamedTuple):
         keypoints: ``(M, K, 2)`` float32, in pixels of the first parent's image, the root at 0; 0
             where unlabelled.
         visible: ``(M, K)`` bool, labelled in both parents.
-        parents: ``(M, 2)`` indices of the given poses, equal where there was no near neighbour.
-        refused: How many more were made and thrown away, as implausible or for want of joints.
+        parents: ``(M, 2)`` indices of the given poses, equal where no other was near.
+        refused: How many more were made and thrown away, as implausible or with too few joints.
     """
 
     keypoints: npt.NDArray[np.float32]
@@ -161,10 +161,10 @@ def novel_poses(
     min_visible: int | None = None,
     seed: int = 0,
 ) -> NovelPoses:
-    """Make new poses: between a pose and a near neighbour, every joint then turned a little.
+    """Make new poses: between a pose and one near to it, every joint then turned a little.
 
     The first parent is drawn by weight, so that rare families are filled; the second is one of its
-    nearest neighbours. They are mixed bone by bone (:func:`interpolate_poses`) at a random share.
+    nearest poses. They are mixed bone by bone (:func:`interpolate_poses`) at a random share.
     Then every bone off the head is turned by a random angle with all that hangs on it, and the body
     as a whole is too. What is out of reach (:func:`pg2aug.poses.plausibility.plausible_poses`) is
     thrown away.
@@ -175,9 +175,9 @@ def novel_poses(
         weights: ``(N,)``, those of a pose bank; poses of weight 0 are no parents.
         skeleton: Of K joints.
         num: New poses M.
-        neighbours: How many neighbours the second parent is drawn from.
-        max_distance: Body units, root mean square over the joints; a pose without a neighbour that
-            near is its own second parent, for in between would lie another kind of pose.
+        neighbours: How many of the nearest poses the second parent is drawn from.
+        max_distance: Body units, root mean square over the joints; a pose without another
+            that near is its own second parent, for in between would lie another kind of pose.
         max_turn: Largest angle in degrees.
         min_visible: Fewest labelled joints; half of K, rounded up, if None.
         seed: Of all that is random.

@@ -79,8 +79,8 @@ class PoseBank:
             skeleton: Of K joints.
             reference: Keypoints ``(M, K, 2)`` and visibility ``(M, K)`` of the data set that is
                 going to be augmented: what is rare there is drawn more often. The bank itself if
-                None, or if its keypoints are the very array ``keypoints``; no pose then counts as
-                its own neighbour.
+                None, or if its keypoints are the very array ``keypoints``; no pose is then
+                compared with itself.
             alpha: Weights are ``rarity ** alpha``; 0 draws uniformly.
             neighbours: k of the k-NN distance; a twentieth of the reference set if None.
             density: ``'knn'`` (:func:`pg2aug.poses.bank.rarity.knn_rarity`) or ``'gmm'``

@@ -143,7 +143,7 @@ def knn_rarity(
     reference_size: int = REFERENCE_SIZE,
     seed: int = 0,
 ) -> Array:
-    """Distance of each pose to its k-th nearest neighbour in a random reference set.
+    """Distance of each pose to its k-th nearest pose in a random reference set.
 
     The cost is linear in N. k is a share of the reference set by default: a family of poses is rare
     if it has fewer than that share, however alike its members are.
@@ -152,7 +152,7 @@ def knn_rarity(
         poses: ``(N, K, 2)`` in body units, 0 at unlabelled joints.
         visible: ``(N, K)`` bool.
         reference: Poses and mask of another data set, which the reference set is drawn from. If
-            None it is drawn from ``poses``, and no pose is its own neighbour.
+            None it is drawn from ``poses``, and no pose is compared with itself.
         flip_indices: If given, poses are compared with the mirrors of others too and the smaller
             distance counts, so that a pose is as rare as its mirror.
         neighbours: k; a twentieth of the reference set if None.
@@ -174,13 +174,13 @@ def knn_rarity(
     prepared = reference_sets(others, others_visible, cost, flip_indices)
     nearest = np.empty(len(poses))
 
-    def measure(part: slice) -> None:
-        squares = least_squares(prepared, poses[part], visible[part])
+    def measure(chunk: slice) -> None:
+        squares = least_squares(prepared, poses[chunk], visible[chunk])
         if reference is None:
-            inside = np.nonzero((chosen >= part.start) & (chosen < part.stop))[0]
-            squares[chosen[inside] - part.start, inside] = np.inf
+            inside = np.nonzero((chosen >= chunk.start) & (chosen < chunk.stop))[0]
+            squares[chosen[inside] - chunk.start, inside] = np.inf
         squares.partition(k - 1, axis=1)
-        nearest[part] = squares[:, k - 1]
+        nearest[chunk] = squares[:, k - 1]
 
     for_chunks(measure, len(poses), _CHUNK)
     rarity = np.sqrt(np.maximum(nearest, 0) / _joint_counts(visible))

@@ -213,18 +213,18 @@ def normalize(
     poses, trust = np.empty_like(clean), np.empty(count)
     usable = np.empty(count, bool)
 
-    def work(part: slice) -> None:
-        labelled = visible[part]
-        finite = np.isfinite(keypoints[part]).all(axis=-1)
-        clean[part] = np.where((labelled & finite)[..., None], keypoints[part], 0)
-        limbs = limb_lengths(clean[part], labelled, skeleton.limbs)
+    def work(chunk: slice) -> None:
+        labelled = visible[chunk]
+        finite = np.isfinite(keypoints[chunk]).all(axis=-1)
+        clean[chunk] = np.where((labelled & finite)[..., None], keypoints[chunk], 0)
+        limbs = limb_lengths(clean[chunk], labelled, skeleton.limbs)
         scales = body_scales(limbs, lengths.typical)
-        usable[part] = within_reach(clean[part], labelled, scales, lengths.reach)
-        usable[part] &= (finite | ~labelled).all(axis=1)
-        scales = np.where(usable[part], scales, 1)
-        trust[part] = limb_trust(limbs / scales[:, None], lengths.usual, skeleton)
-        usable[part] &= trust[part] > 0
-        poses[part] = normalize_poses(clean[part], labelled, scales)
+        usable[chunk] = within_reach(clean[chunk], labelled, scales, lengths.reach)
+        usable[chunk] &= (finite | ~labelled).all(axis=1)
+        scales = np.where(usable[chunk], scales, 1)
+        trust[chunk] = limb_trust(limbs / scales[:, None], lengths.usual, skeleton)
+        usable[chunk] &= trust[chunk] > 0
+        poses[chunk] = normalize_poses(clean[chunk], labelled, scales)
 
     for_chunks(work, count, _CHUNK)
     if not usable.any():

@@ -102,18 +102,15 @@ def convert_joints(
         Keypoints ``(N, K, 2)`` float32, 0 where unlabelled, and flags ``(N, K)`` uint8. Joints
         without a source are unlabelled.
     """
-    # MMPose's transforms take seconds to load, and a bank that is merely used needs none.
-    from mmpose.datasets.transforms import KeypointConverter
-
+    pairs = np.array([np.broadcast_to(part, 2) for part, _ in mapping], int).reshape(-1, 2)
+    first, second = pairs.T
+    targets = [index for _, index in mapping]
+    moved = np.zeros((len(keypoints), num_keypoints, 2), np.float32)
+    kept = np.zeros(moved.shape[:2], np.uint8)
+    kept[:, targets] = np.minimum(flags[:, first], flags[:, second])
     clean = np.where(flags[..., None] > 0, keypoints, 0).astype(np.float32)
-    results = {'keypoints': clean, 'keypoints_visible': (flags > 0).astype(np.float32)}
-    converted = KeypointConverter(num_keypoints, mapping).transform(results)
-    labelled = converted['keypoints_visible'][..., 0] > 0
-    moved = np.where(labelled[..., None], converted['keypoints'], 0).astype(np.float32)
-    kept = np.zeros(labelled.shape, np.uint8)
-    for part, index in mapping:
-        kept[:, index] = flags[:, np.atleast_1d(part)].min(axis=1)
-    return moved, np.where(labelled, kept, 0).astype(np.uint8)
+    moved[:, targets] = (clean[:, first] + clean[:, second]) / 2
+    return np.where(kept[..., None] > 0, moved, 0), kept
 
 
 def describe_mapping(source: Sequence[str], target: Sequence[str], mapping: JointMapping) -> str:

@@ -24,6 +24,7 @@ from pg2aug.poses.read.conversion import (
     joint_mapping,
 )
 from pg2aug.poses.read.keypoints_3d import read_keypoints_3d
+from pg2aug.poses.read.metainfo import read_metainfo
 from pg2aug.poses.read.projection import view_poses
 from pg2aug.poses.scale import Flags
 from pg2aug.poses.skeleton import Skeleton
@@ -98,11 +99,11 @@ def metainfo_skeleton(metainfo: str) -> Skeleton:
         FileNotFoundError: If there is no such config, neither here nor in MMPose.
         ValueError: If the config defines no links.
     """
-    return Skeleton.from_metainfo(_parse_metainfo(metainfo))
+    return Skeleton.from_metainfo(read_metainfo({'from_file': metainfo}))
 
 
 def read_poses(
-    sources: Sequence[PoseFile],
+    files: Sequence[PoseFile],
     skeleton: Skeleton | None = None,
     *,
     min_visible: int | None = None,
@@ -112,7 +113,7 @@ def read_poses(
     """Read files of any skeletons as poses of one.
 
     Args:
-        sources: The files, at least one.
+        files: At least one.
         skeleton: Of the result; that of the first file if None.
         min_visible: Fewest labelled joints of ``skeleton``; half of them, rounded up, if None.
         substitutes: See :func:`pg2aug.poses.read.conversion.joint_mapping`.
@@ -122,66 +123,67 @@ def read_poses(
         ValueError: If a file cannot be read or shares fewer than ``min_visible`` joints with the
             skeleton, a substitute is for no joint of it, or no pose is left.
     """
-    if not sources:
+    if not files:
         raise ValueError('no file of poses given')
-    parts = []
-    for source in sources:
-        with _named(source):
-            own = _read(source, views)
-            skeleton = skeleton or _own_skeleton(source, own)
-        parts.append(_convert(source, own, skeleton, min_visible, substitutes))
+    converted = []
+    for file in files:
+        with _named(file):
+            own = _read(file, views)
+            skeleton = skeleton or _own_skeleton(file, own)
+        converted.append(_convert(file, own, skeleton, min_visible, substitutes))
     counts: Counter[str] = Counter()
-    for part in parts:
-        counts.update(part.counts)
-    keypoints = np.concatenate([part.keypoints for part in parts])
+    for poses in converted:
+        counts.update(poses.counts)
+    keypoints = np.concatenate([poses.keypoints for poses in converted])
     if not len(keypoints):
-        paths = [source.path for source in sources]
+        paths = [file.path for file in files]
         raise ValueError(f'no pose with enough labelled joints in {paths}: {dict(counts)}')
-    flags = np.concatenate([part.flags for part in parts])
+    flags = np.concatenate([poses.flags for poses in converted])
     report, sizes, joints = (
-        sum((getattr(part, name) for part in parts), ()) for name in ('report', 'sizes', 'joints')
+        sum((getattr(poses, name) for poses in converted), ())
+        for name in ('report', 'sizes', 'joints')
     )
-    return FilePoses(keypoints, flags, parts[0].skeleton, dict(counts), report, sizes, joints)
+    return FilePoses(keypoints, flags, converted[0].skeleton, dict(counts), report, sizes, joints)
 
 
 @contextmanager
-def _named(source: PoseFile) -> Iterator[None]:
+def _named(file: PoseFile) -> Iterator[None]:
     """Name the file in whatever goes wrong with its content."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         words = f'{type(error).__name__}: {error}' if type(error) is not ValueError else str(error)
-        words = words if str(source.path) in words else f'{source.path}: {words}'
+        words = words if str(file.path) in words else f'{file.path}: {words}'
         raise ValueError(words) from error
 
 
-def _read(source: PoseFile, views: Mapping[str, Any]) -> _Own:
+def _read(file: PoseFile, views: Mapping[str, Any]) -> _Own:
     names = None
-    if source.metainfo is not None:
-        id2name = _parse_metainfo(source.metainfo)['keypoint_id2name']
+    if file.metainfo is not None:
+        id2name = read_metainfo({'from_file': file.metainfo})['keypoint_id2name']
         names = [id2name[key] for key in sorted(id2name)]
-    if not source.is_3d:
-        triplets, category, counts = read_coco_triplets(source.path, names)
+    if not file.is_3d:
+        triplets, category, counts = read_coco_triplets(file.path, names)
         return _Own(*split_triplets(triplets), category, counts)
-    keypoints_3d, visible_3d, found = read_keypoints_3d(source.path, names)
+    keypoints_3d, visible_3d, found = read_keypoints_3d(file.path, names)
     keypoints, visible = view_poses(keypoints_3d, visible_3d, **views)
     counts = {'read': len(keypoints_3d), 'views of 3-D poses': len(keypoints)}
     return _Own(keypoints, visible.astype(np.uint8), {'keypoints': found}, counts)
 
 
-def _own_skeleton(source: PoseFile, own: _Own) -> Skeleton:
-    if source.metainfo is not None:
-        return metainfo_skeleton(source.metainfo)
-    if source.is_3d:
+def _own_skeleton(file: PoseFile, own: _Own) -> Skeleton:
+    if file.metainfo is not None:
+        return metainfo_skeleton(file.metainfo)
+    if file.is_3d:
         raise ValueError(
-            f'{source.path} holds 3-D keypoints and has no limbs: name the skeleton of the result '
+            f'{file.path} holds 3-D keypoints and has no limbs: name the skeleton of the result '
             'by a metainfo'
         )
-    return category_skeleton(own.category, source.path)
+    return category_skeleton(own.category, file.path)
 
 
 def _convert(
-    source: PoseFile,
+    file: PoseFile,
     own: _Own,
     skeleton: Skeleton,
     min_visible: int | None,
@@ -193,8 +195,8 @@ def _convert(
     try:
         mapping = joint_mapping(names, target, substitutes)
     except ValueError as error:
-        raise ValueError(f'{source.path}: {error}') from error
-    words = f'{source.path}: {describe_mapping(names, target, mapping)}'
+        raise ValueError(f'{file.path}: {error}') from error
+    words = f'{file.path}: {describe_mapping(names, target, mapping)}'
     if len(mapping) < least:
         raise ValueError(
             f'too few joints in common, {least} are needed of a pose. {words}. Name what stands '
@@ -212,10 +214,3 @@ def _convert(
         (int(used.sum()),),
         (tuple(names),),
     )
-
-
-def _parse_metainfo(metainfo: str) -> Mapping[str, Any]:
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-    parsed: Mapping[str, Any] = parse_pose_metainfo({'from_file': metainfo})
-    return parsed

@@ -1,0 +1,1 @@
+"""Experiments, each one command, and what they share; README.md lists them."""

@@ -1,0 +1,1 @@
+"""Do synthesised people stand as their labels say?"""

@@ -1,0 +1,1 @@
+"""The same on what real images are at hand."""

@@ -1,0 +1,1 @@
+"""What PG2Augment costs; how fast synthesis and training are."""

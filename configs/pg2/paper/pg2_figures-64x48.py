@@ -1,0 +1,2 @@
+# The full model of the paper (G1+G2+D).
+_base_ = '../../_base_/figures-64x48.py'
