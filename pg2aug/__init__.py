@@ -1,6 +1,6 @@
 """Pose Guided Person Image Generation (PG2) as data augmentation for MMPose.
 
-From Python, torch, MMEngine, NumPy, SciPy, scikit-learn and OpenCV are enough for
+From Python, torch, MMEngine, NumPy, SciPy and OpenCV are enough for
 
 - procedural people (:mod:`pg2aug.figures`), poses and pose banks (:mod:`pg2aug.poses`);
 - PG2, its training step and the limb warp (:mod:`pg2aug.models`), with batches of your own, and the

@@ -84,7 +84,7 @@ def test_a_metainfo_names_the_joints_and_limbs(main, write, tmp_path, capsys):
     assert main(path, '--share', 0.05, '--rarest', rarest) == 2
     error = capsys.readouterr().err
     assert error.startswith(f'error: {path}: joint indices [-1, 17] are outside 0..16')
-    assert "'PATH::METAINFO' for tools/build_pose_bank.py or tools/split_rare_poses.py" in error
+    assert "'PATH::METAINFO' for pg2aug bank or pg2aug split" in error
     named = f'{path}::configs/_base_/datasets/coco.py'
     assert main(named, '--share', 0.05, '--rarest', path, '--overwrite') == 2
     assert 'named twice' in capsys.readouterr().err

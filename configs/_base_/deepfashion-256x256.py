@@ -1,4 +1,4 @@
-# DeepFashion In-shop, with what tools/dataset_converters/deepfashion.py writes into train/ and
+# DeepFashion In-shop, with what pg2aug convert deepfashion writes into train/ and
 # test/.
 _base_ = './pg2.py'
 

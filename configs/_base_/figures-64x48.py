@@ -1,4 +1,4 @@
-# Procedural people (tools/make_figures.py), at a size that two CPU cores train in minutes.
+# Procedural people (pg2aug demo-data), at a size that two CPU cores train in minutes.
 _base_ = './pg2.py'
 
 data_root = 'demo/figures/'

@@ -1,4 +1,4 @@
-# Market-1501, with what tools/dataset_converters/market1501.py writes into train/ and test/.
+# Market-1501, with what pg2aug convert market1501 writes into train/ and test/.
 _base_ = './pg2.py'
 
 data_root = 'data/market1501/'

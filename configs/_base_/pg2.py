@@ -1,7 +1,7 @@
 # What every PG2 training shares: optimiser, schedule, logging. Leaves give the sizes and the data.
 default_scope = 'mmengine'
 
-# tools/train_pg2.py passes these on to the model and the training loop.
+# pg2aug train passes these on to the model and the training loop.
 stage1_iters = 22000
 stage2_iters = 14000
 

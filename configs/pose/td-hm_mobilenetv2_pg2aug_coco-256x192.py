@@ -10,7 +10,7 @@ train_pipeline.insert(
     1,
     dict(
         type='PG2Augment',
-        # Trained on the same people by tools/train_pg2.py. Without any training:
+        # Trained on the same people by pg2aug train. Without any training:
         # generator=dict(type='LimbWarpGenerator', size=(96, 128),
         #                metainfo=dict(from_file='configs/_base_/datasets/coco.py')),
         generator=dict(

@@ -132,7 +132,7 @@ def _remedy(skeleton: Skeleton) -> str:
     example = ', e.g. nose=upper_neck+head_top' if 'nose' in head else ''
     return (
         f'. Poses of a data set without a joint of this head ({", ".join(head)}) need one made '
-        f'when the bank is built: tools/build_pose_bank.py --map{example}'
+        f'when the bank is built: pg2aug bank --map{example}'
     )
 
 

@@ -46,7 +46,7 @@ class GeneratorFile:
 
         Args:
             generator: ``dict(config=..., checkpoint=...)``, both written by
-                ``tools/train_pg2.py``, and ``detail``, 1 or more, to have persons that many times
+                ``pg2aug train``, and ``detail``, 1 or more, to have persons that many times
                 finer than its crops (:class:`DetailedGenerator`); or, to lay limbs
                 into poses without any learning, ``dict(type='LimbWarpGenerator',
                 metainfo=dict(from_file=...), size=(width, height))``, with ``padding`` (1.25 by
@@ -75,7 +75,7 @@ class GeneratorFile:
 
     @classmethod
     def load(cls, config: str, checkpoint: str, detail: int = 1) -> 'GeneratorFile':
-        """Read the config and the checkpoint that ``tools/train_pg2.py`` wrote.
+        """Read the config and the checkpoint that ``pg2aug train`` wrote.
 
         Args:
             config: Path of the config.
@@ -92,7 +92,7 @@ class GeneratorFile:
             if not Path(path).is_file():
                 raise FileNotFoundError(
                     f'generator {key} {path!r} does not exist: train one with '
-                    f'tools/train_pg2.py, or correct generator=dict({key}=...)'
+                    f'pg2aug train, or correct generator=dict({key}=...)'
                 )
         cfg = Config.fromfile(config)
         if 'model' not in cfg or cfg.model.get('type') not in ('pg2aug.PG2', 'PG2'):
@@ -103,7 +103,7 @@ class GeneratorFile:
         if 'crop' not in meta:
             raise ValueError(
                 f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
-                'not trained on a PersonPairDataset by tools/train_pg2.py'
+                'not trained on a PersonPairDataset by pg2aug train'
             )
         check_preprocessor(cfg.model, content, checkpoint, config)
         width, height = meta['crop']['size']

@@ -170,7 +170,7 @@ class PG2Hook(Hook):
                 runner.logger.warning(
                     f'PG2Hook: the label check accepted {accepted:.0f} of the last {seen:.0f} '
                     'persons; refused ones are not trained on. Train the generator on people like '
-                    'these, or lower prob; tools/browse_augment.py shows them'
+                    'these, or lower prob; pg2aug browse shows them'
                 )
             self._seen[:] = 0
 

@@ -18,7 +18,7 @@ from pg2aug.utils.arguments import check_megabytes, check_switch
 class SynthesisSettings:
     """How persons are chosen, synthesised, checked and put into images.
 
-    :class:`PG2Augment` takes each of them as an argument, ``tools/synthesize.py`` as an option.
+    :class:`PG2Augment` takes each of them as an argument, ``pg2aug expand`` as an option.
 
     Args:
         check: Config of the label check; None accepts everything that is synthesised.
@@ -115,7 +115,7 @@ def check_files(pose_bank: str, neighbours: str | None) -> None:
     """Raise FileNotFoundError for files that are not there."""
     if not os.path.isfile(pose_bank):
         raise FileNotFoundError(
-            f'pose_bank {pose_bank!r} does not exist: build one with tools/build_pose_bank.py, or '
+            f'pose_bank {pose_bank!r} does not exist: build one with pg2aug bank, or '
             'give a COCO keypoint json'
         )
     if neighbours is not None and not os.path.isfile(neighbours):

@@ -64,7 +64,7 @@ class SuitableCounts:
         why = f': {reason[0][0]}' if reason else ''
         print_log(
             f'PG2Augment left {tried - suitable} of the first {tried} persons as they are, mostly '
-            f'for this{why}. On such people it has hardly any effect. tools/browse_augment.py '
+            f'for this{why}. On such people it has hardly any effect. pg2aug browse '
             'shows whom it takes',
             logger='current',
             level=logging.WARNING,

@@ -89,10 +89,10 @@ class PG2Augment(BaseTransform):
         - instance_mapping_table
 
     Args:
-        generator: ``dict(config=..., checkpoint=...)``, both written by ``tools/train_pg2.py``; or
+        generator: ``dict(config=..., checkpoint=...)``, both written by ``pg2aug train``; or
             ``dict(type='LimbWarpGenerator', metainfo=..., size=...)``, which needs no training; see
             :meth:`GeneratorFile.from_config`.
-        pose_bank: File of target poses: a bank written by ``tools/build_pose_bank.py``, or a COCO
+        pose_bank: File of target poses: a bank written by ``pg2aug bank``, or a COCO
             keypoint json.
         prob: Probability with which a sample is replaced. 0 leaves every sample, and the state of
             the random number generator, untouched.

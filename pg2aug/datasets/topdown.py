@@ -66,7 +66,7 @@ def _read(dataset: 'BaseCocoStyleDataset') -> None:
         raise ValueError(
             f'annotation file {dataset.ann_file!r} cannot be read by {type(dataset).__name__} '
             f'({type(error).__name__}: {error}): in it at least one person must have a box and '
-            'keypoints, and all the joints of the data set; tools/validate_coco.py lists what is '
+            'keypoints, and all the joints of the data set; pg2aug validate lists what is '
             'wrong with a COCO keypoint file'
         ) from error
 
@@ -78,7 +78,7 @@ def _check_files(dataset: 'BaseCocoStyleDataset', backend_args: dict[str, Any] |
     if file and not fileio.exists(file):
         raise FileNotFoundError(
             f'annotation file {file!r} of {kind} does not exist: make it by '
-            'tools/dataset_converters/ or tools/annotate_poses.py, or correct ann_file or '
+            'pg2aug convert or pg2aug annotate, or correct ann_file or '
             f'data_root={root!r} of this dataset'
         )
     # Other backends need not know folders.

@@ -30,7 +30,7 @@ def build_test_runner(cfg: Config, checkpoint: str) -> Runner:
     Args:
         cfg: A config such as those in ``configs/pg2``, with a ``test_dataloader``; changed in
             place.
-        checkpoint: File that ``tools/train_pg2.py`` wrote. It is loaded whole: nothing may be
+        checkpoint: File that ``pg2aug train`` wrote. It is loaded whole: nothing may be
             missing, left over or of another shape.
 
     Raises:

@@ -67,7 +67,7 @@ def test_without_a_head_the_tool_and_the_transform_name_the_remedy(files, build,
     assert told.count('0 of 12 poses can be targets of a person') == 2
     assert f'--map {MPII_NOSE}' in told
     assert f'--map {AIC_NOSE}' in told
-    with pytest.raises(ValueError, match=r'build_pose_bank.py --map, e.g. nose=upper_neck\+head'):
+    with pytest.raises(ValueError, match=r'pg2aug bank --map, e.g. nose=upper_neck\+head'):
         PG2Augment(GENERATOR, bank)
 
 
@@ -104,7 +104,7 @@ def test_a_file_of_other_names_is_refused_and_the_way_out_named(files, build, tm
     category = dict(id=1, name='person', keypoints=names, skeleton=limbs)
     path = tmp_path / 'other.json'
     path.write_text(json.dumps({**json.loads(source.read_text()), 'categories': [category]}))
-    words = "'muzzle', not 'nose'; to build a bank .* 'PATH::METAINFO' for tools/build_pose"
+    words = "'muzzle', not 'nose'; to build a bank .* 'PATH::METAINFO' for pg2aug bank"
     with pytest.raises(ValueError, match=words):
         PG2Augment(GENERATOR, str(path))
     assert len(PG2Augment(GENERATOR, build([f'{path}::{COCO_FILE}'])).bank) == 12

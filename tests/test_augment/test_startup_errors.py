@@ -206,13 +206,13 @@ def test_a_failed_start_leaves_the_transform_as_it_was(people, augment):
 @pytest.mark.parametrize('key', ['config', 'checkpoint'])
 def test_a_generator_that_is_not_there(generator, pose_bank, key):
     lost = {**generator, key: '/nowhere/pg2.file'}
-    words = rf"'/nowhere/pg2.file' does not exist: .*tools/train_pg2.py, .*dict\({key}=\.\.\.\)"
+    words = rf"'/nowhere/pg2.file' does not exist: .*pg2aug train, .*dict\({key}=\.\.\.\)"
     with pytest.raises(FileNotFoundError, match=words):
         PG2Augment(lost, pose_bank)
 
 
 def test_a_bank_that_is_not_there(generator):
-    words = "pose_bank '/nowhere/bank.npz' does not exist: .*tools/build_pose_bank.py"
+    words = "pose_bank '/nowhere/bank.npz' does not exist: .*pg2aug bank"
     with pytest.raises(FileNotFoundError, match=words):
         PG2Augment(generator, '/nowhere/bank.npz')
 

@@ -306,7 +306,7 @@ def test_what_cannot_be_paired_is_refused(tmp_path, change, message):
     [
         (
             {'ann_file': 'test/ann.json'},
-            r"annotation file '.*/test/ann\.json' of CocoDataset .* tools/dataset_converters/",
+            r"annotation file '.*/test/ann\.json' of CocoDataset .* pg2aug convert",
         ),
         ({'data_root': 'elsewhere'}, r"'elsewhere/ann\.json' .*data_root='elsewhere'"),
         (

@@ -100,7 +100,7 @@ def test_images_that_are_gone_are_made_anew_by_one_of_several(expand, tmp_path):
 def test_all_stop_where_one_cannot_begin(expand, tmp_path, capfd):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine.txt').write_text('mine')
-    assert run_ranks(expand, 'out', 2) == [1, 1]
+    assert run_ranks(expand, 'out', 2) == [2, 2]
     messages = capfd.readouterr().err
     assert messages.count('is not empty and holds no expansion') == 2
     assert 'another process could not begin' in messages

@@ -181,7 +181,7 @@ def test_files_with_other_joints_are_refused_unless_told_what_they_are(write):
     names = ['muzzle', *COCO_CATEGORY['keypoints'][1:]]
     other = write(_annotations(people(10)), 'other.json', keypoints=names, skeleton=[])
     with pytest.raises(
-        ValueError, match=r"other\.json: .* no limbs.*'PATH::METAINFO' for tools/build"
+        ValueError, match=r"other\.json: .* no limbs.*'PATH::METAINFO' for pg2aug bank"
     ):
         PoseBank.load(other)
     other = write(_annotations(people(10)), 'other.json', keypoints=names)

@@ -144,7 +144,7 @@ class PoseBank:
             return cls.from_annotations([path])
         if suffix != '.npz':
             raise ValueError(
-                f'pose bank {str(path)!r} must be a .npz written by tools/build_pose_bank.py or a '
+                f'pose bank {str(path)!r} must be a .npz written by pg2aug bank or a '
                 'COCO keypoint .json'
             )
         try:
@@ -155,7 +155,7 @@ class PoseBank:
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(
-                f'{path} is no pose bank ({error}): build one with tools/build_pose_bank.py'
+                f'{path} is no pose bank ({error}): build one with pg2aug bank'
             ) from error
         fields = {name: _tuples(value) for name, value in meta['skeleton'].items()}
         bank = cls(

@@ -14,7 +14,7 @@ from pg2aug.utils.files import load_json
 
 NAME_THE_JOINTS = (
     "name joints and limbs by an MMPose data set config, as 'PATH::METAINFO' for "
-    'tools/build_pose_bank.py or tools/split_rare_poses.py'
+    'pg2aug bank or pg2aug split'
 )
 """What to do where those of a file's category cannot be used."""
 
