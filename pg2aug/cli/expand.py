@@ -9,7 +9,6 @@ gave fewer images than asked for, which is said on stderr. What the report expor
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,9 +45,8 @@ from pg2aug.expansion.report.review import REVIEWED_FILE, apply_review
 from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
-from pg2aug.expansion.write.merge import REFUSED_FILE
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.utils.files import file_sha256
+from pg2aug.utils.files import file_sha256, load_json
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -223,11 +221,11 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
         console.print(describe_plan(args.out), soft_wrap=True)
     if summary is not None:
         print_summary(args, summary)
-        write_page(args, job)
+        write_page(args, job, summary)
     return summary
 
 
-def write_page(args: argparse.Namespace, job: Job) -> None:
+def write_page(args: argparse.Namespace, job: Job, summary: Summary) -> None:
     """Write the report, or remove what is left of one.
 
     Raises:
@@ -238,13 +236,7 @@ def write_page(args: argparse.Namespace, job: Job) -> None:
         return
     try:
         page = write_report(
-            args.out,
-            job.sources,
-            job.bank,
-            annotation_file=ANNOTATION_FILE,
-            refused_file=REFUSED_FILE,
-            plan_file=PLAN_FILE,
-            items=args.report_items,
+            args.out, job.sources, job.bank, regions=summary.regions, items=args.report_items
         )
     except (OSError, ValueError) as error:
         raise ValueError(
@@ -256,7 +248,7 @@ def write_page(args: argparse.Namespace, job: Job) -> None:
 
 def describe_plan(folder: Path) -> str:
     """What a plan holds, in a line or two."""
-    plan = json.loads((folder / PLAN_FILE).read_bytes())
+    plan = load_json(folder / PLAN_FILE)
     items = np.load(folder / ITEMS_FILE, mmap_mode='r', allow_pickle=False)
     names = 'source_annotation_id', 'target_pose'
     persons, poses = (len(np.unique(items[name])) for name in names)
@@ -269,27 +261,10 @@ def describe_plan(folder: Path) -> str:
     return text
 
 
-def print_acceptance(report: dict[str, Any]) -> None:
-    """Print what passed the label check."""
-
-    def share(counts: list[int]) -> str:
-        seen, accepted = counts
-        return f'{accepted / seen:.0%} of {seen}' if seen else '-'
-
-    rarity = ', '.join(map(share, report['by_rarity']))
-    joints = ', '.join(f'{name} {share(counts)}' for name, counts in report['by_joint'].items())
-    print(f'label check: {share(report["persons"])} persons accepted')
-    print(f'  by rarity of the pose, commonest tenth first: {rarity}')
-    print(f'  by joint: {joints}')
-
-
 def print_summary(args: argparse.Namespace, summary: Summary) -> None:
     """Print what was made and what was refused; warn where it is less than was asked for."""
-    print(f'{summary.accepted} images of {summary.attempts} attempts -> {args.out}')
-    for reason, count in summary.refused.most_common():
-        print(f'  refused {count}: {reason}')
-    if not args.no_check:
-        print_acceptance(summary.acceptance)
+    for line in summary.lines(args.out, checked=not args.no_check):
+        print(line)
     if summary.accepted < summary.wanted:
         print(
             f'warning: only {summary.accepted} of {summary.wanted} images were made: the others '

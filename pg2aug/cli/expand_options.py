@@ -9,8 +9,8 @@ from pg2aug.augment.settings import SynthesisSettings, setting_help
 from pg2aug.augment.synthesis.inference import PRECISIONS
 from pg2aug.expansion.report.page import ITEMS
 from pg2aug.expansion.report.review import REVIEWED_FILE
-from pg2aug.expansion.work.run import ATTEMPTS_PER_IMAGE
-from pg2aug.validation.files import MAX_PIXELS
+from pg2aug.expansion.work.items import ATTEMPTS_PER_IMAGE
+from pg2aug.utils.images import MAX_PIXELS
 
 REGIONS = 32
 _DEFAULTS = SynthesisSettings()

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from pg2aug.utils.files import load_json
+from pg2aug.utils.images import MAX_PIXELS
 from pg2aug.validation.annotations import MARGIN_PX, check_annotations
 from pg2aug.validation.entries import Problem, check_categories, check_ids, check_images
-from pg2aug.validation.files import MAX_PIXELS, check_files
+from pg2aug.validation.files import check_files
 
 _LISTS = ('images', 'annotations', 'categories')
 

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pg2aug.utils.images import MAX_PIXELS as MAX_PIXELS
 from pg2aug.utils.images import (
     TooLargeError,
     decode_image,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pg2aug.datasets.coco_files import ANNOTATION_FILE
+from pg2aug.expansion.plan.plan_file import PLAN_FILE
 from pg2aug.expansion.plan.regions import Regions
 from pg2aug.expansion.report.coverage import region_rows
 from pg2aug.expansion.report.data import report_data
@@ -15,6 +17,7 @@ from pg2aug.expansion.report.pictures import made_squares, pose_picture, refused
 from pg2aug.expansion.report.sample import MadeSample, RefusedSample, sample_made, sample_refused
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.expansion.sources.sources import Annotation, Sources
+from pg2aug.expansion.write.merge import REFUSED_FILE
 from pg2aug.expansion.write.output_folder import OutputFolder, write_jpeg
 from pg2aug.poses import PoseBank
 from pg2aug.utils.files import file_sha256
@@ -34,9 +37,6 @@ def write_report(
     sources: Sources,
     bank: PoseBank,
     *,
-    annotation_file: str,
-    refused_file: str,
-    plan_file: str,
     regions: Regions | None = None,
     items: int = ITEMS,
     workers: int = 4,
@@ -51,9 +51,6 @@ def write_report(
         out: Folder of the expansion.
         sources: What was expanded.
         bank: Target poses, as they were drawn.
-        annotation_file: Name of the COCO file in ``out``.
-        refused_file: Name of the list of refused attempts in ``out``.
-        plan_file: Name of the plan in ``out``.
         regions: Of pose space, as the expansion's summary has them; found again if None.
         items: Largest number of persons to show.
         workers: Pictures drawn at once.
@@ -68,13 +65,13 @@ def write_report(
     if items < 1:
         raise ValueError(f'a report shows at least 1 person, got items={items}')
     out = Path(out)
-    made, refused = sample_made(out / annotation_file, items), sample_refused(out / refused_file)
+    made, refused = sample_made(out / ANNOTATION_FILE, items), sample_refused(out / REFUSED_FILE)
     if not made.shown:
-        raise ValueError(f'{out / annotation_file} has no synthesised person to report on')
-    rows = region_rows(out / plan_file, sources, bank, made.poses, regions)
+        raise ValueError(f'{out / ANNOTATION_FILE} has no synthesised person to report on')
+    rows = region_rows(out / PLAN_FILE, sources, bank, made.poses, regions)
     data = {
-        'data_set': data_set_id(out / annotation_file),
-        'annotation_file': annotation_file,
+        'data_set': data_set_id(out / ANNOTATION_FILE),
+        'annotation_file': ANNOTATION_FILE,
         'image_folder': OutputFolder(out).images.name,
         **report_data(made, refused, sources, bank, rows),
     }

@@ -17,7 +17,6 @@ from pg2aug.expansion.plan.expansion_plan import (
 )
 from pg2aug.expansion.plan.plan_file import FORMAT, read_items, write_plan
 from pg2aug.expansion.work.attempts import Job
-from pg2aug.expansion.work.items import ATTEMPTS_PER_IMAGE as ATTEMPTS_PER_IMAGE
 from pg2aug.expansion.work.items import Output, Recipe
 from pg2aug.expansion.work.parts import GROUP_BATCHES, Part, group_items
 from pg2aug.expansion.work.pipeline import Progress, make_parts

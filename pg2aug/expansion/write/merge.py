@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,25 @@ class Summary:
     def attempts(self) -> int:
         """Number of attempts made."""
         return self.accepted + self.refused.total()
+
+    def lines(self, out: Path, checked: bool = True) -> Iterator[str]:
+        """What was made of how many attempts, why others were refused, what the check accepted."""
+        yield f'{self.accepted} images of {self.attempts} attempts -> {out}'
+        for reason, count in self.refused.most_common():
+            yield f'  refused {count}: {reason}'
+        if not checked:
+            return
+        rarity = ', '.join(map(_share, self.acceptance['by_rarity']))
+        by_joint = self.acceptance['by_joint'].items()
+        joints = ', '.join(f'{name} {_share(counts)}' for name, counts in by_joint)
+        yield f'label check: {_share(self.acceptance["persons"])} persons accepted'
+        yield f'  by rarity of the pose, commonest tenth first: {rarity}'
+        yield f'  by joint: {joints}'
+
+
+def _share(counts: Sequence[int]) -> str:
+    seen, accepted = counts
+    return f'{accepted / seen:.0%} of {seen}' if seen else '-'
 
 
 class MissingImagesError(OSError):
