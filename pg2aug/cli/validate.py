@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     counts: dict[str, int] = defaultdict(int)
     examples: dict[str, list[str]] = defaultdict(list)
-    findings = validate_coco(
+    problems = validate_coco(
         args.ann_file,
         args.img_root,
         margin_px=args.margin,
@@ -63,10 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         follow_links=args.follow_links,
         workers=args.workers,
     )
-    for finding in findings:
-        counts[finding.rule] += 1
-        if counts[finding.rule] <= args.show:
-            examples[finding.rule].append(str(finding))
+    for problem in problems:
+        counts[problem.rule] += 1
+        if counts[problem.rule] <= args.show:
+            examples[problem.rule].append(str(problem))
     for rule, count in counts.items():
         print(f'{rule}: {count}')
         for line in examples[rule]:
@@ -74,5 +74,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         if count > len(examples[rule]):
             print(f'  ... and {count - len(examples[rule])} more')
     total = sum(counts.values())
-    print(f'{args.ann_file}: {f"{total} findings" if total else "valid"}')
+    print(f'{args.ann_file}: {f"{total} problems" if total else "valid"}')
     return 1 if total else 0
