@@ -1,11 +1,15 @@
 """Generators that users name: what training wrote, or one that needs no training."""
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from torch import Tensor
 
 from pg2aug.augment.extras.detail import DetailedGenerator
@@ -16,6 +20,8 @@ from pg2aug.models.limbs.generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
+from pg2aug.utils.arguments import in_errors
+from pg2aug.utils.config_file import read_config
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,16 @@ class GeneratorFile:
             ValueError: If it is neither of the two, or ``size`` or ``padding`` is not positive;
                 see :meth:`load` for more.
         """
+        file = cls._read(generator)
+        _warn_of_sticks(file.skeleton)
+        return file
+
+    @classmethod
+    def _read(cls, generator: Mapping[str, Any]) -> 'GeneratorFile':
         keys = set(generator)
         if {'config', 'checkpoint'} <= keys <= {'config', 'checkpoint', 'detail'}:
             return cls.load(**generator)
-        if generator.get('type') not in ('LimbWarpGenerator', 'pg2aug.LimbWarpGenerator') or not (
+        if not _is_type(generator, LimbWarpGenerator) or not (
             {'type', 'metainfo', 'size'} <= keys <= {'type', 'metainfo', 'size', 'padding'}
         ):
             raise ValueError(
@@ -71,7 +83,8 @@ class GeneratorFile:
             )
         size, padding = _crop_settings(generator['size'], generator.get('padding', 1.25))
         config = Config(dict(type='LimbWarpGenerator', metainfo=generator['metainfo']))
-        skeleton = LimbWarpGenerator(generator['metainfo']).skeleton
+        with in_errors(f'generator metainfo {_brief(generator["metainfo"])}'):
+            skeleton = LimbWarpGenerator(generator['metainfo']).skeleton
         return cls(config, None, size, padding, skeleton, 'LimbWarpGenerator')
 
     @classmethod
@@ -95,8 +108,8 @@ class GeneratorFile:
                     f'generator {key} {path!r} does not exist: train one with '
                     f'pg2aug train, or correct generator=dict({key}=...)'
                 )
-        cfg = Config.fromfile(config)
-        if 'model' not in cfg or cfg.model.get('type') not in ('pg2aug.PG2', 'PG2'):
+        cfg = read_config(config, 'generator config')
+        if 'model' not in cfg or not _is_type(cfg.model, PG2):
             raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
         _check_detail(detail, cfg.model, config)
         content = load_checkpoint(checkpoint)
@@ -135,6 +148,38 @@ class GeneratorFile:
         check_same_joints(self.skeleton, model.skeleton, context)
         model.eval().requires_grad_(False)
         return model if self.detail == 1 else DetailedGenerator(model, self.detail).eval()
+
+
+def _is_type(config: Any, kind: type) -> bool:
+    """Whether a config is of a class of ours, by name or, as new-style configs have it, itself."""
+    named = config.get('type') if isinstance(config, Mapping) else None
+    return named in (kind, kind.__name__, f'pg2aug.{kind.__name__}')
+
+
+@lru_cache(maxsize=16)
+def _warn_of_sticks(skeleton: Skeleton) -> None:
+    """Tell, once, that trunks will not look like trunks."""
+    if skeleton.torso:
+        return
+    # Fingers, tails and lower legs end somewhere; a trunk is what lies between.
+    ends = Counter(joint for limb in skeleton.limbs for joint in limb)
+    inner = [limb for limb in skeleton.limbs if all(ends[k] > 1 for k in limb)]
+    names = [' to '.join(skeleton.keypoint_names[k] for k in limb) for limb in inner]
+    print_log(
+        f'the skeleton of the generator ({skeleton.num_keypoints} joints) has no shoulders and '
+        f'hips, which tell where a trunk is: it is drawn, and removed, as thin as limbs, from '
+        f'{", ".join(names) or "joint to joint"}, and the label check cannot tell. Look at it '
+        'by pg2aug browse before you train on it',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _brief(metainfo: Any) -> str:
+    """The file of a description, or the name in it."""
+    if not isinstance(metainfo, Mapping):
+        return repr(metainfo)
+    return repr(metainfo.get('from_file', metainfo.get('dataset_name', sorted(metainfo))))
 
 
 def _check_detail(detail: Any, model: Mapping[str, Any], config: str) -> None:

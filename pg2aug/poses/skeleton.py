@@ -11,6 +11,7 @@ from typing import Any
 JointKey = tuple[str, tuple[str, ...]]
 
 _SIDES = {'left': 'left', 'l': 'left', 'right': 'right', 'r': 'right'}
+_SHOWN = 8
 _OPPOSITE = {'left': 'right', 'right': 'left'}
 _HEAD_WORDS = re.compile(
     'beak|cheek|chin|ear|earbase|eye|face|forehead|head|jaw|lip|mouth|muzzle|nose|snout'
@@ -53,7 +54,8 @@ class Skeleton:
             raise ValueError(
                 f'the skeleton of {len(names)} joints has no limbs, which pose masks and pose '
                 "scales need: add links as 'skeleton_info' to the MMPose metainfo, or as "
-                "1-based pairs 'skeleton' to the COCO category"
+                "1-based pairs 'skeleton' to the COCO category. Faces and clothes have none, and "
+                'cannot be put into poses'
             )
         used = [joint for limb in self.limbs for joint in limb] + [*self.torso, *self.head]
         outside = [joint for joint in [*used, *self.flip_indices] if joint not in joints]
@@ -63,9 +65,17 @@ class Skeleton:
                 "COCO's 'skeleton' counts joints from 1"
             )
         flip = self.flip_indices
-        if len(flip) != len(names) or any(flip[flip[k]] != k for k in joints):
+        if len(flip) != len(names):
             raise ValueError(
                 f'flip_indices must swap {len(names)} joints in pairs, got {self.flip_indices}'
+            )
+        odd = next((k for k in joints if flip[flip[k]] != k), None)
+        if odd is not None:
+            one, other = names[odd], names[flip[odd]]
+            raise ValueError(
+                f'flip_indices must swap {len(names)} joints in pairs: the opposite of {one!r} is '
+                f'{other!r}, but the opposite of {other!r} is {names[flip[flip[odd]]]!r}. Name the '
+                "opposite on both sides, as 'swap' in the keypoint_info of MMPose's metainfo"
             )
 
     @property
@@ -179,7 +189,7 @@ def joint_key(name: str) -> JointKey:
 
 
 def describe_differences(expected: Skeleton, found: Skeleton | Sequence[str]) -> str:
-    """Name the joints in which two skeletons differ, in their order; empty where they agree.
+    """Name the joints in which two skeletons differ, the first of them; empty where they agree.
 
     Spelling is ignored (see :func:`joint_key`), limbs and colours do not matter; of the second the
     joints' names are enough.
@@ -192,13 +202,15 @@ def describe_differences(expected: Skeleton, found: Skeleton | Sequence[str]) ->
         extra = _names_not_in(theirs, ours)
         return (
             f'{len(ours)} joints expected, {len(theirs)} found '
-            f'(lacking: {lacking or "none"}; not expected: {extra or "none"})'
+            f'(lacking: {_listed(lacking)}; not expected: {_listed(extra)})'
         )
     pairs = zip(ours, theirs, strict=True)
-    return ', '.join(
-        f'joint {k} is {b!r}, not {a!r}'
-        for k, (a, b) in enumerate(pairs)
-        if joint_key(a) != joint_key(b)
+    return _some(
+        [
+            f'joint {k} is {b!r}, not {a!r}'
+            for k, (a, b) in enumerate(pairs)
+            if joint_key(a) != joint_key(b)
+        ]
     )
 
 
@@ -214,12 +226,22 @@ def check_same_joints(
         remedy: What to do about it.
 
     Raises:
-        ValueError: With ``context``, every joint that differs and the remedy.
+        ValueError: With ``context``, the joints that differ, see above, and the remedy.
     """
     differences = describe_differences(expected, found)
     if differences:
         advice = remedy and f'; {remedy}'
         raise ValueError(f'{context} has another skeleton: {differences}{advice}')
+
+
+def _some(items: Sequence[str]) -> str:
+    """The first items, and how many more there are: some skeletons have 294 joints."""
+    more = f' and {len(items) - _SHOWN} more' if len(items) > _SHOWN else ''
+    return ', '.join(items[:_SHOWN]) + more
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f'[{_some(list(map(repr, names)))}]' if names else 'none'
 
 
 def _names_not_in(names: Sequence[str], others: Sequence[str]) -> list[str]:
