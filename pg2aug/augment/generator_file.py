@@ -23,6 +23,9 @@ from pg2aug.registry import MODELS
 from pg2aug.utils.arguments import in_errors
 from pg2aug.utils.config_file import read_config
 
+_NAMED = 8
+"""Limbs that a warning names."""
+
 
 @dataclass(frozen=True)
 class GeneratorFile:
@@ -161,15 +164,17 @@ def _warn_of_sticks(skeleton: Skeleton) -> None:
     """Tell, once, that trunks will not look like trunks."""
     if skeleton.torso:
         return
-    # Fingers, tails and lower legs end somewhere; a trunk is what lies between.
+    # Tails and lower legs end somewhere; a trunk is what lies between.
     ends = Counter(joint for limb in skeleton.limbs for joint in limb)
-    inner = [limb for limb in skeleton.limbs if all(ends[k] > 1 for k in limb)]
-    names = [' to '.join(skeleton.keypoint_names[k] for k in limb) for limb in inner]
+    inner = {k for k, count in ends.items() if count > 1} - set(skeleton.head)
+    limbs = [limb for limb in skeleton.limbs if inner.issuperset(limb)]
+    names = [' to '.join(skeleton.keypoint_names[k] for k in limb) for limb in limbs]
+    more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
     print_log(
         f'the skeleton of the generator ({skeleton.num_keypoints} joints) has no shoulders and '
-        f'hips, which tell where a trunk is: it is drawn, and removed, as thin as limbs, from '
-        f'{", ".join(names) or "joint to joint"}, and the label check cannot tell. Look at it '
-        'by pg2aug browse before you train on it',
+        'hips, which tell where a trunk is: trunks are drawn, and removed, as thin as limbs '
+        f'({", ".join(names[:_NAMED]) or "all of them"}{more}), and the label check accepts that. '
+        'Look at it by pg2aug browse before you train on it',
         logger='current',
         level=logging.WARNING,
     )
