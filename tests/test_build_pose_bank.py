@@ -168,3 +168,17 @@ def test_errors_are_one_line_and_write_nothing(main, write, tmp_path, capsys):
         assert not out.exists()
     with pytest.raises(SystemExit):
         main([mine, '--map', 'neck', '--out', str(out)])
+
+
+def test_a_skeleton_of_few_joints_is_told_what_pg2_augment_must_be_told(
+    main, write, tmp_path, capsys
+):
+    joints = [0, 5, 6, 11, 12]
+    category = dict(
+        keypoints=[COCO_CATEGORY['keypoints'][k] for k in joints],
+        skeleton=[[1, 2], [2, 3], [2, 4], [3, 5], [4, 5]],
+    )
+    few = write('few.json', people(30)[:, joints], categories=[dict(id=1, **category)])
+    _run(main, tmp_path / 'few.npz', few)
+    line = '30 of 30 poses can be targets of a person, with min_visible=5 or less'
+    assert line in capsys.readouterr().out
