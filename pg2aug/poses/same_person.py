@@ -140,7 +140,7 @@ def annotations_twice(
     """
     posed = [k for k, a in enumerate(annotations) if _is_posed(a, len(names))]
     chosen = [annotations[k] for k in posed]
-    people = np.array([a['keypoints'] for a in chosen], float).reshape(len(chosen), -1, 3)
+    people = np.array([a['keypoints'] for a in chosen], float).reshape(len(chosen), len(names), 3)
     images = [a.get('image_id') for a in chosen]
     pairs = annotated_twice(people, images, names, annotated_boxes(chosen))
     return [(posed[later], posed[first]) for later, first in pairs]
