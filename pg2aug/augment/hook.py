@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.model import ImgDataPreprocessor, is_model_wrapper
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from pg2aug.augment.placement import (
     Placement,
@@ -67,6 +67,17 @@ class PG2Hook(Hook):
         self._handle: Any = None
         self._counts = AcceptanceCounts((), None)
         self._seen = np.zeros(2)
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse PG2Augments of the pipelines of validation and test, before anything runs."""
+        for name in ('val', 'test'):
+            # Those that this run uses are built, and hold a data loader.
+            loop = getattr(runner, f'_{name}_loop')
+            if isinstance(loop, BaseLoop) and find_augments(loop.dataloader.dataset):
+                raise ValueError(
+                    f'PG2Augment stands in the pipeline of {name}_dataloader: poses that nobody '
+                    f'took would be evaluated; remove PG2Augment from {name}_pipeline'
+                )
 
     def before_train(self, runner: Runner) -> None:
         """Check the config, and take over from the train pipeline's PG2Augments."""
