@@ -18,7 +18,15 @@ from pg2aug.compat import load_checkpoint
 from pg2aug.engine.testing import build_test_runner, metric_settings
 from pg2aug.evaluation import frechet_distance
 
-RESULTS = {'condition', 'pose', 'target', 'synthesised', 'sheet.png', 'results.json'}
+RESULTS = {
+    '.pg2aug.json',
+    'condition',
+    'pose',
+    'target',
+    'synthesised',
+    'sheet.png',
+    'results.json',
+}
 
 
 @pytest.fixture
@@ -270,7 +278,7 @@ def test_no_test_data_is_an_error(main, test_config, checkpoint, tmp_path, capsy
         (['--inception-weights', 'none.pth'], "inception_weights='none.pth' does not exist"),
         (['--pose-model', 'pose.py'], 'pose_model and pose_checkpoint go together'),
         (['--pairs', 'none.csv'], "--pairs 'none.csv' does not exist"),
-        (['--out', __file__], "test_test_pg2.py' is a file: name a folder"),
+        (['--out', __file__], 'test_test_pg2.py is a file: name a folder'),
         (['--inception-weights', __file__, '--other-weights'], 'test_test_pg2.py is not a check'),
         (['--lpips-weights', __file__, '--other-weights'], 'test_test_pg2.py is not a check'),
         (
