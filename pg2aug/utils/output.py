@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ MARKER = '.pg2aug.json'
 """What tells a folder as ours: who made it, by which command, and what is ours in it."""
 
 _MADE_BY = 'pg2aug'
+_HIDDEN = re.compile(r'\.(.+)\.(?:new|old|lock|\d+\.pg2aug)')
 _UNLOCKABLE = errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK
 
 
@@ -27,7 +29,7 @@ def writing_folder(
     """A folder to write into, which takes the place of another once it is whole.
 
     It lies beside ``out`` as ``.NAME.new``. What it replaces goes to ``.NAME.old`` and is removed
-    last. What killed processes have left is finished or removed first.
+    last. What killed processes have begun is taken back first.
 
     Args:
         out: Where it is in the end.
@@ -45,12 +47,11 @@ def writing_folder(
     """
     check_folder(out, command, overwrite)
     place = Path(out).resolve()
-    new, old = new_folder(out), _beside(place, 'old')
+    new, old = new_folder(out), old_folder(out)
     place.parent.mkdir(parents=True, exist_ok=True)
     with hold(_beside(place, 'lock'), out):
-        _finish_interrupted(place, new, old, command)
+        _clear(place, new, old, command)
         check_folder(out, command, overwrite)
-        _remove(new, command)
         if in_place:
             _move_away(place, old, command)
             _mark(place, command, sorted(in_place))
@@ -81,7 +82,7 @@ def check_folder(out: str | Path, command: str, overwrite: bool | None = None) -
     out, place = Path(out), Path(out).resolve()
     if out.exists() and not out.is_dir():
         raise FileExistsError(f'{out} is a file: name a folder')
-    for path in (new_folder(place), _beside(place, 'old')):
+    for path in (new_folder(out), old_folder(out)):
         if path.exists() and not _is_ours(path, command):
             raise FileExistsError(f'{path} is in the way: name another folder, or move it')
     if not place.is_dir():
@@ -105,8 +106,7 @@ def check_folder(out: str | Path, command: str, overwrite: bool | None = None) -
 def remove_unfinished(out: str | Path, command: str) -> None:
     """Remove what a killed process has left of a folder; nobody may be writing it."""
     place = Path(out).resolve()
-    _finish_interrupted(place, new_folder(out), _beside(place, 'old'), command)
-    _remove(new_folder(out), command)
+    _clear(place, new_folder(out), old_folder(out), command)
     _beside(place, 'lock').unlink(missing_ok=True)
 
 
@@ -148,20 +148,22 @@ def hold(lock_file: Path, folder: str | Path, wait: bool = False) -> Iterator[No
         lock.release()
 
 
+def old_folder(out: str | Path) -> Path:
+    """Where the folder is that another one takes the place of."""
+    return _beside(Path(out).resolve(), 'old')
+
+
 def _beside(place: Path, what: str) -> Path:
     return place.with_name(f'.{place.name}.{what}')
 
 
-def _finish_interrupted(place: Path, new: Path, old: Path, command: str) -> None:
-    """Bring a killed process's renaming to its end, forwards or backwards."""
-    if not place.exists():
-        # The new one first: it is marked as finished only when it is whole.
-        for path in (new, old):
-            if _is_finished(path, command):
-                os.rename(path, place)
-                break
+def _clear(place: Path, new: Path, old: Path, command: str) -> None:
+    """Take back what a killed process has begun, and remove what it has left."""
+    if not place.exists() and _is_finished(old, command):
+        os.rename(old, place)
     if _is_finished(place, command):
         _remove(old, command)
+    _remove(new, command)
 
 
 def _move_away(place: Path, old: Path, command: str) -> None:
@@ -230,7 +232,9 @@ def _foreign(folder: Path, command: str) -> str | None:
     ours = {MARKER, *mark.get('ours', ())}
     for name in _files(folder):
         above = {name, *map(str, Path(name).parents)}
-        if not above & ours and not Path(name).name.startswith(f'.{MARKER}'):
+        # What a killed command has left of something that is ours.
+        hidden = _HIDDEN.fullmatch(Path(name).parts[0])
+        if not above & ours and (hidden is None or hidden[1] not in ours):
             return name
     return None
 
