@@ -232,8 +232,8 @@ def _foreign(folder: Path, command: str) -> str | None:
     ours = {MARKER, *mark.get('ours', ())}
     for name in _files(folder):
         above = {name, *map(str, Path(name).parents)}
-        # What a killed command has left of something that is ours.
-        hidden = _HIDDEN.fullmatch(Path(name).parts[0])
+        # What a killed step has left of something that is ours.
+        hidden = None if mark.get('finished') else _HIDDEN.fullmatch(Path(name).parts[0])
         if not above & ours and (hidden is None or hidden[1] not in ours):
             return name
     return None
