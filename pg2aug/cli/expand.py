@@ -45,6 +45,7 @@ from pg2aug.expansion.report.review import REVIEWED_FILE, apply_review
 from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
+from pg2aug.expansion.write.output_folder import OutputFolder
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.utils.files import file_sha256, load_json
 from pg2aug.utils.output import remove_unfinished
@@ -281,6 +282,7 @@ def print_summary(args: argparse.Namespace, summary: Summary) -> None:
 def review(args: argparse.Namespace) -> None:
     """Write the annotations without what a review rejects."""
     folder = args.out
+    OutputFolder(folder).check_alone()
     done = apply_review(folder / ANNOTATION_FILE, args.apply_review, folder / REVIEWED_FILE)
     print(
         f'{done.accepted} persons accepted, {done.rejected} rejected, {done.not_reviewed} not '
