@@ -6,6 +6,8 @@ from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 
 from pg2aug.compat import allow_runner_checkpoints
+from pg2aug.engine.checkpoints import SafeRunner, mend_last_checkpoint
+from pg2aug.utils.files import is_local
 
 
 def apply_amp(cfg: Config, dtype: str) -> None:
@@ -34,7 +36,8 @@ def build_runner(cfg: Config) -> Runner:
 
     ``stage1_iters`` and ``stage2_iters`` of the config become the model's and the loop's. Batches
     are pinned where there is a GPU to copy them to; a machine without one communicates through
-    gloo.
+    gloo. Checkpoints are whole or not there (:class:`SafeRunner`), and a training that is resumed
+    goes on from the last whole one.
 
     Args:
         cfg: A config such as those in ``configs/pg2``; changed in place.
@@ -58,7 +61,9 @@ def build_runner(cfg: Config) -> Runner:
     else:
         _join_without_gpu(cfg)
     allow_runner_checkpoints()
-    return Runner.from_cfg(cfg)
+    if cfg.get('resume') and cfg.get('load_from') is None and is_local(cfg.work_dir):
+        mend_last_checkpoint(cfg.work_dir)
+    return SafeRunner.from_cfg(cfg)
 
 
 def _join_without_gpu(cfg: Config) -> None:
