@@ -15,6 +15,7 @@ from pg2aug.models.limbs.generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
+from pg2aug.utils.config_file import read_config
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class GeneratorFile:
                     f'generator {key} {path!r} does not exist: train one with '
                     f'pg2aug train, or correct generator=dict({key}=...)'
                 )
-        cfg = Config.fromfile(config)
-        if 'model' not in cfg or cfg.model.get('type') not in ('pg2aug.PG2', 'PG2'):
+        cfg = read_config(config, 'generator config')
+        model = cfg.get('model')
+        if not isinstance(model, Mapping) or model.get('type') not in ('pg2aug.PG2', 'PG2'):
             raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
         _check_detail(detail, cfg.model, config)
         content = load_checkpoint(checkpoint)

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from numpy.typing import NDArray
 
 from pg2aug.estimators.loading import load_pose_estimator
 from pg2aug.poses.skeleton import Skeleton
+from pg2aug.utils.config_file import read_config
 
 
 class ImageEstimator:
@@ -83,7 +83,7 @@ def _stacked(arrays: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def _test_pipeline(path: str) -> Any:
-    config = Config.fromfile(path)
+    config = read_config(path, 'pose estimator config')
     for name in ('test_dataloader', 'val_dataloader'):
         pipeline = ((config.get(name) or {}).get('dataset') or {}).get('pipeline')
         if pipeline:

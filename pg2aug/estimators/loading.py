@@ -8,6 +8,7 @@ from torch import nn
 
 from pg2aug.compat import load_checkpoint
 from pg2aug.estimators.prediction import check_predicts
+from pg2aug.poses.read.metainfo import metainfo_file
 from pg2aug.utils.config_file import read_config
 
 
@@ -69,12 +70,13 @@ def _build(cfg: Config, path: str) -> nn.Module:
 
 def _known_metainfo(metainfo: dict[str, Any], cfg: Config, path: str) -> dict[str, Any]:
     from mmengine.registry import DefaultScope
-    from mmpose.apis.inference import dataset_meta_from_config
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
     if 'keypoint_id2name' not in metainfo:
         try:
             with DefaultScope.overwrite_default_scope('mmpose'):
-                metainfo = dataset_meta_from_config(cfg) or {}
+                described = _described(cfg)
+                metainfo = {} if described is None else parse_pose_metainfo(described)
         except Exception as error:
             raise ValueError(
                 f'train_dataloader.dataset of {path!r} does not tell the joints: '
@@ -85,4 +87,21 @@ def _known_metainfo(metainfo: dict[str, Any], cfg: Config, path: str) -> dict[st
             f'neither the checkpoint beside {path!r} (dataset_meta) nor its train_dataloader says '
             'which joints it predicts: add train_dataloader=dict(dataset=dict(metainfo=...))'
         )
+    return metainfo
+
+
+def _described(cfg: Config) -> dict[str, Any] | None:
+    """The metainfo that a config's train data set names or, by its class, has."""
+    import mmpose.datasets.datasets  # noqa: F401 (registers them)
+    from mmpose.registry import DATASETS
+
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset')
+    if not dataset:
+        return None
+    kind = dataset.get('type')
+    cls: Any = kind if isinstance(kind, type) else DATASETS.get(kind)
+    metainfo = dict(dataset.get('metainfo') or cls.METAINFO)
+    if 'from_file' in metainfo:
+        # MMPose would take a file of that name in the current folder first.
+        metainfo['from_file'] = str(metainfo_file(metainfo['from_file']))
     return metainfo
