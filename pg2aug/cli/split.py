@@ -7,6 +7,7 @@ data set config, e.g. crowdpose.json::configs/_base_/datasets/crowdpose.py.
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pg2aug.cli.exit_status import exit_status
 from pg2aug.poses import PoseBank
 from pg2aug.poses.read.coco import keypoint_values, least_visible, read_coco_poses
 from pg2aug.poses.read.pose_files import PoseFile, metainfo_skeleton
-from pg2aug.utils.files import write_files
+from pg2aug.utils.files import load_json, write_files
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -72,13 +73,13 @@ def check_outputs(args: argparse.Namespace) -> None:
         ValueError: If one of them exists or is an input, or both parts are one file.
     """
     inputs = (Path(args.source.path), args.reference)
-    taken = {path.resolve(): path for path in inputs if path is not None}
+    taken = {os.path.realpath(path): path for path in inputs if path is not None}
     for path in (args.rarest, args.others):
         if path is None:
             continue
-        if path.resolve() in taken:
+        if os.path.realpath(path) in taken:
             raise ValueError(f'{path} is named twice: every part needs a file of its own')
-        taken[path.resolve()] = path
+        taken[os.path.realpath(path)] = path
         if path.exists() and not args.overwrite:
             raise ValueError(f'{path} exists: pass --overwrite to replace it')
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Split and report; the exit status."""
     args = parse_args(argv)
     check_outputs(args)
-    content = json.loads(Path(args.source.path).read_text())
+    content = load_json(args.source.path)
     rarest, judged = rarest_annotations(args, content)
     annotations = content['annotations']
     parts = {}
