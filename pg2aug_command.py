@@ -55,6 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     name, *arguments = words
     sys.argv[0] = f'pg2aug {name}'  # what the command's own --help calls it
-    command = import_module(f'pg2aug.cli.{name.replace("-", "_")}')
+    try:
+        command = import_module(f'pg2aug.cli.{name.replace("-", "_")}')
+    except (OSError, ImportError) as error:  # something is not installed, or no folder is writable
+        if sys.flags.dev_mode:
+            raise
+        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+        return 2
     status: int = command.main(arguments)
     return status

@@ -29,8 +29,9 @@ from pg2aug.augment.synthesis.deferred import DeferredBatch
 from pg2aug.augment.synthesis.synthesizer import Result
 from pg2aug.augment.transform import PG2Augment
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.poses import Skeleton
-from pg2aug.utils.config_file import read_config
+from pg2aug.utils.config_file import naming_config, read_config
 from pg2aug.visualization.skeletons import contact_sheet, draw_skeleton, skeleton_image, write_png
 
 TITLES = ('source', 'target pose', 'synthesised', 'final input')
@@ -124,10 +125,8 @@ def make_row(
     return [source, pose, person, drawn], caption
 
 
-@exit_status
-def main(argv: Sequence[str] | None = None) -> int:
-    """Synthesise, and write the sheets; the exit status."""
-    args = parse_args(argv)
+def browse(args: argparse.Namespace) -> None:
+    """Synthesise and write the sheets as the command line says."""
     cfg = read_config(args.config, 'the config of the training (CONFIG)')
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -170,4 +169,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f'  {count}: {reason}')
     if rows:
         print(f'sheets: {args.out}/')
+
+
+@exit_status
+def main(argv: Sequence[str] | None = None) -> int:
+    """Synthesise, and write the sheets; the exit status."""
+    args = parse_args(argv)
+    with naming_config(args.config):
+        browse(args)
     return 0

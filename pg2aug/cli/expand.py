@@ -26,6 +26,7 @@ from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.augment.synthesis.inference import network_dtype
 from pg2aug.cli.exit_status import exit_status
 from pg2aug.cli.expand_options import make_parser, parse_review
+from pg2aug.cli.printing import print, printable
 from pg2aug.datasets.coco_files import ANNOTATION_FILE
 from pg2aug.expansion import (
     ImageFolder,
@@ -191,7 +192,9 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
     left_out = job.sources.left_out
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out.total} left out')
     for line in left_out.lines():
-        console.print(f'  left out {line}', highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            printable(f'  left out {line}'), highlight=False, markup=False, soft_wrap=True
+        )
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
     inputs = {
         'ann_file': file_sha256(args.ann_file),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.poses import PoseBank
 from pg2aug.poses.read.coco import keypoint_values, least_visible, read_coco_poses
 from pg2aug.poses.read.pose_files import PoseFile, metainfo_skeleton

@@ -20,10 +20,11 @@ from mmengine.dist import barrier, get_rank
 from mmengine.evaluator import BaseMetric
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.engine.testing import build_test_runner, cuts_out_targets, metric_settings
 from pg2aug.evaluation import SynthesisMetric, format_report
 from pg2aug.evaluation.images_hook import FOLDERS, SHEET_NAME, SynthesisImagesHook
-from pg2aug.utils.config_file import read_config
+from pg2aug.utils.config_file import naming_config, read_config
 from pg2aug.utils.files import file_sha256
 
 RESULTS_NAME = 'results.json'
@@ -169,7 +170,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Standard output is the scores alone, everything else goes to standard error.
     """
     args = parse_args(argv)
-    with redirect_stdout(sys.stderr), TemporaryDirectory() as work_dir:
+    temporary = TemporaryDirectory()
+    with redirect_stdout(sys.stderr), temporary as work_dir, naming_config(args.config):
         report = test(args, work_dir)
     if report is not None:
         if args.out is not None:
