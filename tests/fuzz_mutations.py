@@ -42,7 +42,7 @@ def _places(tree, path=()):
 
 
 def mutate_tree(tree, rng):
-    """The tree after one change somewhere; places near the root come as often as the many leaves."""
+    """The tree after one change somewhere; places at the root come as often as leaves."""
     tree = copy.deepcopy(tree)
     places = list(_places(tree))
     depth = rng.choice(sorted({len(place) for place in places}))
@@ -79,7 +79,14 @@ def mutate_bytes(data, rng):
         garbled[rng.randrange(len(data))] = rng.randrange(256)
     choices = [
         *(b'', data[:middle], bytes(garbled), data[middle:], b'\xff\xfe' + data, b'\0' * 64),
-        *(b'\xef\xbb\xbf' + data, data + data, b'[' * DEEP, b'{"a":' * DEEP, b'null', b'PK\x03\x04'),
+        *(
+            b'\xef\xbb\xbf' + data,
+            data + data,
+            b'[' * DEEP,
+            b'{"a":' * DEEP,
+            b'null',
+            b'PK\x03\x04',
+        ),
         *(data.decode('latin-1').encode('utf-16'), data.replace(b'\n', b'\r\n'), b'\n', b'<html>'),
     ]
     return rng.choice(choices)
@@ -110,7 +117,7 @@ def mutate_config(path, rng):
         wrong = ['raise ValueError(1)', 'import no_such_module_of_ours', 'x = (', 'exit()', 'a = b']
         path.write_text(f'{text}\n{rng.choice(wrong)}\n')
         return
-    tree = {k: v for k, v in Config.fromfile(path).to_dict().items()}
+    tree = dict(Config.fromfile(path).to_dict())
     _write_config(path, mutate_tree(tree, rng))
 
 
@@ -121,7 +128,11 @@ def mutate_metainfo(path, rng):
 
 def _write_config(path, tree):
     tree = tree if isinstance(tree, dict) else {'model': tree}
-    lines = [f'{str(key).strip(chr(27))} = {pprint.pformat(value)}' for key, value in tree.items()]
+    try:
+        values = {str(key).strip(chr(27)): pprint.pformat(value) for key, value in tree.items()}
+    except RecursionError:
+        values = {'model': '[' * 3000}
+    lines = [f'{key} = {value}' for key, value in values.items()]
     names = "nan, inf = float('nan'), float('inf')"
     path.write_text('\n'.join([names, *lines]), errors='backslashreplace')
 
@@ -140,7 +151,8 @@ def mutate_npz(path, rng):
         others = [array[:-1], array[None], array.astype(str), array[..., :1], array.astype(bool)]
         arrays[name] = rng.choice([*others, np.zeros(()), array.astype(np.float16), array[:0]])
     else:
-        array = array.astype(float) if rng.random() < 0.3 else array
+        kind = 'f' if rng.random() < 0.3 and array.dtype.kind != 'U' else array.dtype.kind
+        array = array.astype(float) if kind == 'f' else array
         value = rng.choice([-1, 0, 1, 1e30] + [np.nan, np.inf] * (array.dtype.kind == 'f'))
         with contextlib.suppress(OverflowError):
             array.flat[rng.randrange(array.size)] = value
@@ -177,7 +189,19 @@ def mutate_csv(path, rng):
     separator = ':' if ':' in lines[0] else ','
     cells = lines[number].split(separator)
     cell = rng.randrange(len(cells))
-    values = ['', 'x', '-1', '[]', '[1, 2]', '../a.jpg', '\x1b[31m', '"', '1e400', 'nan', '[' * DEEP]
+    values = [
+        '',
+        'x',
+        '-1',
+        '[]',
+        '[1, 2]',
+        '../a.jpg',
+        '\x1b[31m',
+        '"',
+        '1e400',
+        'nan',
+        '[' * DEEP,
+    ]
     action = rng.random()
     if action < 0.2:
         del cells[cell]
@@ -201,7 +225,12 @@ def mutate_image(path, rng):
         with path.open('wb') as file:
             file.truncate(5 * 2**30)
         return
-    shapes = {'wide': (1, 40_000, 3), 'grey': (96, 72), 'alpha': (96, 72, 4), 'other size': (9, 9, 3)}
+    shapes = {
+        'wide': (1, 40_000, 3),
+        'grey': (96, 72),
+        'alpha': (96, 72, 4),
+        'other size': (9, 9, 3),
+    }
     image = np.full(shapes.get(kind, (96, 72, 3)), 90, np.uint16 if kind == '16 bit' else np.uint8)
     path.write_bytes(cv2.imencode('.png', image)[1].tobytes())
 

@@ -50,6 +50,7 @@ _EXPAND += ['--device', 'cpu', '--max-attempts', '3', '--workers', '1', '--no-re
 _LIMB_WARP = ['--limb-warp', 'coco.py', '--size', '32', '64']
 _TRAINED = ['--config', 'tiny.py', '--checkpoint', 'tiny.pth', '--no-check']
 _MODEL = ['--pose-model', 'pose.py', '--pose-checkpoint', 'pose.pth', '--device', 'cpu']
+_PEOPLE = ['--identities', 'who.csv', '--boxes', 'boxes.json']
 
 COMMANDS = {
     'validate': Command(
@@ -104,8 +105,7 @@ COMMANDS = {
         cases=16,
     ),
     'annotate': Command(
-        ['annotate', 'photos', *_MODEL, '--identities', 'who.csv', '--boxes', 'boxes.json']
-        + ['--min-score', '-100', '--out', 'out'],
+        ['annotate', 'photos', *_MODEL, *_PEOPLE, '--min-score', '-100', '--out', 'out'],
         {
             'pose.py': 'config',
             'pose.pth': 'checkpoint',
@@ -179,7 +179,9 @@ def _write_configs(folder: Path) -> None:
         ann_file='person_keypoints_train.json',
         data_prefix=dict(img='images/train/'),
     )
-    pairs = dict(type='pg2aug.PersonPairDataset', size=SIZE, flip=False, num_pairs=3, dataset=people)
+    pairs = dict(
+        type='pg2aug.PersonPairDataset', size=SIZE, flip=False, num_pairs=3, dataset=people
+    )
     cfg = train_config(people, 'work', stage1_iters=1, stage2_iters=0)
     cfg.custom_imports = None
     cfg.default_hooks.checkpoint.interval = 1
@@ -227,7 +229,9 @@ def _write_estimator(folder: Path) -> None:
     rows = ''.join(f'{name},{k // 2}\n' for k, name in enumerate(photos))
     (folder / 'who.csv').write_text(f'file_name,person_id\n{rows}')
     images = [dict(id=k, file_name=name) for k, name in enumerate(photos)]
-    boxes = [dict(id=k, image_id=k, category_id=1, bbox=[3, 4, 50, 60], score=0.9) for k in range(4)]
+    boxes = [
+        dict(id=k, image_id=k, category_id=1, bbox=[3, 4, 50, 60], score=0.9) for k in range(4)
+    ]
     categories = [dict(id=1, name='person')]
     content = dict(images=images, annotations=boxes, categories=categories)
     (folder / 'boxes.json').write_text(json.dumps(content))
@@ -264,9 +268,9 @@ def _write_expansion(folder: Path) -> None:
 
 
 def _write_training(folder: Path) -> None:
-    data_root = f"train_dataloader.dataset.dataset.data_root={folder / 'figures'}"
+    data_root = f'train_dataloader.dataset.dataset.data_root={folder / "figures"}'
     words = ['train', str(folder / 'train.py'), '--work-dir', str(folder / 'work')]
-    sheets = f"custom_hooks.0.dataset.dataset.data_root={folder / 'figures'}"
+    sheets = f'custom_hooks.0.dataset.dataset.data_root={folder / "figures"}'
     assert pg2aug_command.main([*words, '--cfg-options', data_root, sheets]) == 0
     (folder / 'work' / 'iter_1.pth').rename(folder / 'start.pth')
     shutil.rmtree(folder / 'work')

@@ -147,7 +147,8 @@ def test_a_wrong_command_is_answered_with_those_that_there_are(arguments, capsys
         (
             ValueError(
                 'Caught ValueError in DataLoader worker process 0.\n'
-                'Original Traceback (most recent call last):\n  File "a.py", line 3\nValueError: cannot read image b.png'
+                'Original Traceback (most recent call last):\n  File "a.py", line 3\n'
+                'ValueError: cannot read image b.png'
             ),
             'error: cannot read image b.png',
             2,

@@ -16,7 +16,8 @@ from pg2aug.models.limbs.generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
-from pg2aug.utils.config_file import naming_config, read_config
+from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class GeneratorFile:
             generator: LimbWarpGenerator = MODELS.build(dict(self.config, _scope_='pg2aug'))
             return generator
         # The schedule plays no part in synthesis; a config leaves it to the training tool.
-        with naming_config(self.path):
+        with naming(self.path):
             model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
         try:
             model.load_state_dict(self.state_dict)

@@ -24,8 +24,8 @@ from pg2aug.cli.printing import print
 from pg2aug.engine.testing import build_test_runner, cuts_out_targets, metric_settings
 from pg2aug.evaluation import SynthesisMetric, format_report
 from pg2aug.evaluation.images_hook import FOLDERS, SHEET_NAME, SynthesisImagesHook
-from pg2aug.utils.config_file import naming_config, read_config
-from pg2aug.utils.files import file_sha256
+from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import file_sha256, naming
 
 RESULTS_NAME = 'results.json'
 # The last comes last: with it a folder is complete.
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = parse_args(argv)
     temporary = TemporaryDirectory()
-    with redirect_stdout(sys.stderr), temporary as work_dir, naming_config(args.config):
+    with redirect_stdout(sys.stderr), temporary as work_dir, naming(args.config, args.checkpoint):
         report = test(args, work_dir)
     if report is not None:
         if args.out is not None:

@@ -11,7 +11,8 @@ from mmengine.runner import find_latest_checkpoint
 from pg2aug.cli.exit_status import exit_status
 from pg2aug.cli.printing import print
 from pg2aug.engine.training import apply_amp, build_runner
-from pg2aug.utils.config_file import naming_config, read_config
+from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -67,6 +68,6 @@ def train(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; the exit status."""
     args = parse_args(argv)
-    with naming_config(args.config):
+    with naming(args.config, None if args.resume == 'auto' else args.resume):
         train(args)
     return 0

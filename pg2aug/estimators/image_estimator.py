@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pg2aug.estimators.loading import load_pose_estimator
 from pg2aug.poses.skeleton import Skeleton
 from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 
 
 class ImageEstimator:
@@ -35,7 +36,8 @@ class ImageEstimator:
         self.config, self.checkpoint = config, checkpoint
         self.model, self.metainfo = load_pose_estimator(config, checkpoint)
         self.model.to(device)
-        self.skeleton = Skeleton.from_metainfo(self.metainfo)
+        with naming(config, checkpoint):
+            self.skeleton = Skeleton.from_metainfo(self.metainfo)
         with DefaultScope.overwrite_default_scope('mmpose'):
             self._pipeline = Compose(_test_pipeline(config))
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from torch import nn
 
@@ -35,10 +36,17 @@ def load_pose_estimator(config: str, checkpoint: str) -> tuple[nn.Module, dict[s
             )
     cfg = read_config(config, 'pose estimator config')
     content = load_checkpoint(checkpoint)
+    weights = content.get('state_dict', content)
+    broken = [n for n, value in weights.items() if torch.is_tensor(value) and value.isnan().any()]
+    if broken:
+        raise ValueError(
+            f'{len(broken)} weights of {checkpoint!r} are not numbers (NaN), such as {broken[0]}: '
+            'its training diverged, give an earlier checkpoint'
+        )
     model = _build(cfg, config)
     try:
-        model.load_state_dict(content.get('state_dict', content))
-    except RuntimeError as error:
+        model.load_state_dict(weights)
+    except (AttributeError, RuntimeError, TypeError) as error:
         raise ValueError(f'the weights in {checkpoint!r} do not fit {config!r}: {error}') from error
     metainfo = (content.get('meta') or {}).get('dataset_meta') or {}
     return model.eval().requires_grad_(False), _known_metainfo(metainfo, cfg, config)

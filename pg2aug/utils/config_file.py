@@ -1,7 +1,5 @@
 """Config files that a user named."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -26,38 +24,3 @@ def read_config(path: str | Path, what: str) -> Config:
         raise ValueError(
             f'{what} {str(path)!r} cannot be read: {type(error).__name__}: {error}'
         ) from error
-
-
-@contextmanager
-def naming_config(path: str | Path) -> Iterator[None]:
-    """Name a config in what goes wrong with what it describes, and make that a ValueError.
-
-    A config names classes, and their arguments, of which anything can be wrong. OSError,
-    ImportError and what says that the memory does not suffice stay what they are.
-
-    Args:
-        path: The config.
-
-    Raises:
-        ValueError: For anything else.
-    """
-    try:
-        yield
-    except (OSError, ImportError, MemoryError):
-        raise
-    except ValueError as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f'{path}: {error}') from error
-    except RuntimeError as error:
-        if 'memory' in str(error):
-            raise
-        raise _as_value_error(path, error) from error
-    except Exception as error:
-        raise _as_value_error(path, error) from error
-
-
-def _as_value_error(path: str | Path, error: Exception) -> ValueError:
-    return ValueError(
-        f'{path}: {type(error).__name__}: {error}; PYTHONDEVMODE=1 before the command shows where'
-    )

@@ -19,7 +19,7 @@ from pg2aug.poses.bank.sampling import alias_table, effective_sample_size
 from pg2aug.poses.bank.weighing import Density, WeighingOptions, weigh_poses
 from pg2aug.poses.read.coco import flagged_hidden, read_coco_poses
 from pg2aug.poses.skeleton import Skeleton
-from pg2aug.utils.files import is_local, replacing
+from pg2aug.utils.files import is_local, naming, replacing
 
 _ARRAYS = ('keypoints', 'visible', 'hidden', 'weights', 'rarity')
 _UNREADABLE = (
@@ -130,9 +130,10 @@ class PoseBank:
         See :func:`pg2aug.poses.read.coco.read_coco_poses` for the first three parameters and for
         what is left out, :meth:`from_poses` for the keyword arguments and for the errors.
         """
-        keypoints, flags, skeleton, counts = read_coco_poses(
-            paths, min_visible=min_visible, skeleton=skeleton
-        )
+        with naming(*paths):
+            keypoints, flags, skeleton, counts = read_coco_poses(
+                paths, min_visible=min_visible, skeleton=skeleton
+            )
         return cls.from_poses(keypoints, flags, skeleton, counts=counts, **options)
 
     @classmethod
