@@ -148,7 +148,7 @@ def mutate_npz(path, rng):
     elif rng.random() < 0.2:
         del arrays[name]
     elif rng.random() < 0.4:
-        others = [array[:-1], array[None], array.astype(str), array[..., :1], array.astype(bool)]
+        others = [array[:-1], array[None], array.astype(str), array[..., :1], array != array[:1]]
         arrays[name] = rng.choice([*others, np.zeros(()), array.astype(np.float16), array[:0]])
     else:
         kind = 'f' if rng.random() < 0.3 and array.dtype.kind != 'U' else array.dtype.kind

@@ -32,6 +32,7 @@ ALSO_NAMED = {
     'tiny.pth': ('with the generator',),
     'expanded/person_keypoints.json': ('review.json',),
     'study/key.json': ('answers.json',),
+    'poses.csv': ('pairs.csv',),
     'pose.py': ('no image in photos can be annotated',),
 }
 

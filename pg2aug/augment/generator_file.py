@@ -135,7 +135,7 @@ class GeneratorFile:
             model.load_state_dict(self.state_dict)
         except RuntimeError as error:
             raise ValueError(
-                f'the weights in {self.source} do not fit their config: {error}'
+                f'the weights in {self.source} do not fit their config {self.path!r}: {error}'
             ) from error
         context = f'the generator config beside {self.source}'
         check_same_joints(self.skeleton, model.skeleton, context)

@@ -47,7 +47,7 @@ from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.utils.files import file_sha256, load_json
+from pg2aug.utils.files import file_sha256, load_json, naming
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -280,7 +280,9 @@ def print_summary(args: argparse.Namespace, summary: Summary) -> None:
 def review(args: argparse.Namespace) -> None:
     """Write the annotations without what a review rejects."""
     folder = args.out
-    done = apply_review(folder / ANNOTATION_FILE, args.apply_review, folder / REVIEWED_FILE)
+    annotations = folder / ANNOTATION_FILE
+    with naming(annotations, args.apply_review):
+        done = apply_review(annotations, args.apply_review, folder / REVIEWED_FILE)
     print(
         f'{done.accepted} persons accepted, {done.rejected} rejected, {done.not_reviewed} not '
         f'reviewed and kept\n{done.images} images, {done.images_removed} left out -> {done.path}'

@@ -36,9 +36,8 @@ class ImageEstimator:
         self.config, self.checkpoint = config, checkpoint
         self.model, self.metainfo = load_pose_estimator(config, checkpoint)
         self.model.to(device)
-        with naming(config, checkpoint):
+        with naming(config, checkpoint), DefaultScope.overwrite_default_scope('mmpose'):
             self.skeleton = Skeleton.from_metainfo(self.metainfo)
-        with DefaultScope.overwrite_default_scope('mmpose'):
             self._pipeline = Compose(_test_pipeline(config))
 
     def prepare(self, image: NDArray[np.uint8], bbox: NDArray[np.float32]) -> dict[str, Any]:
@@ -49,7 +48,8 @@ class ImageEstimator:
             bbox: ``(4,)`` left, top, right, bottom of the person.
         """
         info = {'img': image, 'bbox': bbox[None], 'bbox_score': np.ones(1, np.float32)}
-        prepared: dict[str, Any] = self._pipeline({**info, **self.metainfo})
+        with naming(self.config):
+            prepared: dict[str, Any] = self._pipeline({**info, **self.metainfo})
         return prepared
 
     def estimate(
@@ -67,7 +67,7 @@ class ImageEstimator:
             ValueError: If the model predicts another number of joints than its metainfo names.
         """
         model: Any = self.model
-        with torch.inference_mode():
+        with torch.inference_mode(), naming(self.config):
             samples = model.test_step(pseudo_collate(list(prepared)))
         found = [sample.pred_instances for sample in samples]
         keypoints = _stacked([instances.keypoints for instances in found])[..., :2]

@@ -1,5 +1,6 @@
 """A trained pose estimator on disk: any top-down model of MMPose."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def _build(cfg: Config, path: str) -> nn.Module:
     from mmpose.registry import MODELS
 
     settings = cfg.get('model')
-    kind = settings.get('type') if settings else None
+    kind = settings.get('type') if isinstance(settings, Mapping) else None
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
     if not isinstance(cls, type) or not issubclass(cls, TopdownPoseEstimator):
         raise ValueError(
