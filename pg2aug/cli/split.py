@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.read.coco import keypoint_values, least_visible, read_coco_poses
 from pg2aug.poses.read.pose_files import PoseFile, metainfo_skeleton
 from pg2aug.poses.same_person import annotations_twice
-from pg2aug.utils.files import check_not_read, load_json, were_interrupted, write_files
+from pg2aug.utils.files import check_not_read, load_json, naming, were_interrupted, write_files
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -150,11 +151,8 @@ def make_part(content: dict[str, Any], annotations: list[dict[str, Any]]) -> dic
     }
 
 
-@exit_status
-def main(argv: Sequence[str] | None = None) -> int:
-    """Split and report; the exit status."""
-    args = parse_args(argv)
-    check_outputs(args)
+def split(args: argparse.Namespace) -> None:
+    """Split and report as the command line says."""
     content = load_json(args.source.path)
     rarest, judged = rarest_annotations(args, content)
     annotations = content['annotations']
@@ -167,4 +165,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'{len(rarest)} rare of {judged} judged poses, of {len(annotations)} annotations')
     for path, part in parts.items():
         print(f'{path}: {len(part["annotations"])} annotations, {len(part["images"])} images')
+
+
+@exit_status
+def main(argv: Sequence[str] | None = None) -> int:
+    """Split and report; the exit status."""
+    args = parse_args(argv)
+    check_outputs(args)
+    with naming(args.source.path):
+        split(args)
     return 0

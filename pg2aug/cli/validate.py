@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.utils.images import MAX_PIXELS
 from pg2aug.validation.annotations import MARGIN_PX
 from pg2aug.validation.coco import validate_coco
