@@ -14,6 +14,7 @@ import numpy as np
 
 from pg2aug.augment.eligibility import suitable_targets
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.bank.novel import add_novel_poses
 from pg2aug.poses.read.conversion import nose_substitute

@@ -28,8 +28,10 @@ from pg2aug.augment.synthesis.deferred import DeferredBatch
 from pg2aug.augment.synthesis.synthesizer import Result
 from pg2aug.augment.transform import PG2Augment
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.poses import Skeleton
 from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 from pg2aug.utils.output import check_folder, writing_folder
 from pg2aug.visualization.skeletons import contact_sheet, draw_skeleton, skeleton_image, write_png
 
@@ -55,7 +57,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def load(cfg: Config, device: str) -> tuple[Any, Any, list[PG2Augment]]:
     """Train dataset, the model's preprocessor, and its PG2Augments, deferred and at prob 1."""
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    with naming(*_annotation_files(cfg.train_dataloader.dataset)):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
     placements = find_augments(dataset)
     if not placements:
         raise ValueError('no PG2Augment in train_dataloader.dataset of the config')
@@ -66,6 +69,16 @@ def load(cfg: Config, device: str) -> tuple[Any, Any, list[PG2Augment]]:
     check_alike(augments)
     preprocessor = MODELS.build(cfg.model.data_preprocessor).to(device)
     return dataset, preprocessor, augments
+
+
+def _annotation_files(dataset: Any) -> list[str]:
+    """The annotation files that a data set, of whatever others, names."""
+    if isinstance(dataset, list):
+        return [file for item in dataset for file in _annotation_files(item)]
+    if not isinstance(dataset, dict):
+        return []
+    own = [str(dataset['ann_file'])] if dataset.get('ann_file') else []
+    return own + [file for value in dataset.values() for file in _annotation_files(value)]
 
 
 @dataclass(frozen=True)
@@ -125,11 +138,8 @@ def make_row(
     return [source, pose, person, drawn], caption
 
 
-@exit_status
-def main(argv: Sequence[str] | None = None) -> int:
-    """Synthesise, and write the sheets; the exit status."""
-    args = parse_args(argv)
-    check_folder(args.out, COMMAND, overwrite=True)
+def browse(args: argparse.Namespace) -> None:
+    """Synthesise and write the sheets as the command line says."""
     cfg = read_config(args.config, 'the config of the training (CONFIG)')
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -168,4 +178,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f'  {count}: {reason}')
     if rows:
         print(f'sheets: {args.out}/')
+
+
+@exit_status
+def main(argv: Sequence[str] | None = None) -> int:
+    """Synthesise, and write the sheets; the exit status."""
+    args = parse_args(argv)
+    check_folder(args.out, COMMAND, overwrite=True)
+    with naming(args.config):
+        browse(args)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.figures import make_figures
 from pg2aug.utils.output import writing_folder
 

@@ -26,6 +26,7 @@ from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.augment.synthesis.inference import network_dtype
 from pg2aug.cli.exit_status import exit_status
 from pg2aug.cli.expand_options import make_parser, parse_review
+from pg2aug.cli.printing import print, printable
 from pg2aug.datasets.coco_files import ANNOTATION_FILE
 from pg2aug.expansion import (
     ImageFolder,
@@ -47,7 +48,7 @@ from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
 from pg2aug.expansion.write.output_folder import OutputFolder
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.utils.files import file_sha256, load_json
+from pg2aug.utils.files import file_sha256, load_json, naming
 from pg2aug.utils.output import remove_unfinished
 
 
@@ -193,7 +194,9 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
     left_out = job.sources.left_out
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out.total} left out')
     for line in left_out.lines():
-        console.print(f'  left out {line}', highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            printable(f'  left out {line}'), highlight=False, markup=False, soft_wrap=True
+        )
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
     inputs = {
         'ann_file': file_sha256(args.ann_file),
@@ -283,7 +286,9 @@ def review(args: argparse.Namespace) -> None:
     """Write the annotations without what a review rejects."""
     folder = args.out
     OutputFolder(folder).check_alone()
-    done = apply_review(folder / ANNOTATION_FILE, args.apply_review, folder / REVIEWED_FILE)
+    annotations = folder / ANNOTATION_FILE
+    with naming(annotations, args.apply_review):
+        done = apply_review(annotations, args.apply_review, folder / REVIEWED_FILE)
     print(
         f'{done.accepted} persons accepted, {done.rejected} rejected, {done.not_reviewed} not '
         f'reviewed and kept\n{done.images} images, {done.images_removed} left out -> {done.path}'

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.evaluation.user_study import KEY_FILE, PAGE_FILE, build_study
 from pg2aug.evaluation.user_study_answers import read_study_id
 from pg2aug.evaluation.user_study_score import format_score, score_answers, write_score

@@ -19,11 +19,12 @@ from mmengine.dist import barrier, get_rank
 from mmengine.evaluator import BaseMetric
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.engine.testing import build_test_runner, cuts_out_targets, metric_settings
 from pg2aug.evaluation import SynthesisMetric, format_report
 from pg2aug.evaluation.images_hook import FOLDERS, SHEET_NAME, SynthesisImagesHook
 from pg2aug.utils.config_file import read_config
-from pg2aug.utils.files import file_sha256, replacing
+from pg2aug.utils.files import file_sha256, naming, replacing
 from pg2aug.utils.output import check_folder, new_folder, writing_folder
 
 RESULTS_NAME = 'results.json'
@@ -144,7 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Standard output is the scores alone, everything else goes to standard error.
     """
     args = parse_args(argv)
-    with redirect_stdout(sys.stderr), TemporaryDirectory() as work_dir:
+    temporary = TemporaryDirectory()
+    with redirect_stdout(sys.stderr), temporary as work_dir, naming(args.config, args.checkpoint):
         report = test(args, work_dir)
     if report is not None:
         if args.out is not None:

@@ -1,11 +1,13 @@
 """From a PG2 config to a Runner that trains it."""
 
+from pathlib import Path
+
 import torch
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
-from pg2aug.compat import allow_runner_checkpoints
+from pg2aug.compat import allow_runner_checkpoints, load_checkpoint
 from pg2aug.engine.checkpoints import SafeRunner, mend_last_checkpoint
 from pg2aug.utils.files import is_local
 
@@ -44,7 +46,9 @@ def build_runner(cfg: Config) -> Runner:
 
     Raises:
         ValueError: If the schedule is missing or not positive, or has a stage II although there is
-            no discriminator, or a launcher other than 'none' and 'pytorch' is used without a GPU.
+            no discriminator, a launcher other than 'none' and 'pytorch' is used without a GPU, or
+            the checkpoint to go on from cannot be loaded.
+        FileNotFoundError: If that checkpoint does not exist.
     """
     for key in ('stage1_iters', 'stage2_iters'):
         if not isinstance(cfg.get(key), int) or cfg[key] < 0:
@@ -63,7 +67,30 @@ def build_runner(cfg: Config) -> Runner:
     allow_runner_checkpoints()
     if cfg.get('resume') and cfg.get('load_from') is None and is_local(cfg.work_dir):
         mend_last_checkpoint(cfg.work_dir)
+    _check_checkpoint(cfg)
     return SafeRunner.from_cfg(cfg)
+
+
+def _check_checkpoint(cfg: Config) -> None:
+    """Read the checkpoint that a Runner is going to load, which would refuse it in torch's words.
+
+    Those advise to load it without any restriction.
+    """
+    path = cfg.get('load_from')
+    if path is None and cfg.get('resume'):
+        path = find_latest_checkpoint(cfg.work_dir)
+    if path is None or not is_local(path):
+        return
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'checkpoint {str(path)!r} does not exist: correct its path')
+    content = load_checkpoint(path)
+    needed = ('state_dict', 'meta', 'message_hub', 'optimizer') if cfg.get('resume') else ()
+    missing = [name for name in needed if name not in content]
+    if missing:
+        raise ValueError(
+            f'{path} has no {", ".join(map(repr, missing))}, without which no training goes on: '
+            'give a checkpoint that pg2aug train wrote, or load_from without resume'
+        )
 
 
 def _join_without_gpu(cfg: Config) -> None:

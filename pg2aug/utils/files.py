@@ -38,6 +38,38 @@ def file_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def naming(*paths: str | Path | None) -> Iterator[None]:
+    """Name files in what goes wrong with what is in them, and make that a ValueError.
+
+    For what others wrote, of which anything can be wrong: a config names classes and their
+    arguments, an annotation file is read by MMPose. An error that names one of the files stays as
+    it is, and so does one of the operating system, or that the memory does not suffice.
+
+    Args:
+        paths: The files; None is no file.
+
+    Raises:
+        ValueError: For anything else.
+    """
+    names = [str(path) for path in paths if path is not None]
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        text, own = str(error), isinstance(error, ValueError | OSError | ImportError)
+        if own and (any(name in text for name in names) or not names):
+            raise
+        if isinstance(error, OSError | ImportError) and text not in map(str, error.args):
+            raise  # it names a file of its own
+        if isinstance(error, RuntimeError) and 'memory' in text:
+            raise
+        whole = text if own else f'{type(error).__name__}: {text}'
+        hint = '' if own else '; PYTHONDEVMODE=1 before the command shows where'
+        raise ValueError(f'{", ".join(names)}: {whole}{hint}') from error
+
+
 def load_json(path: str | Path, name: str | None = None) -> Any:
     """Read a json file as MMEngine and MMPose do: text in UTF-8, without a byte order mark.
 

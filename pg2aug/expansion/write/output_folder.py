@@ -1,6 +1,7 @@
 """Files of an expansion: whole or not there, and nowhere but in the output folder."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -46,9 +47,9 @@ class OutputFolder:
         if not is_local(self.root):
             raise ValueError(f'{self.root} is not on a local or mounted file system: name a folder')
         if folder.is_local:
-            source = Path(folder.root).resolve()
+            source = Path(os.path.realpath(folder.root))
             for path in (self.root, self.images, self.parts, self.partial):
-                if path.resolve().is_relative_to(source):
+                if Path(os.path.realpath(path)).is_relative_to(source):
                     raise ValueError(
                         f'the output folder {str(path)!r} lies within the source images '
                         f'{folder.root!r}: name a folder outside of them'
