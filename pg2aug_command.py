@@ -60,7 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ImportError) as error:  # something is not installed, or no folder is writable
         if sys.flags.dev_mode:
             raise
-        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+        reason = ' '.join(str(error).split())
+        print(f'error: pg2aug {name} cannot be loaded: {reason}', file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
     status: int = command.main(arguments)
     return status

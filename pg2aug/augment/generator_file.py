@@ -9,7 +9,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from pg2aug.augment.extras.detail import DetailedGenerator, Generator
+from pg2aug.augment.extras.detail import DetailedGenerator
+from pg2aug.augment.synthesis.inference import Generator
 from pg2aug.compat import load_checkpoint
 from pg2aug.models.checkpoint_check import check_preprocessor
 from pg2aug.models.limbs.generator import LimbWarpGenerator

@@ -219,7 +219,7 @@ class PG2Augment(BaseTransform):
         return self.plan(results, self.bank.draw(draws[-1]))
 
     def plan(self, results: dict[str, Any], pose_index: int) -> PersonPlan:
-        """PersonPlan one pose of the bank for the person of a sample.
+        """Plan one pose of the bank for the person of a sample.
 
         Args:
             results: Sample of a top-down dataset, after ``LoadImage``.

@@ -9,7 +9,6 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,9 +32,11 @@ from pg2aug.cli.printing import print
 from pg2aug.poses import Skeleton
 from pg2aug.utils.config_file import read_config
 from pg2aug.utils.files import naming
+from pg2aug.utils.output import check_folder, writing_folder
 from pg2aug.visualization.skeletons import contact_sheet, draw_skeleton, skeleton_image, write_png
 
 TITLES = ('source', 'target pose', 'synthesised', 'final input')
+COMMAND = 'browse'
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -43,7 +44,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='MMPose config with PG2Augment in its train pipeline')
     parser.add_argument('--num', type=int, default=48, help='samples to show')
-    parser.add_argument('--out', default='browse', help='folder of the sheets')
+    parser.add_argument('--out', default='browse', help='folder of its own for the sheets')
     parser.add_argument('--rows', type=int, default=8, help='samples on a sheet')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -139,6 +140,7 @@ def make_row(
 
 def browse(args: argparse.Namespace) -> None:
     """Synthesise and write the sheets as the command line says."""
+    check_folder(args.out, COMMAND, overwrite=True)
     cfg = read_config(args.config, 'the config of the training (CONFIG)')
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -163,15 +165,11 @@ def browse(args: argparse.Namespace) -> None:
         rows.append(row)
         captions.append(caption)
         accepted += int(result.accepted.sum())
-    stale = set(Path(args.out).glob(f'sheet_{"[0-9]" * 3}.png'))
-    for first in range(0, len(rows), args.rows):
-        chosen = slice(first, first + args.rows)
-        sheet = contact_sheet(rows[chosen], TITLES, cell=(192, 256), captions=captions[chosen])
-        path = Path(args.out) / f'sheet_{first // args.rows:03d}.png'
-        write_png(path, sheet)
-        stale.discard(path)
-    for path in stale:  # they show other samples, and may be those of another config
-        path.unlink()
+    with writing_folder(args.out, COMMAND, overwrite=True) as folder:
+        for first in range(0, len(rows), args.rows):
+            chosen = slice(first, first + args.rows)
+            sheet = contact_sheet(rows[chosen], TITLES, cell=(192, 256), captions=captions[chosen])
+            write_png(folder / f'sheet_{first // args.rows:03d}.png', sheet)
     print(f'{args.num} samples: {len(rows)} synthesised, {accepted} of them accepted')
     if left:
         print(f'{left} left as they are:')

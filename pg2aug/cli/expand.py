@@ -41,13 +41,14 @@ from pg2aug.expansion import (
     load_sources,
 )
 from pg2aug.expansion.plan.plan_file import ITEMS_FILE, PLAN_FILE
-from pg2aug.expansion.report.page import remove_partial_report, write_report
+from pg2aug.expansion.report.page import COMMAND, REPORT_FOLDER, write_report
 from pg2aug.expansion.report.review import REVIEWED_FILE, apply_review
 from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.utils.files import file_sha256, load_json, naming
+from pg2aug.utils.output import remove_unfinished
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -205,6 +206,11 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
         'torch': torch.__version__,
         'numpy': np.__version__,
     }
+
+    def finish(summary: Summary) -> None:
+        print_summary(args, summary)
+        write_page(args, job, summary)
+
     name = f'rank {ranks.rank} of {ranks.size}: ' if ranks.size > 1 else ''
     with progress_display(console, name) as report:
         summary = expand(
@@ -218,13 +224,11 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
             workers=args.workers,
             ranks=ranks,
             report=report,
+            finish=finish,
             plan_only=args.plan_only,
         )
     if args.plan_only and ranks.rank == 0:
         console.print(describe_plan(args.out), soft_wrap=True)
-    if summary is not None:
-        print_summary(args, summary)
-        write_page(args, job, summary)
     return summary
 
 
@@ -235,7 +239,7 @@ def write_page(args: argparse.Namespace, job: Job, summary: Summary) -> None:
         ValueError: If it cannot be written.
     """
     if args.no_report:
-        remove_partial_report(args.out)
+        remove_unfinished(args.out / REPORT_FOLDER, COMMAND)
         return
     try:
         page = write_report(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import DictAction
-from mmengine.runner import find_latest_checkpoint
 
 from pg2aug.cli.exit_status import exit_status
 from pg2aug.cli.printing import print
+from pg2aug.engine.checkpoints import latest_checkpoint
 from pg2aug.engine.training import apply_amp, build_runner
 from pg2aug.utils.config_file import read_config
 from pg2aug.utils.files import naming
@@ -59,7 +59,7 @@ def train(args: argparse.Namespace) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-        if args.resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
+        if args.resume == 'auto' and latest_checkpoint(cfg.work_dir) is None:
             print(f'--resume: no checkpoint in {cfg.work_dir}, training starts at iteration 0')
     build_runner(cfg).train()
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from pg2aug.compat import allow_runner_checkpoints, load_checkpoint
+from pg2aug.engine.checkpoints import SafeRunner, latest_checkpoint, mend_last_checkpoint
 from pg2aug.utils.files import is_local
 
 
@@ -37,7 +38,8 @@ def build_runner(cfg: Config) -> Runner:
 
     ``stage1_iters`` and ``stage2_iters`` of the config become the model's and the loop's. Batches
     are pinned where there is a GPU to copy them to; a machine without one communicates through
-    gloo.
+    gloo. Checkpoints are whole or not there (:class:`SafeRunner`), and a training that is resumed
+    goes on from the last whole one.
 
     Args:
         cfg: A config such as those in ``configs/pg2``; changed in place.
@@ -63,8 +65,10 @@ def build_runner(cfg: Config) -> Runner:
     else:
         _join_without_gpu(cfg)
     allow_runner_checkpoints()
+    if cfg.get('resume') and cfg.get('load_from') is None and is_local(cfg.work_dir):
+        mend_last_checkpoint(cfg.work_dir)
     _check_checkpoint(cfg)
-    return Runner.from_cfg(cfg)
+    return SafeRunner.from_cfg(cfg)
 
 
 def _check_checkpoint(cfg: Config) -> None:
@@ -74,7 +78,7 @@ def _check_checkpoint(cfg: Config) -> None:
     """
     path = cfg.get('load_from')
     if path is None and cfg.get('resume'):
-        path = find_latest_checkpoint(cfg.work_dir)
+        path = latest_checkpoint(cfg.work_dir)
     if path is None or not is_local(path):
         return
     if not Path(path).is_file():

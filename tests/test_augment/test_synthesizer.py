@@ -89,7 +89,7 @@ def inside_patch(plan, margin=0.0):
 
 
 def beside(sample, shift_px):
-    """A neighbour in the same pose, as COCO annotates him."""
+    """A neighbour in the same pose, as COCO annotates them."""
     joints = sample['keypoints'][0] + [shift_px, 0]
     return np.concatenate([joints, np.full((17, 1), 2)], axis=1).astype(np.float32)
 
@@ -178,10 +178,10 @@ def test_neighbours_in_front_keep_every_pixel(shift, remove_source):
         LimbWarpGenerator(COCO_METAINFO), None, SynthesisSettings(remove_source=remove_source)
     )
     made, without = (synthesizer(image, [p], STAY).images[0] for p in (plan, alone))
-    his = silhouette == 1
-    assert torch.equal(made[:, his], image[0][:, his])
+    theirs = silhouette == 1
+    assert torch.equal(made[:, theirs], image[0][:, theirs])
     changed = (without - image[0]).abs().amax(dim=0) > 10
-    assert (changed & his).sum() > 50, 'he would have been painted over'
+    assert (changed & theirs).sum() > 50, 'they would have been painted over'
     free = silhouette == 0
     changed = (made - image[0]).abs().amax(dim=0) > 10
     assert (changed & free).sum() > 50, 'and the person is replaced all the same'

@@ -225,6 +225,17 @@ def test_a_second_run_at_the_same_time_is_refused(expand, tmp_path, monkeypatch,
     assert expand('out', num=3) == 0
 
 
+def test_a_second_run_is_refused_while_the_report_is_drawn(synthesize, tool, monkeypatch):
+    def draw_while_another_runs(args, job, summary):
+        assert wait_for(fork(lambda: synthesize('--no-report', num=2, chosen=LIMB_WARP)[0])) == 2
+        seen.append(summary.accepted)
+
+    seen = []
+    monkeypatch.setattr(tool, 'write_page', draw_while_another_runs)
+    assert synthesize(num=2, chosen=LIMB_WARP)[0] == 0
+    assert seen == [2]
+
+
 @pytest.mark.parametrize('name', ['plan.json', 'plan.npy', 'partial/mine.txt', 'images/1.jpg'])
 def test_a_folder_of_something_else_is_left_alone(expand, tmp_path, capsys, name):
     path = tmp_path / 'out' / name

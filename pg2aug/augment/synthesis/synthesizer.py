@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pg2aug.augment.checks.label_check import LabelCheck
-from pg2aug.augment.extras.detail import Generator
 from pg2aug.augment.extras.pool import PersonPool
 from pg2aug.augment.person_plan import PersonPlan
 from pg2aug.augment.settings import SynthesisSettings
@@ -27,7 +26,7 @@ from pg2aug.augment.synthesis.batches import (
 from pg2aug.augment.synthesis.compositing import composite_persons
 from pg2aug.augment.synthesis.drawing import generator_input, in_scene, synthesis
 from pg2aug.augment.synthesis.graphs import GraphedCall, bucket, pad
-from pg2aug.augment.synthesis.inference import inference_model, network_dtype
+from pg2aug.augment.synthesis.inference import Generator, inference_model, network_dtype
 from pg2aug.poses.skeleton import Skeleton
 
 _R = TypeVar('_R')
