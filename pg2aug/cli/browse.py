@@ -140,6 +140,7 @@ def make_row(
 
 def browse(args: argparse.Namespace) -> None:
     """Synthesise and write the sheets as the command line says."""
+    check_folder(args.out, COMMAND, overwrite=True)
     cfg = read_config(args.config, 'the config of the training (CONFIG)')
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -184,7 +185,6 @@ def browse(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Synthesise, and write the sheets; the exit status."""
     args = parse_args(argv)
-    check_folder(args.out, COMMAND, overwrite=True)
     with naming(args.config):
         browse(args)
     return 0

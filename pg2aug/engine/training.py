@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from pg2aug.compat import allow_runner_checkpoints, load_checkpoint
-from pg2aug.engine.checkpoints import SafeRunner, mend_last_checkpoint
+from pg2aug.engine.checkpoints import SafeRunner, latest_checkpoint, mend_last_checkpoint
 from pg2aug.utils.files import is_local
 
 
@@ -78,7 +78,7 @@ def _check_checkpoint(cfg: Config) -> None:
     """
     path = cfg.get('load_from')
     if path is None and cfg.get('resume'):
-        path = find_latest_checkpoint(cfg.work_dir)
+        path = latest_checkpoint(cfg.work_dir)
     if path is None or not is_local(path):
         return
     if not Path(path).is_file():

@@ -166,11 +166,11 @@ def test_persons_with_detail_are_synthesised_and_pasted(with_matte):
     [
         (lambda c: c['state_dict']['generator1.head.weight'].fill_(np.nan), 'are not finite, such'),
         (lambda c: c.pop('state_dict'), "no weights in 'state_dict'"),
-        (lambda c: c.update(state_dict=[1]), "no weights in 'state_dict'"),
+        (lambda c: c.update(state_dict=[1]), "a list as 'state_dict'"),
         (lambda c: c['state_dict'].update(more=3), "no weights in 'state_dict'"),
         (lambda c: c.update(meta=None), r"no meta\['dataset_meta'\]"),
         (lambda c: c.update(meta=[]), r"no meta\['dataset_meta'\]"),
-        (lambda c: c['meta'].update(dataset_meta=3), r"no meta\['dataset_meta'\]"),
+        (lambda c: c['meta'].update(dataset_meta=3), "a int as 'dataset_meta' of 'meta'"),
         (lambda c: c['meta']['dataset_meta'].update(crop=3), 'cannot be used: TypeError'),
         (lambda c: c['meta']['dataset_meta']['crop'].update(size=(1, -1)), 'size must be'),
         (lambda c: c['meta']['dataset_meta'].pop('flip_indices'), 'flip_indices'),
