@@ -168,3 +168,13 @@ def test_errors_are_one_line_and_write_nothing(main, write, tmp_path, capsys):
         assert not out.exists()
     with pytest.raises(SystemExit):
         main([mine, '--map', 'neck', '--out', str(out)])
+
+
+def test_poses_are_not_overwritten_by_the_bank(main, tmp_path, capsys):
+    poses = tmp_path / 'mocap.npz'
+    np.savez(poses, keypoints_3d=np.zeros((3, 17, 3)))
+    before = poses.read_bytes()
+    arguments = [f'{poses}::{COCO_FILE}', '--out', str(poses), '--overwrite']
+    assert main(arguments) == 2
+    assert f'{poses} is read and would be overwritten' in capsys.readouterr().err
+    assert poses.read_bytes() == before

@@ -104,7 +104,7 @@ def test_a_metainfo_names_the_joints_and_limbs(main, write, tmp_path, capsys):
     assert "'PATH::METAINFO' for pg2aug bank or pg2aug split" in error
     named = f'{path}::configs/_base_/datasets/coco.py'
     assert main(named, '--share', 0.05, '--rarest', path, '--overwrite') == 2
-    assert 'named twice' in capsys.readouterr().err
+    assert f'{path} is read and would be overwritten' in capsys.readouterr().err
     assert main(named, '--share', 0.05, '--rarest', rarest) == 0
     part = json.loads(rarest.read_text())
     assert {a['id'] for a in part['annotations']} == set(range(105, 110))
@@ -138,9 +138,12 @@ def test_no_file_is_written_over_another(main, write, tmp_path, capsys):
     path = write('all.json', 20, 2)
     text = path.read_text()
     out = tmp_path / 'new' / 'part.json'
-    for arguments in (['--rarest', out, '--others', out], ['--others', path, '--overwrite']):
+    for arguments, message in (
+        (['--rarest', out, '--others', out], 'named twice'),
+        (['--others', path, '--overwrite'], 'is read and would be overwritten'),
+    ):
         assert main(path, *arguments) == 2
-        assert 'named twice' in capsys.readouterr().err
+        assert message in capsys.readouterr().err
         assert not out.exists()
     assert path.read_text() == text
     assert main(path, '--rarest', out) == 0

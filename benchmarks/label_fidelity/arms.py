@@ -88,7 +88,7 @@ def make_trial(
     size: tuple[int, int],
     judge_size: tuple[int, int],
 ) -> Trial | None:
-    """PersonPlan a trial; None where the source or the pose is nothing to synthesise from."""
+    """Plan a trial; None where the source or the pose is nothing to synthesise from."""
     image = source.read()
     try:
         plan = plan_person(

@@ -120,7 +120,7 @@ def _are_entries(part: Any, keys: tuple[str, ...]) -> bool:
 def _corners(annotation: Mapping[str, Any]) -> NDArray[np.float32] | None:
     try:
         left, top, width, height = (float(value) for value in annotation['bbox'])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     box = np.array([left, top, left + width, top + height], dtype=np.float32)
     return box if np.isfinite(box).all() and width > 0 and height > 0 else None

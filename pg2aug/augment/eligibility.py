@@ -137,7 +137,7 @@ def _remedy(skeleton: Skeleton) -> str:
 
 
 def bank_proportions(bank: PoseBank, skeleton: Skeleton) -> NDArray[np.float64]:
-    """Typical proportions (S,) of the bodies in the drawable poses of a bank, for ``make_plan``."""
+    """Typical proportions (S,) of the bodies in a bank's drawable poses, for ``plan_person``."""
     drawable = bank.weights > 0
     return typical_proportions(bank.keypoints[drawable], bank.visible[drawable], skeleton)
 

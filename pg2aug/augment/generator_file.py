@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from pg2aug.augment.extras.detail import DetailedGenerator, Generator
+from pg2aug.augment.extras.detail import DetailedGenerator
+from pg2aug.augment.synthesis.inference import Generator
 from pg2aug.compat import load_checkpoint
 from pg2aug.models.checkpoint_check import check_preprocessor
 from pg2aug.models.limbs.generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
+from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class GeneratorFile:
         source: Path of the checkpoint, or the type of a generator without one, for messages and
             provenance.
         detail: How many times finer these are than the crops it was trained on.
+        path: Path of the config; empty for a generator without one.
     """
 
     config: Config
@@ -39,6 +44,7 @@ class GeneratorFile:
     skeleton: Skeleton
     source: str
     detail: int = 1
+    path: str = ''
 
     @classmethod
     def from_config(cls, generator: Mapping[str, Any]) -> 'GeneratorFile':
@@ -94,24 +100,25 @@ class GeneratorFile:
                     f'generator {key} {path!r} does not exist: train one with '
                     f'pg2aug train, or correct generator=dict({key}=...)'
                 )
-        cfg = Config.fromfile(config)
-        if 'model' not in cfg or cfg.model.get('type') not in ('pg2aug.PG2', 'PG2'):
+        cfg = read_config(config, 'generator config')
+        model = cfg.get('model')
+        if not isinstance(model, Mapping) or model.get('type') not in ('pg2aug.PG2', 'PG2'):
             raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
         _check_detail(detail, cfg.model, config)
         content = load_checkpoint(checkpoint)
-        meta = content.get('meta', {}).get('dataset_meta') or {}
-        if 'crop' not in meta:
-            raise ValueError(
-                f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
-                'not trained on a PersonPairDataset by pg2aug train'
-            )
+        meta = _dataset_meta(content, checkpoint)
         check_preprocessor(cfg.model, content, checkpoint, config)
-        width, height = meta['crop']['size']
-        skeleton = Skeleton.from_metainfo(meta)
-        padding = float(meta['crop']['padding'])
+        try:
+            (width, height), padding = _crop_settings(meta['crop']['size'], meta['crop']['padding'])
+            skeleton = Skeleton.from_metainfo(meta)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"generator checkpoint {checkpoint!r}: its meta['dataset_meta'] cannot be used: "
+                f'{type(error).__name__}: {error}'
+            ) from error
         size = width * detail, height * detail
-        state_dict = content['state_dict']
-        return cls(cfg.model, state_dict, size, padding, skeleton, str(checkpoint), detail)
+        state_dict = _finite_weights(content, checkpoint)
+        return cls(cfg.model, state_dict, size, padding, skeleton, str(checkpoint), detail, config)
 
     def build(self) -> Generator:
         """Build the model with its weights, in evaluation mode, without gradients.
@@ -123,17 +130,42 @@ class GeneratorFile:
             generator: LimbWarpGenerator = MODELS.build(dict(self.config, _scope_='pg2aug'))
             return generator
         # The schedule plays no part in synthesis; a config leaves it to the training tool.
-        model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
+        with naming(self.path):
+            model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
         try:
             model.load_state_dict(self.state_dict)
         except RuntimeError as error:
             raise ValueError(
-                f'the weights in {self.source} do not fit their config: {error}'
+                f'the weights in {self.source} do not fit their config {self.path!r}: {error}'
             ) from error
         context = f'the generator config beside {self.source}'
         check_same_joints(self.skeleton, model.skeleton, context)
         model.eval().requires_grad_(False)
         return model if self.detail == 1 else DetailedGenerator(model, self.detail).eval()
+
+
+def _dataset_meta(content: Mapping[str, Any], checkpoint: str) -> Mapping[str, Any]:
+    meta = content.get('meta')
+    found = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    if not isinstance(found, Mapping) or 'crop' not in found:
+        raise ValueError(
+            f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
+            'not trained on a PersonPairDataset by pg2aug train'
+        )
+    return found
+
+
+def _finite_weights(content: Mapping[str, Any], checkpoint: str) -> dict[str, Tensor]:
+    weights = content.get('state_dict')
+    if not isinstance(weights, Mapping) or not all(map(torch.is_tensor, weights.values())):
+        raise ValueError(f"generator checkpoint {checkpoint!r} has no weights in 'state_dict'")
+    broken = [name for name, value in weights.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ValueError(
+            f'{len(broken)} weights of generator checkpoint {checkpoint!r} are not finite, such as '
+            f'{broken[0]}: its training diverged, give an earlier checkpoint'
+        )
+    return dict(weights)
 
 
 def _check_detail(detail: Any, model: Mapping[str, Any], config: str) -> None:

@@ -172,6 +172,7 @@ class PG2Hook(Hook):
             else:
                 runner.message_hub.update_scalar(key, share)
         self._warn_if_refused(runner, *counts['persons'])
+        self._warn_if_not_finite(runner)
 
     def _warn_if_refused(self, runner: Runner, persons: float, persons_ok: float) -> None:
         self._seen += np.array([persons, persons_ok])
@@ -184,6 +185,15 @@ class PG2Hook(Hook):
                     'these, or lower prob; pg2aug browse shows them'
                 )
             self._seen[:] = 0
+
+    def _warn_if_not_finite(self, runner: Runner) -> None:
+        count = 0 if self.synthesizer is None else self.synthesizer.take_not_finite()
+        if count:
+            runner.logger.warning(
+                f'PG2Hook: {count} persons synthesised in the last {self.interval} iterations had '
+                'pixels that are not finite, and are not trained on. Give a checkpoint whose '
+                "weights are finite, or precision='float32' to PG2Augment"
+            )
 
     def after_train(self, runner: Runner) -> None:
         """Let go of the model, and let the transforms synthesise by themselves again."""

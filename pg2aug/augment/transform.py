@@ -36,6 +36,7 @@ from pg2aug.datasets.topdown import keypoint_flags
 from pg2aug.poses import PoseBank
 from pg2aug.registry import TRANSFORMS, register_for_users
 from pg2aug.utils.arguments import in_errors
+from pg2aug.utils.files import naming
 
 _ARGUMENTS = (
     'generator',
@@ -218,7 +219,7 @@ class PG2Augment(BaseTransform):
         return self.plan(results, self.bank.draw(draws[-1]))
 
     def plan(self, results: dict[str, Any], pose_index: int) -> PersonPlan:
-        """PersonPlan one pose of the bank for the person of a sample.
+        """Plan one pose of the bank for the person of a sample.
 
         Args:
             results: Sample of a top-down dataset, after ``LoadImage``.
@@ -289,7 +290,8 @@ class PG2Augment(BaseTransform):
         if self.neighbours is None:
             return None
         context = f'PG2Augment: neighbours {self.neighbours!r}'
-        return PeopleFile.load(self.neighbours, self.generator_file.skeleton, context)
+        with naming(self.neighbours):
+            return PeopleFile.load(self.neighbours, self.generator_file.skeleton, context)
 
     def __repr__(self) -> str:
         own = {name: getattr(self, name) for name in _ARGUMENTS}

@@ -21,6 +21,7 @@ from pg2aug.annotation import (
     read_boxes,
 )
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.datasets.coco_files import ANNOTATION_FILE, REPORT_FILE, check_free, write_together
 from pg2aug.datasets.conversion_report import ConversionReport
 from pg2aug.datasets.image_index import SUFFIXES, ImageIndex

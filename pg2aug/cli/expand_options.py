@@ -267,6 +267,7 @@ def _add_review(group: argparse._ActionsContainer) -> None:
 def _described(name: str) -> str:
     """What a setting is, and its default."""
     default, text = getattr(_DEFAULTS, name), setting_help(name).rstrip('.')
+    text = text.replace('None for any; ', '')
     return f'{text[0].lower()}{text[1:]} (default: {"any" if default is None else default})'
 
 

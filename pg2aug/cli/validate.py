@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.utils.images import MAX_PIXELS
 from pg2aug.validation.annotations import MARGIN_PX
 from pg2aug.validation.coco import validate_coco
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: dict[str, int] = defaultdict(int)
     errors = 0
     examples: dict[str, list[str]] = defaultdict(list)
-    findings = validate_coco(
+    problems = validate_coco(
         args.ann_file,
         args.img_root,
         margin_px=args.margin,
@@ -65,11 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         follow_links=args.follow_links,
         workers=args.workers,
     )
-    for finding in findings:
-        counts[finding.rule] += 1
-        errors += finding.is_error
-        if counts[finding.rule] <= args.show:
-            examples[finding.rule].append(str(finding))
+    for problem in problems:
+        counts[problem.rule] += 1
+        errors += problem.is_error
+        if counts[problem.rule] <= args.show:
+            examples[problem.rule].append(str(problem))
     for rule, count in counts.items():
         print(f'{rule}: {count}')
         for line in examples[rule]:
@@ -77,6 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if count > len(examples[rule]):
             print(f'  ... and {count - len(examples[rule])} more')
     told = sum(counts.values()) - errors
-    verdict = f'{errors} findings' if errors else 'valid'
+    verdict = f'{errors} problems' if errors else 'valid'
     print(f'{args.ann_file}: {verdict}{f", {told} to look at" if told else ""}')
     return 1 if errors else 0

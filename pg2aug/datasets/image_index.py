@@ -41,7 +41,7 @@ class ImageIndex:
         if not self.root.is_dir():
             raise NotADirectoryError(f'there is no image folder {str(root)!r}')
         self.paths, self.others = _image_paths(self.root)
-        absolute = self.root.resolve()
+        absolute = Path(os.path.realpath(self.root))
         self._by_key: defaultdict[str, list[str]] = defaultdict(list)
         for path in self.paths:
             self._by_key[(key or _file_name)(absolute / path)].append(path)

@@ -147,6 +147,8 @@ def find_instances(
             unnamed += 1
         elif np.count_nonzero(labels[-1][2] > 0) < min_visible:
             dropped[f'with fewer than {min_visible} labelled joints'] += 1
+        elif not _is_finite(info):
+            dropped['with a labelled joint or a box that is not finite'] += 1
         elif _coincide(*labels[-1][1:]):
             dropped['whose labelled joints all coincide'] += 1
         else:
@@ -229,6 +231,12 @@ def _nobody_message(where: str, key: str | None, keys: list[str], identified: bo
         f'No annotation has identity_key={key!r}: set it to one of their keys {keys}, or use '
         "pairing='self'"
     )
+
+
+def _is_finite(info: Mapping[str, Any]) -> bool:
+    """Whether the labelled joints and the box of an instance are where numbers say."""
+    joints = np.asarray(info['keypoints'][0])[np.asarray(info['keypoints_visible'][0]) > 0]
+    return bool(np.isfinite(joints).all() and np.isfinite(info['bbox'][0]).all())
 
 
 def _coincide(keypoints: NDArray[Any], visible: NDArray[Any]) -> bool:

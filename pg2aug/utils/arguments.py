@@ -8,10 +8,10 @@ from numbers import Real
 
 @contextmanager
 def in_errors(context: str) -> Iterator[None]:
-    """Let the texts of ValueError and FileNotFoundError begin with what they are about."""
+    """Let the texts of what is raised for wrong arguments begin with what they are about."""
     try:
         yield
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, TypeError, FileNotFoundError) as error:
         raise type(error)(f'{context}: {error}') from error
 
 

@@ -128,7 +128,7 @@ def test_people_close_beside_are_others(sample):
 
 
 def test_flags_of_0_and_1_alone_hide_nobody(sample):
-    """PoseTrack's files have no flag 2; a neighbour on the person would be hidden by him."""
+    """PoseTrack's files have no flag 2; a neighbour on the person would be hidden by them."""
     content = coco(sample, beside(sample, 8, flag=1))
     assert (PeopleFile(content, SKELETON, 'it').of(sample)[..., 2] == 1).all()
     for annotation in content['annotations']:
@@ -267,7 +267,7 @@ def test_what_stays_of_people_in_front_is_their_silhouette_and_little_more():
 
 
 def test_a_neighbour_hidden_by_the_person_is_not_in_front_of_him(sample):
-    # His left half is seen, and hidden joints lie on the person, or far from him.
+    # Their left half is seen, and hidden joints lie on the person, or far from them.
     person = beside(sample, 8)
     hidden = [6, 8, 10, 12]
     person[hidden, 2] = 1

@@ -60,7 +60,7 @@ def joint(place, *triple):
 
 
 BROKEN = [
-    # What is changed of the first person or his image; why how many of the twelve are left out.
+    # What is changed of the first person or their image; why how many of the twelve are left out.
     (of('images', 0, file_name=None), {'the entry of its image is broken': 2}),
     (of('images', 0, file_name=42), {'the entry of its image is broken': 2}),
     (of('images', 0, file_name='../0.png'), {'the entry of its image is broken': 2}),
@@ -88,7 +88,7 @@ BROKEN = [
     (of('annotations', 0, bbox=None), {'no valid box': 1, NEIGHBOUR: 1}),
     (of('annotations', 0, category_id=[1]), {'no keypoints': 1, NEIGHBOUR: 1}),
     (of('annotations', 0, id={}), {'no valid id': 1, NEIGHBOUR: 1}),
-    # Of no matter where he is replaced himself.
+    # Of no matter where they are replaced themselves.
     (of('annotations', 0, area=-1), {NEIGHBOUR: 1}),
     (of('annotations', 0, area=10**400), {NEIGHBOUR: 1}),
     (joint(0, 300, 5, 2), {NEIGHBOUR: 1}),

@@ -43,7 +43,7 @@ def neighbours_mask(plan, skeleton):
 def test_no_label_of_a_neighbour_outlives_its_pixels(make_job, couples):
     content = json.loads(couples[0].read_text())
     for right in content['annotations'][6:]:
-        # Closer, and marked as hidden, so that nothing of him that lies on the other is in front.
+        # Closer, and marked as hidden, so that nothing of them that lies on the other is in front.
         values = np.reshape(right['keypoints'], (-1, 3)).astype(float)
         values = np.where(values[:, 2:] > 0, values - [45, 0, 0], 0)
         right['keypoints'] = np.minimum(values, [np.inf, np.inf, 1]).ravel().tolist()

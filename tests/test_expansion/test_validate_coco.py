@@ -241,10 +241,10 @@ def test_all_is_found_and_the_list_is_bounded(good, tmp_path, main, capsys):
     assert 'area: 30\n  annotation 10: area is -1' in shown
     assert '... and 27 more' in shown
     assert shown.count('\n') < 16
-    assert 'ann.json: 31 findings, 30 to look at' in shown
+    assert 'ann.json: 31 problems, 30 to look at' in shown
     assert main([command[0], '--no-images', '--show', '0']) == 1
     shown = capsys.readouterr().out
-    assert 'ann.json: 30 findings, 30 to look at' in shown
+    assert 'ann.json: 30 problems, 30 to look at' in shown
     assert '\n\n' not in shown
 
 

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pg2aug.models.limbs.generator import LimbWarpGenerator, laid_limbs
+from pg2aug.models.limbs.generator import laid_limbs
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses.skeleton import Skeleton
 
 _COLOUR_TOLERANCE = 25.0
-_COVERAGE_TOLERANCE = 0.25
+_MATTE_TOLERANCE = 0.25
 _TINY = 1e-3
 
 
@@ -71,10 +71,6 @@ class DetailedGenerator(nn.Module):
         return reduced
 
 
-Generator = PG2 | LimbWarpGenerator | DetailedGenerator
-"""What synthesises persons."""
-
-
 def add_detail(made: Tensor, limbs: Tensor, factor: int) -> Tensor:
     """Enlarge persons and add the detail of limbs that agree with them.
 
@@ -92,7 +88,7 @@ def add_detail(made: Tensor, limbs: Tensor, factor: int) -> Tensor:
     change = (made[:, :3] - coarse_colours).square().mean(dim=1, keepdim=True)
     same = coarse_matte * torch.exp(change / (-2 * _COLOUR_TOLERANCE**2))
     moved = (made[:, 3:] - coarse_matte).square()
-    same_edge = torch.exp(moved / (-2 * _COVERAGE_TOLERANCE**2))
+    same_edge = torch.exp(moved / (-2 * _MATTE_TOLERANCE**2))
     # Colours times matte: beyond the person they mean nothing and must not bleed in.
     made = torch.cat([made[:, :3] * made[:, 3:], made[:, 3:]], dim=1)
     both = torch.cat([made, coarse, same, same_edge], dim=1)

@@ -35,7 +35,7 @@ class Repeats:
     def decide(
         self, person: int, again: Callable[[int], PersonPlan], anew: Callable[[], PersonPlan]
     ) -> PersonPlan:
-        """PersonPlan what a person got last, or something new.
+        """Plan what a person got last, or something new.
 
         Args:
             person: Index of the person in the data set.

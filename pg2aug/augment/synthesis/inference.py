@@ -6,9 +6,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from pg2aug.augment.extras.detail import DetailedGenerator, Generator
+from pg2aug.augment.extras.detail import DetailedGenerator
 from pg2aug.augment.synthesis.graphs import pad
+from pg2aug.models.limbs.generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
+
+Generator = PG2 | LimbWarpGenerator | DetailedGenerator
+"""What synthesises persons."""
 
 Precision = Literal['auto', 'float32', 'bfloat16', 'float16']
 

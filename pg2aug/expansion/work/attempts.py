@@ -1,7 +1,7 @@
 """Attempts: each a person and a pose, synthesised or refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -31,6 +31,10 @@ from pg2aug.poses import PoseBank
 
 UNUSABLE_IMAGE = 'the source image cannot be used'
 """Why an attempt is refused, and every other at the same image would be."""
+
+
+NOT_FINITE = 'the synthesised person is not finite'
+"""Why an attempt is refused that nobody checks: its generator is broken."""
 
 
 class Attempt(NamedTuple):
@@ -164,7 +168,13 @@ def synthesize(job: Job, prepared: Sequence[Prepared]) -> list[Outcome]:
     """Synthesise and check a batch of attempts."""
     images, plans = [item.image for item in prepared], [item.plan for item in prepared]
     results = synthesize_in_images(job.synthesizer, images, plans)
-    return [_outcome(item, *result) for item, result in zip(prepared, results, strict=True)]
+    outcomes = [_outcome(item, *result) for item, result in zip(prepared, results, strict=True)]
+    if job.synthesizer.check is not None:
+        return outcomes
+    return [
+        replace(outcome, reason=NOT_FINITE, detail='') if isinstance(outcome, Refused) else outcome
+        for outcome in outcomes
+    ]
 
 
 def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:

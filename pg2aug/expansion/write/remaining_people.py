@@ -50,7 +50,7 @@ def remaining_annotations(
     Raises:
         CoveredError: If somebody loses more than half of their labelled joints.
     """
-    posed = [a for a in annotations if a is not person and _is_posed(a)]
+    posed = [a for a in annotations if a is not person and _is_well_formed(a)]
     if not posed:
         return list(annotations)
     changed = changed_pixels(plan, skeleton, in_front, remove_source)
@@ -104,7 +104,7 @@ def people_in_front_alpha(plan: PersonPlan, skeleton: Skeleton) -> Tensor:
     )
 
 
-def _is_posed(annotation: Annotation) -> bool:
+def _is_well_formed(annotation: Annotation) -> bool:
     values = annotation.get('keypoints') or ()
     return len(values) > 0 and len(values) % 3 == 0
 
