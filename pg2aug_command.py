@@ -57,8 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.argv[0] = f'pg2aug {name}'  # what the command's own --help calls it
     try:
         command = import_module(f'pg2aug.cli.{name.replace("-", "_")}')
-    except ImportError as error:
-        print(f'error: pg2aug {name} cannot be loaded: {error}', file=sys.stderr)
+    except (OSError, ImportError) as error:  # something is not installed, or no folder is writable
+        if sys.flags.dev_mode:
+            raise
+        reason = ' '.join(str(error).split())
+        print(f'error: pg2aug {name} cannot be loaded: {reason}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)

@@ -8,7 +8,7 @@ import pickle
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -155,8 +155,10 @@ def load_checkpoint(
     except pickle.UnpicklingError as error:
         # `from None`: torch's own text advises weights_only=False.
         raise ValueError(_refusal(path, str(error))) from None
-    except OSError:
-        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise ValueError(f'{path} cannot be read as a checkpoint: {error}') from error
     except Exception as error:  # a file of another kind makes the loader raise all sorts
         raise ValueError(
             f'{path} cannot be read as a checkpoint, is it cut short or something else? '
@@ -167,6 +169,15 @@ def load_checkpoint(
             f'{path} holds a {type(content).__name__}, not the dict of a checkpoint: give a file '
             "written by MMEngine's Runner, or a state_dict"
         )
+    for keys in (('state_dict',), ('meta',), ('meta', 'dataset_meta')):
+        part: Any = content
+        for key in keys:
+            part = part.get(key) or {}
+        if not isinstance(part, Mapping):
+            raise ValueError(
+                f'{path} holds a {type(part).__name__} as {" of ".join(map(repr, keys[::-1]))}, '
+                "not a dict: give a file written by MMEngine's Runner"
+            )
     return content
 
 

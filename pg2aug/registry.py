@@ -12,54 +12,22 @@ from typing import TypeVar
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-DATASETS = Registry(
-    'dataset',
-    parent=mmengine_registry.DATASETS,
-    scope='pg2aug',
-    locations=['pg2aug.datasets'],
-)
-TRANSFORMS = Registry(
-    'transform',
-    parent=mmengine_registry.TRANSFORMS,
-    scope='pg2aug',
-    locations=['pg2aug.augment'],
-)
-MODELS = Registry(
-    'model',
-    parent=mmengine_registry.MODELS,
-    scope='pg2aug',
-    locations=['pg2aug.models', 'pg2aug.augment'],
-)
-HOOKS = Registry(
-    'hook',
-    parent=mmengine_registry.HOOKS,
-    scope='pg2aug',
-    locations=['pg2aug.engine', 'pg2aug.augment'],
-)
-LOOPS = Registry(
-    'loop',
-    parent=mmengine_registry.LOOPS,
-    scope='pg2aug',
-    locations=['pg2aug.engine'],
-)
-OPTIM_WRAPPERS = Registry(
-    'optim_wrapper',
-    parent=mmengine_registry.OPTIM_WRAPPERS,
-    scope='pg2aug',
-    locations=['pg2aug.engine'],
-)
-OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optimizer wrapper constructor',
-    parent=mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS,
-    scope='pg2aug',
-    locations=['pg2aug.engine'],
-)
-METRICS = Registry(
-    'metric',
-    parent=mmengine_registry.METRICS,
-    scope='pg2aug',
-    locations=['pg2aug.evaluation'],
-)
+
+def _child(parent: Registry, *rooms: str) -> Registry:
+    """A node of ours below one of MMEngine's; ``rooms`` hold what is registered in it."""
+    return Registry(
+        parent.name, parent=parent, scope='pg2aug', locations=[f'pg2aug.{room}' for room in rooms]
+    )
+
+
+DATASETS = _child(mmengine_registry.DATASETS, 'datasets')
+TRANSFORMS = _child(mmengine_registry.TRANSFORMS, 'augment')
+MODELS = _child(mmengine_registry.MODELS, 'models', 'augment')
+HOOKS = _child(mmengine_registry.HOOKS, 'engine', 'augment')
+LOOPS = _child(mmengine_registry.LOOPS, 'engine')
+OPTIM_WRAPPERS = _child(mmengine_registry.OPTIM_WRAPPERS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
+METRICS = _child(mmengine_registry.METRICS, 'evaluation')
 
 _Class = TypeVar('_Class', bound=type)
 

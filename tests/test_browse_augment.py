@@ -110,8 +110,10 @@ def final_labels(config, seed=0):
 
 def test_labels_of_mirrored_samples_are_those_trained_on(world, drawn, tmp_path):
     config = write_config(tmp_path / 'pose.py', world, dict(check=None))
-    browse.main([config, '--num', '3', '--rows', '2', '--out', str(tmp_path), '--device=cpu'])
-    sheets = sorted(tmp_path.glob('sheet_*.png'))
+    browse.main(
+        [config, '--num', '3', '--rows', '2', '--out', str(tmp_path / 'browse'), '--device=cpu']
+    )
+    sheets = sorted((tmp_path / 'browse').glob('sheet_*.png'))
     assert [sheet.name for sheet in sheets] == ['sheet_000.png', 'sheet_001.png']
     assert all(cv2.imread(str(sheet)) is not None for sheet in sheets)
     keypoints, labelled = final_labels(config)
@@ -121,14 +123,17 @@ def test_labels_of_mirrored_samples_are_those_trained_on(world, drawn, tmp_path)
     np.testing.assert_allclose(shown[visible], keypoints[visible], atol=1e-3)
 
 
-def test_sheets_of_an_earlier_run_are_not_left_among_new_ones(world, tmp_path):
-    (tmp_path / 'sheet_001.png').write_bytes(b'of another config')
-    (tmp_path / 'notes.txt').write_text('mine')
-    (tmp_path / 'sheet_000_before.png').write_bytes(b'mine')
+def test_sheets_of_an_earlier_run_are_not_left_among_new_ones(world, tmp_path, capsys):
     config = write_config(tmp_path / 'pose.py', world, dict(check=None))
-    browse.main([config, '--num', '1', '--out', str(tmp_path), '--device=cpu'])
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ['notes.txt', 'pose.py', 'sheet_000.png', 'sheet_000_before.png']
+    out = tmp_path / 'browse'
+    arguments = [config, '--rows', '1', '--out', str(out), '--device=cpu']
+    for number in (2, 1):
+        assert browse.main([*arguments, '--num', str(number)]) == 0
+        assert len(list(out.glob('sheet_*.png'))) == number
+    (out / 'sheet_000_before.png').write_bytes(b'mine')
+    assert browse.main([*arguments, '--num', '1']) == 2
+    assert 'something else than results of browse (sheet_000_before.png)' in capsys.readouterr().err
+    assert (out / 'sheet_000_before.png').read_bytes() == b'mine'
 
 
 def test_a_refused_joint_of_a_mirrored_sample_is_left_out_on_its_own_side(world, drawn, tmp_path):
@@ -136,7 +141,7 @@ def test_a_refused_joint_of_a_mirrored_sample_is_left_out_on_its_own_side(world,
     left = next(joint for joint in LEFT_JOINTS if labelled[[joint, joint + 1]].all())
     check = dict(type='RefuseChosen', joints=[left])
     config = write_config(tmp_path / 'pose.py', world, dict(check=check, min_joints_ok=0.1))
-    browse.main([config, '--num', '1', '--out', str(tmp_path), '--device', 'cpu'])
+    browse.main([config, '--num', '1', '--out', str(tmp_path / 'browse'), '--device', 'cpu'])
     _, visible = drawn[0]
     assert np.flatnonzero(labelled & ~visible).tolist() == [left + 1]
 
@@ -151,7 +156,7 @@ def test_nothing_is_drawn_of_a_refused_person(world, drawn, tmp_path, monkeypatc
     )
     check = dict(type='RefuseChosen', joints=range(5, 17))
     config = write_config(tmp_path / 'pose.py', world, dict(check=check, min_joints_ok=0.9))
-    browse.main([config, '--num', '1', '--out', str(tmp_path), '--device', 'cpu'])
+    browse.main([config, '--num', '1', '--out', str(tmp_path / 'browse'), '--device', 'cpu'])
     _, labelled = final_labels(config)
     assert not drawn[0][1].any()
     assert captions == [f'refused: 0 of {labelled.sum()} joints']
@@ -159,7 +164,10 @@ def test_nothing_is_drawn_of_a_refused_person(world, drawn, tmp_path, monkeypatc
 
 def test_augments_that_differ_are_refused_as_in_training(world, tmp_path, capsys):
     config = write_config(tmp_path / 'pose.py', world, dict(check=None), dict(refine=False))
-    assert browse.main([config, '--num', '1', '--out', str(tmp_path), '--device', 'cpu']) == 2
+    assert (
+        browse.main([config, '--num', '1', '--out', str(tmp_path / 'browse'), '--device', 'cpu'])
+        == 2
+    )
     assert 'share one synthesizer, but' in capsys.readouterr().err
 
 
@@ -169,7 +177,7 @@ def browse_changed(world, tmp_path, change):
     config = Config.fromfile(path)
     change(config)
     config.dump(path)
-    return browse.main([path, '--num', '2', '--out', str(tmp_path), '--device', 'cpu'])
+    return browse.main([path, '--num', '2', '--out', str(tmp_path / 'out'), '--device', 'cpu'])
 
 
 def test_a_pipeline_that_ends_outside_the_data_set_is_shown(world, tmp_path):
@@ -185,25 +193,25 @@ def test_a_pipeline_that_ends_outside_the_data_set_is_shown(world, tmp_path):
         )
 
     assert browse_changed(world, tmp_path, wrap) == 0
-    assert (tmp_path / 'sheet_000.png').is_file()
+    assert (tmp_path / 'out' / 'sheet_000.png').is_file()
 
 
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        (lambda c: c.pop('model'), 'the config has no model.data_preprocessor: give the config'),
-        (lambda c: c.pop('train_dataloader'), 'the config has no train_dataloader.dataset: give'),
+        (lambda c: c.pop('model'), 'pose.py: it has no model.data_preprocessor: give the config'),
+        (lambda c: c.pop('train_dataloader'), 'pose.py: it has no train_dataloader.dataset: give'),
         (
             lambda c: c.train_dataloader.dataset.update(type='Nope'),
-            'train_dataloader.dataset of the config cannot be built: KeyError',
+            'KeyError: ',
         ),
         (
             lambda c: c.train_dataloader.dataset.update(ann_file='gone.json'),
-            'train_dataloader.dataset of the config cannot be built: AssertionError',
+            'gone.json',
         ),
         (
             lambda c: c.train_dataloader.dataset.pipeline[1].pop('pose_bank'),
-            'train_dataloader.dataset of the config cannot be built: TypeError',
+            'TypeError: PG2Augment',
         ),
         (
             lambda c: c.train_dataloader.dataset.pipeline.append(dict(type='RandomFlip')),

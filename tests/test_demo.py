@@ -27,8 +27,7 @@ def demo(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'VAL_PEOPLE', 2)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['demo.py', *map(str, arguments)])
-        module.main()
+        return module.main([*map(str, arguments)])
 
     return run
 
@@ -54,7 +53,7 @@ def _quick_starts(monkeypatch):
 def test_the_demo_goes_the_whole_way(demo, tmp_path):
     out = tmp_path / 'demo'
     sizes = '--train-people 12 --stage1-iters 3 --stage2-iters 1 --epochs 1 --num 3'
-    demo('--out', out.name, *sizes.split())
+    assert demo('--out', out.name, *sizes.split()) == 0
     summary = (out / 'SUMMARY.md').read_text()
     sheets = [line[5:] for line in summary.splitlines() if line.startswith('   - ')]
     in_order = list(dict.fromkeys(Path(sheet).parts[0] for sheet in sheets))
@@ -66,8 +65,38 @@ def test_the_demo_goes_the_whole_way(demo, tmp_path):
     assert (out / 'pose' / 'epoch_1.pth').is_file()
 
 
-def test_the_demo_deletes_nothing_else(demo, tmp_path):
-    (tmp_path / 'thesis.tex').write_text('two years')
-    with pytest.raises(SystemExit, match='holds no demo'):
-        demo('--out', tmp_path)
-    assert (tmp_path / 'thesis.tex').read_text() == 'two years'
+@pytest.mark.parametrize('name', ['thesis.tex', 'SUMMARY.md', 'pose/epoch_1.pth'])
+def test_the_demo_deletes_nothing_else(demo, tmp_path, capsys, name):
+    mine = tmp_path / 'book' / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text('two years')
+    assert demo('--out', tmp_path / 'book') == 2
+    assert f'holds something else than results of demo ({name})' in capsys.readouterr().err
+    assert mine.read_text() == 'two years'
+
+
+def test_an_old_demo_stays_until_the_new_one_is_whole(demo, tmp_path, monkeypatch, capsys):
+    def steps(code):
+        def run(command, check):
+            if command[3] == 'demo-data':
+                (tmp_path / 'demo' / 'figures').mkdir()
+                (tmp_path / 'demo' / 'figures' / 'made').write_text(str(code))
+            return SimpleNamespace(returncode=code)
+
+        monkeypatch.setattr(subprocess, 'run', run)
+        for name in ('draw_people', 'draw_poses', 'draw_predictions'):
+            monkeypatch.setattr(sys.modules['demo'], name, lambda *args: None)
+        return demo('--out', 'demo')
+
+    assert steps(0) == 0
+    before = (tmp_path / 'demo' / 'SUMMARY.md').read_text()
+    for _ in range(2):
+        assert steps(1) == 2
+        assert "step 'Make procedural people' failed" in capsys.readouterr().err
+        assert (tmp_path / 'demo' / 'figures' / 'made').read_text() == '1'
+        assert (tmp_path / '.demo.old' / 'SUMMARY.md').read_text() == before
+    assert steps(0) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ['demo']
+    (tmp_path / 'demo' / 'mine.txt').write_text('mine')
+    assert steps(0) == 2
+    assert (tmp_path / 'demo' / 'mine.txt').read_text() == 'mine'

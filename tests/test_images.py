@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from pg2aug.datasets.image_index import image_sizes
 from pg2aug.datasets.topdown import load_image
 from pg2aug.evaluation.user_study_images import read_rgb
 from pg2aug.expansion import ImageFolder
-from pg2aug.utils.images import decode_image, header_size
+from pg2aug.utils.images import MAX_SIDE, decode_image, header_size
 from pg2aug.validation.files import check_files
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
@@ -83,3 +85,34 @@ def test_images_are_turned_as_their_exif_says(tmp_path):
     np.testing.assert_array_equal(read_rgb(path), turned)
     assert header_size(path.read_bytes()) == (40, 30)
     assert image_sizes([path]) == [(30, 40)]
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.bmp'])
+def test_no_reader_takes_what_cannot_be_warped(tmp_path, suffix):
+    path = tmp_path / f'a{suffix}'
+    for width, taken in ((MAX_SIDE, True), (MAX_SIDE + 1, False)):
+        path.write_bytes(cv2.imencode(suffix, np.zeros((2, width, 3), np.uint8))[1].tobytes())
+        assert readers(path) == [taken] * 5
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'device', 'folder', 'loop', 'dangling'])
+def test_every_reader_refuses_at_once_what_is_no_file(tmp_path, kind):
+    path = tmp_path / 'a.png'
+    if kind == 'pipe':
+        os.mkfifo(path)
+    elif kind == 'folder':
+        path.mkdir()
+    else:
+        other = {'device': '/dev/zero', 'loop': path, 'dangling': tmp_path / 'gone'}
+        path.symlink_to(other[kind])
+    entry = dict(id=1, file_name=path.name)
+    assert list(check_files([entry], tmp_path, 10**6, True, 1))
+    assert list(check_files([entry], tmp_path, 10**6, False, 1))
+    assert isinstance(image_sizes([path])[0], ValueError)
+    with pytest.raises(ValueError, match=r'a\.png'):
+        load_image(str(path))
+    for follow_links in (True, False):
+        with pytest.raises((OSError, ValueError)):
+            ImageFolder(str(tmp_path), follow_links=follow_links).read(path.name)
+    with pytest.raises(OSError):
+        read_rgb(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
+import torch
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -20,6 +21,8 @@ import pg2aug
 import pg2aug_command
 from pg2aug.cli.configs import configs_folder
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print as cli_print
+from pg2aug.cli.printing import printable
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
@@ -129,6 +132,28 @@ def test_a_wrong_command_is_answered_with_those_that_there_are(arguments, capsys
         (ImportError('pip install it'), 'error: pip install it', 2),
         (MemoryError('1 TB'), 'error: the memory does not suffice (1 TB): ask for less', 2),
         (KeyboardInterrupt(), 'interrupted', 130),
+        (RecursionError('depth'), 'error: a file is nested too deeply (depth)', 2),
+        (
+            torch.OutOfMemoryError('CUDA out of memory'),
+            'error: the memory does not suffice (CUDA out of memory): ask for less',
+            2,
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            "error: the memory does not suffice (DefaultCPUAllocator: can't allocate memory: "
+            '9 bytes): ask for less',
+            2,
+        ),
+        (
+            ValueError(
+                'Caught ValueError in DataLoader worker process 0.\n'
+                'Original Traceback (most recent call last):\n  File "a.py", line 3\n'
+                'ValueError: cannot read image b.png'
+            ),
+            'error: cannot read image b.png',
+            2,
+        ),
+        (ValueError('\x1b[31m\x9b\u202ea\udcff'), r'error: \x1b[31m\x9b\u202ea\udcff', 2),
     ],
 )
 def test_expected_errors_are_a_line_and_a_status(error, line, status, capsys):
@@ -138,6 +163,21 @@ def test_expected_errors_are_a_line_and_a_status(error, line, status, capsys):
 
     assert main([]) == status
     assert capsys.readouterr().err == f'{line}\n'
+
+
+def test_commands_print_names_as_text():
+    for path in (ROOT / 'pg2aug/cli').glob('*.py'):
+        text = path.read_text()
+        if path.stem != 'printing' and re.search(r'(?<![.\w])print\(', text):
+            assert 'from pg2aug.cli.printing import print' in text, path
+    assert printable('a\tb\nc\u00e9\U0001f600') == 'a\tb\nc\u00e9\U0001f600'
+    assert printable('\x1b]0;x\x07\x7f\u2066') == r'\x1b]0;x\x07\x7f\u2066'
+
+
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path):
+    with (tmp_path / 'out').open('w', encoding='ascii') as file:
+        cli_print('caf\u00e9', 3, file=file)
+    assert (tmp_path / 'out').read_text() == 'caf\\xe9 3\n'
 
 
 def test_defects_keep_their_traceback():

@@ -66,6 +66,23 @@ def test_who_shows_too_little_and_crowds_are_never_rare(main, write, tmp_path):
     assert {few['id'], crowd['id']} <= ids(others)
 
 
+def test_nobody_is_in_both_parts(main, write, tmp_path):
+    path = write('all.json', 96, 4)
+    content = json.loads(path.read_text())
+    for person in content['annotations'][-1], content['annotations'][0]:
+        # Annotated again, a pixel away, and with too few joints to be judged.
+        values = np.reshape(person['keypoints'], (-1, 3))
+        values[:, 0] += 1
+        values[8:] = 0
+        double = dict(person, id=person['id'] + 1000, keypoints=values.ravel().tolist())
+        content['annotations'].append(double)
+    path.write_text(json.dumps(content))
+    rarest, others = tmp_path / 'rarest.json', tmp_path / 'others.json'
+    assert main(path, '--share', 0.04, '--rarest', rarest, '--others', others) == 0
+    assert ids(rarest) == {*range(106, 110), 1109}
+    assert ids(others) == {*range(10, 106), 1010}
+
+
 def test_rare_is_what_the_reference_lacks(main, write, tmp_path):
     path = write('half.json', 50, 50)
     reference = write('upright.json', 100, 0, seed=5)
@@ -87,7 +104,7 @@ def test_a_metainfo_names_the_joints_and_limbs(main, write, tmp_path, capsys):
     assert "'PATH::METAINFO' for pg2aug bank or pg2aug split" in error
     named = f'{path}::configs/_base_/datasets/coco.py'
     assert main(named, '--share', 0.05, '--rarest', path, '--overwrite') == 2
-    assert 'named twice' in capsys.readouterr().err
+    assert f'{path} is read and would be overwritten' in capsys.readouterr().err
     assert main(named, '--share', 0.05, '--rarest', rarest) == 0
     part = json.loads(rarest.read_text())
     assert {a['id'] for a in part['annotations']} == set(range(105, 110))
@@ -121,9 +138,12 @@ def test_no_file_is_written_over_another(main, write, tmp_path, capsys):
     path = write('all.json', 20, 2)
     text = path.read_text()
     out = tmp_path / 'new' / 'part.json'
-    for arguments in (['--rarest', out, '--others', out], ['--others', path, '--overwrite']):
+    for arguments, message in (
+        (['--rarest', out, '--others', out], 'named twice'),
+        (['--others', path, '--overwrite'], 'is read and would be overwritten'),
+    ):
         assert main(path, *arguments) == 2
-        assert 'named twice' in capsys.readouterr().err
+        assert message in capsys.readouterr().err
         assert not out.exists()
     assert path.read_text() == text
     assert main(path, '--rarest', out) == 0

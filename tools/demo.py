@@ -6,11 +6,10 @@ leaves contact sheets of each step and SUMMARY.md in the output folder.
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,25 +18,30 @@ import mmpose
 from demo_sheets import draw_people, draw_poses, draw_predictions
 
 from pg2aug.cli.configs import configs_folder
+from pg2aug.cli.exit_status import exit_status
+from pg2aug.utils.files import replacing
+from pg2aug.utils.output import old_folder, writing_folder
 
 CONFIGS = Path(os.path.relpath(configs_folder()))
 PG2_CONFIG = CONFIGS / 'pg2' / 'pg2-self_figures-64x48.py'
 POSE_CONFIG = CONFIGS / 'pose' / 'td-hm_res18-small_pg2aug_figures-128x96.py'
 IMAGES_PER_PERSON, VAL_PEOPLE = 16, 10
 SPLITS = ('train', 'val')
+SUMMARY = 'SUMMARY.md'
+MADE = (SUMMARY, 'figures', 'pg2', 'bank.npz', 'bank.png', 'browse', 'pose', 'expanded')
 PG2AUG = ('-m', 'pg2aug')
 MMPOSE_TRAIN = Path(os.path.relpath(mmpose.__file__)).parent / '.mim' / 'tools' / 'train.py'
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder, made anew')
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='its own folder, made anew')
     parser.add_argument('--train-people', type=int, default=40)
     parser.add_argument('--stage1-iters', type=int, default=700, help='of PG2')
     parser.add_argument('--stage2-iters', type=int, default=100, help='of PG2')
     parser.add_argument('--epochs', type=int, default=4, help='of the pose estimator')
     parser.add_argument('--num', type=int, default=50, help='images to expand the dataset by')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Step:
         """Run the command, and draw its sheets."""
         code = subprocess.run([sys.executable, *map(str, self.command)], check=False).returncode
         if code:
-            raise SystemExit(f'the step {self.title!r} failed with exit code {code}')
+            raise ChildProcessError(f'the step {self.title!r} failed with exit code {code}')
         if self.draw:
             self.draw()
 
@@ -156,19 +160,22 @@ def make_steps(args: argparse.Namespace) -> list[Step]:
     ]
 
 
-def prepare(out: Path) -> None:
-    """Make the folder anew, if it is one of ours."""
-    if out.exists():
-        if any(out.iterdir()) and not (out / 'SUMMARY.md').is_file():
-            raise SystemExit(f'{out} is not empty and holds no demo: choose another --out')
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
-    (out / 'SUMMARY.md').write_text('The demo has not finished.\n')
+@exit_status
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the steps, and write what they made; the exit status."""
+    args = parse_args(argv)
+    # In its place from the start: the paths in configs and commands are those that stay.
+    with writing_folder(args.out, 'demo', overwrite=True, in_place=MADE):
+        run(args)
+    print(f'\n{(args.out / SUMMARY).read_text()}\nin {args.out}/')
+    return 0
 
 
-def main() -> None:
-    args = parse_args()
-    prepare(args.out)
+def run(args: argparse.Namespace) -> None:
+    """Run the steps in an empty folder."""
+    old = old_folder(args.out)
+    before = f' The one before is in {old}.' if old.exists() else ''
+    (args.out / SUMMARY).write_text(f'The demo has not finished.{before}\n')
     lines = ['# What the demo made', '']
     started = time.time()
     for number, step in enumerate(make_steps(args), 1):
@@ -182,10 +189,9 @@ def main() -> None:
             *(f'   - {path.relative_to(args.out)}' for path in sorted(args.out.glob(step.sheets))),
         ]
     lines += ['', f'Took {time.time() - started:.0f} s. The .png files are contact sheets.']
-    summary = args.out / 'SUMMARY.md'
-    summary.write_text('\n'.join(lines) + '\n')
-    print(f'\n{summary.read_text()}\nin {args.out}/')
+    with replacing(args.out / SUMMARY) as file:
+        file.write(('\n'.join(lines) + '\n').encode())
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

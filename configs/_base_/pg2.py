@@ -36,7 +36,8 @@ env_cfg = dict(
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
+    checkpoint=dict(
+        type='pg2aug.SafeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'))
 log_processor = dict(type='LogProcessor', by_epoch=False, window_size=50)
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
@@ -22,6 +23,7 @@ from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
 from pg2aug.utils.arguments import in_errors
 from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 
 _NAMED = 8
 """Limbs that a warning names."""
@@ -40,6 +42,7 @@ class GeneratorFile:
         source: Path of the checkpoint, or the type of a generator without one, for messages and
             provenance.
         detail: How many times finer these are than the crops it was trained on.
+        path: Path of the config; empty for a generator without one.
     """
 
     config: Config
@@ -49,6 +52,7 @@ class GeneratorFile:
     skeleton: Skeleton
     source: str
     detail: int = 1
+    path: str = ''
 
     @classmethod
     def from_config(cls, generator: Mapping[str, Any]) -> 'GeneratorFile':
@@ -112,23 +116,24 @@ class GeneratorFile:
                     f'pg2aug train, or correct generator=dict({key}=...)'
                 )
         cfg = read_config(config, 'generator config')
-        if 'model' not in cfg or not _is_type(cfg.model, PG2):
+        model = cfg.get('model')
+        if not _is_type(model, PG2):
             raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
         _check_detail(detail, cfg.model, config)
         content = load_checkpoint(checkpoint)
-        meta = content.get('meta', {}).get('dataset_meta') or {}
-        if 'crop' not in meta:
-            raise ValueError(
-                f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
-                'not trained on a PersonPairDataset by pg2aug train'
-            )
+        meta = _dataset_meta(content, checkpoint)
         check_preprocessor(cfg.model, content, checkpoint, config)
-        width, height = meta['crop']['size']
-        skeleton = Skeleton.from_metainfo(meta)
-        padding = float(meta['crop']['padding'])
+        try:
+            (width, height), padding = _crop_settings(meta['crop']['size'], meta['crop']['padding'])
+            skeleton = Skeleton.from_metainfo(meta)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"generator checkpoint {checkpoint!r}: its meta['dataset_meta'] cannot be used: "
+                f'{type(error).__name__}: {error}'
+            ) from error
         size = width * detail, height * detail
-        state_dict = content['state_dict']
-        return cls(cfg.model, state_dict, size, padding, skeleton, str(checkpoint), detail)
+        state_dict = _finite_weights(content, checkpoint)
+        return cls(cfg.model, state_dict, size, padding, skeleton, str(checkpoint), detail, config)
 
     def build(self) -> Generator:
         """Build the model with its weights, in evaluation mode, without gradients.
@@ -140,17 +145,42 @@ class GeneratorFile:
             generator: LimbWarpGenerator = MODELS.build(dict(self.config, _scope_='pg2aug'))
             return generator
         # The schedule plays no part in synthesis; a config leaves it to the training tool.
-        model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
+        with naming(self.path):
+            model: PG2 = MODELS.build(dict(self.config, stage1_iters=0, _scope_='pg2aug'))
         try:
             model.load_state_dict(self.state_dict)
         except RuntimeError as error:
             raise ValueError(
-                f'the weights in {self.source} do not fit their config: {error}'
+                f'the weights in {self.source} do not fit their config {self.path!r}: {error}'
             ) from error
         context = f'the generator config beside {self.source}'
         check_same_joints(self.skeleton, model.skeleton, context)
         model.eval().requires_grad_(False)
         return model if self.detail == 1 else DetailedGenerator(model, self.detail).eval()
+
+
+def _dataset_meta(content: Mapping[str, Any], checkpoint: str) -> Mapping[str, Any]:
+    meta = content.get('meta')
+    found = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    if not isinstance(found, Mapping) or 'crop' not in found:
+        raise ValueError(
+            f"generator checkpoint {checkpoint!r} has no meta['dataset_meta']['crop']: it was "
+            'not trained on a PersonPairDataset by pg2aug train'
+        )
+    return found
+
+
+def _finite_weights(content: Mapping[str, Any], checkpoint: str) -> dict[str, Tensor]:
+    weights = content.get('state_dict')
+    if not isinstance(weights, Mapping) or not all(map(torch.is_tensor, weights.values())):
+        raise ValueError(f"generator checkpoint {checkpoint!r} has no weights in 'state_dict'")
+    broken = [name for name, value in weights.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ValueError(
+            f'{len(broken)} weights of generator checkpoint {checkpoint!r} are not finite, such as '
+            f'{broken[0]}: its training diverged, give an earlier checkpoint'
+        )
+    return dict(weights)
 
 
 def _is_type(config: Any, kind: type) -> bool:

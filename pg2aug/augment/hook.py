@@ -8,7 +8,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.model import ImgDataPreprocessor, is_model_wrapper
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from pg2aug.augment.placement import (
     Placement,
@@ -72,6 +72,17 @@ class PG2Hook(Hook):
         self._handle: Any = None
         self._counts = AcceptanceCounts((), None)
         self._seen = np.zeros(2)
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse PG2Augments of the pipelines of validation and test, before anything runs."""
+        for name in ('val', 'test'):
+            # Those that this run uses are built, and hold a data loader.
+            loop = getattr(runner, f'_{name}_loop')
+            if isinstance(loop, BaseLoop) and find_augments(loop.dataloader.dataset):
+                raise ValueError(
+                    f'PG2Augment stands in the pipeline of {name}_dataloader: poses that nobody '
+                    f'took would be evaluated; remove PG2Augment from {name}_pipeline'
+                )
 
     def before_train(self, runner: Runner) -> None:
         """Check the config, and take over from the train pipeline's PG2Augments."""
@@ -172,6 +183,7 @@ class PG2Hook(Hook):
             else:
                 runner.message_hub.update_scalar(key, share)
         self._warn_if_refused(runner, *counts['persons'])
+        self._warn_if_not_finite(runner)
 
     def _warn_if_refused(self, runner: Runner, persons: float, persons_ok: float) -> None:
         self._seen += np.array([persons, persons_ok])
@@ -184,6 +196,15 @@ class PG2Hook(Hook):
                     'these, or lower prob; pg2aug browse shows them'
                 )
             self._seen[:] = 0
+
+    def _warn_if_not_finite(self, runner: Runner) -> None:
+        count = 0 if self.synthesizer is None else self.synthesizer.take_not_finite()
+        if count:
+            runner.logger.warning(
+                f'PG2Hook: {count} persons synthesised in the last {self.interval} iterations had '
+                'pixels that are not finite, and are not trained on. Give a checkpoint whose '
+                "weights are finite, or precision='float32' to PG2Augment"
+            )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the shares out of checkpoints: resumed without PG2, they would be logged on."""

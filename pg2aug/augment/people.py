@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 
 from pg2aug.poses import Skeleton, check_same_joints, describe_differences
 from pg2aug.poses.read.coco import keypoint_values
+from pg2aug.poses.same_person import annotated_boxes, annotated_twice, same_person
 from pg2aug.utils.files import load_json
-
-SAME_PX = 1.5
-"""Distance within which all joints of two annotations lie where both are of the same person.
-
-Data sets may move the joints that they read: MMPose's JhmdbDataset counts pixels from 0.
-"""
 
 People = NDArray[np.float32]
 """(P, K, 3): x and y in image pixels and COCO's flag (0 unlabelled, 1 hidden, 2 seen)."""
@@ -56,8 +51,11 @@ class PeopleFile:
             )
         images = sorted(content['images'], key=lambda image: image['id'])
         annotations.sort(key=lambda annotation: annotation['image_id'])
+        self.joints = skeleton.keypoint_names
+        annotations = self._annotated_once(annotations, context)
         values = [keypoint_values(a, count) for a in annotations]
         self.people: People = np.array(values, np.float32).reshape(-1, count, 3)
+        self.boxes = annotated_boxes(annotations)
         self.image_ids = np.array([image['id'] for image in images])
         self.file_names = np.array([image['file_name'].encode() for image in images], np.bytes_)
         owners = np.array([a['image_id'] for a in annotations], self.image_ids.dtype)
@@ -74,10 +72,30 @@ class PeopleFile:
         """
         return cls(load_json(path, context), skeleton, context)
 
+    def _annotated_once(
+        self, annotations: Sequence[Mapping[str, Any]], context: str
+    ) -> list[Mapping[str, Any]]:
+        """The annotations without those of people who are annotated before; tells how many."""
+        count = len(self.joints)
+        people = np.array([keypoint_values(a, count) for a in annotations], np.float32)
+        images, boxes = [a['image_id'] for a in annotations], annotated_boxes(annotations)
+        people = people.reshape(-1, count, 3)
+        doubles = {later for later, _ in annotated_twice(people, images, self.joints, boxes)}
+        if doubles:
+            first = annotations[min(doubles)].get('id')
+            print_log(
+                f'{context}: {len(doubles)} annotations, such as {first}, are of people who are '
+                'annotated twice; they count once',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return [a for k, a in enumerate(annotations) if k not in doubles]
+
     def of(self, results: Mapping[str, Any]) -> People:
         """The other people in the image of a sample.
 
-        The sample's person is told by its keypoints, and so is a second annotation of the same.
+        The sample's person is told by its keypoints, and so is a second annotation of the same:
+        see :func:`pg2aug.poses.same_person.same_person`.
 
         Args:
             results: Sample of a top-down dataset, after ``LoadImage``.
@@ -95,28 +113,45 @@ class PeopleFile:
                 f'{image_id!r} of {path!r}: give the annotation file of the dataset that '
                 'PG2Augment is used with'
             )
-        people = self.people[self.starts[index] : self.ends[index]]
-        return _but(people, results['keypoints'][0])
+        here = slice(self.starts[index], self.ends[index])
+        left, top, right, bottom = results['bbox'][0]
+        box = np.array([left, top, right - left, bottom - top])
+        visible = np.asarray(results['keypoints_visible'][0]).reshape(len(self.joints), -1)
+        person = np.concatenate([results['keypoints'][0], visible[:, :1]], axis=1)
+        same = same_person(self.people[here], person, self.joints, self.boxes[here], box)
+        return _with_flags(self.people[here])[~same]
 
 
-def other_people(annotations: Sequence[Mapping[str, Any]], keypoints: NDArray[Any]) -> People:
-    """The people of COCO annotations whose pose is another than a person's keypoints (K, 2).
+def other_people(
+    annotations: Sequence[Mapping[str, Any]], person: Mapping[str, Any], names: Sequence[str]
+) -> People:
+    """The people of COCO annotations who are others than that of one of them.
 
     Crowds, people without labelled joints and things of other joints are left out.
+
+    Args:
+        annotations: All of an image.
+        person: Of K joints.
+        names: Of the K joints.
     """
-    values = [keypoint_values(a, len(keypoints)) for a in annotations if _is_posed(a)]
-    posed = [v for v in values if len(v) == 3 * len(keypoints)]
-    return _but(np.array(posed, np.float32).reshape(-1, len(keypoints), 3), keypoints)
+    count = len(names)
+    posed = [a for a in annotations if _is_posed(a) and len(keypoint_values(a, count)) == 3 * count]
+    values = [keypoint_values(a, count) for a in (*posed, person)]
+    people = np.array(values, np.float32).reshape(-1, count, 3)
+    boxes = annotated_boxes([*posed, person])
+    keep = ~same_person(people[:-1], people[-1], names, boxes[:-1], boxes[-1])
+    keep[[later for later, _ in annotated_twice(people[:-1], [0] * len(posed), names, boxes)]] = (
+        False
+    )
+    return _with_flags(people[:-1])[keep]
 
 
-def _but(people: People, keypoints: NDArray[Any]) -> People:
+def _with_flags(people: People) -> People:
     if not (people[..., 2] > 1).any():
         # Flags of 0 and 1 alone say nothing about who is hidden.
         people = people.copy()
         people[..., 2] *= 2
-    apart = np.abs(people[..., :2] - np.asarray(keypoints, np.float32))
-    # What is unlabelled may be NaN.
-    return people[(apart > SAME_PX).any(axis=(1, 2))]
+    return people
 
 
 def _check_joints(

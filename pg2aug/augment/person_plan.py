@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pg2aug.augment.eligibility import (
     Body,
     UnsuitableError,
+    UnsuitablePersonError,
     check_fit,
     check_size,
     check_source,
@@ -146,6 +147,8 @@ def plan_person(
     check_source(visible, skeleton, min_visible)
     labelled = np.asarray(visible) > 0
     source, pose = (keypoints, labelled), (target, np.asarray(target_visible) > 0)
+    if not np.isfinite(np.asarray(keypoints)[labelled]).all():
+        raise UnsuitablePersonError('a labelled joint of the person is not at a finite place')
     check_size(source)
     if max_view_change is not None:
         check_view(source, pose, skeleton, max_view_change)

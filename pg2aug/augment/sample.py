@@ -39,6 +39,11 @@ def check_sample(results: dict[str, Any], skeleton: Skeleton) -> None:
         results: Sample of the pipeline.
         skeleton: Skeleton of the generator.
     """
+    if getattr(results.get('dataset'), 'test_mode', False):
+        raise ValueError(
+            'PG2Augment stands in the pipeline of a data set with test_mode=True: poses that '
+            'nobody took would be evaluated; remove PG2Augment from val_pipeline and test_pipeline'
+        )
     _check_kind(results)
     _check_place(results)
     _check_image(results)

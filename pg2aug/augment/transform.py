@@ -36,6 +36,7 @@ from pg2aug.datasets.topdown import keypoint_flags
 from pg2aug.poses import PoseBank
 from pg2aug.registry import TRANSFORMS, register_for_users
 from pg2aug.utils.arguments import in_errors
+from pg2aug.utils.files import naming
 
 _ARGUMENTS = (
     'generator',
@@ -291,7 +292,8 @@ class PG2Augment(BaseTransform):
         if self.neighbours is None:
             return None
         context = f'PG2Augment: neighbours {self.neighbours!r}'
-        return PeopleFile.load(self.neighbours, self.generator_file.skeleton, context)
+        with naming(self.neighbours):
+            return PeopleFile.load(self.neighbours, self.generator_file.skeleton, context)
 
     def __repr__(self) -> str:
         own = {name: getattr(self, name) for name in _ARGUMENTS}

@@ -21,9 +21,11 @@ from pg2aug.annotation import (
     read_boxes,
 )
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.datasets.coco_files import ANNOTATION_FILE, REPORT_FILE, check_free, write_together
 from pg2aug.datasets.conversion_report import ConversionReport
-from pg2aug.datasets.image_index import ImageIndex
+from pg2aug.datasets.image_index import SUFFIXES, ImageIndex
+from pg2aug.datasets.reid.pose_csv import Finding
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -51,6 +53,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'highest score, or the largest (default: the whole image)',
     )
     parser.add_argument(
+        '--category',
+        metavar='NAME',
+        help='name or id of the category of --boxes that is the person (default: person)',
+    )
+    parser.add_argument(
         '--min-score',
         type=float,
         default=0.3,
@@ -65,6 +72,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.batch_size < 1 or args.workers < 0:
         parser.error('--batch-size must be 1 or more, --workers 0 or more')
+    if args.category is not None and args.boxes is None:
+        parser.error('--category is of --boxes: give both')
     return args
 
 
@@ -83,15 +92,20 @@ def choose_device(name: str | None) -> torch.device:
 def annotate(args: argparse.Namespace) -> ConversionReport:
     """Estimate the poses, and write them and the report."""
     check_free(args.out, [ANNOTATION_FILE, REPORT_FILE])  # before minutes of estimating
-    paths = [p for p in ImageIndex(args.images).paths if not p.startswith('.') and '/.' not in p]
+    index = ImageIndex(args.images)
+    paths = [path for path in index.paths if not _is_hidden(path)]
     if not paths:
         raise ValueError(f'there is no image in {args.images} or below')
     report = ConversionReport(f'{len(paths)} images in {args.images}')
+    for path in index.others:
+        if not _is_hidden(path):
+            reason = f'images end in {", ".join(sorted(SUFFIXES))}'
+            report.add('files with other endings', Finding(path, reason))
     if args.identities is None:
         people = folder_identities(paths, report)
     else:
         people = csv_identities(args.identities, paths, report)
-    boxes = None if args.boxes is None else read_boxes(args.boxes, paths, report)
+    boxes = None if args.boxes is None else read_boxes(args.boxes, paths, report, args.category)
     estimator = ImageEstimator(args.pose_model, args.pose_checkpoint, choose_device(args.device))
     content = annotate_images(
         args.images,
@@ -110,6 +124,10 @@ def annotate(args: argparse.Namespace) -> ConversionReport:
     }
     write_together(args.out, texts)
     return report
+
+
+def _is_hidden(path: str) -> bool:
+    return path.startswith('.') or '/.' in path
 
 
 @exit_status

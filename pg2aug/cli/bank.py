@@ -14,11 +14,13 @@ import numpy as np
 
 from pg2aug.augment.eligibility import suitable_targets
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.bank.novel import add_novel_poses
 from pg2aug.poses.read.conversion import nose_substitute
 from pg2aug.poses.read.pose_files import FilePoses, PoseFile, metainfo_skeleton, read_poses
 from pg2aug.poses.read.projection import WORLDS
+from pg2aug.utils.files import check_not_read
 from pg2aug.visualization.bank import plot_bank
 
 _MIN_VISIBLE = 8
@@ -195,6 +197,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f'--out must end in .npz, got {args.out}')
     if args.out.exists() and not args.overwrite:
         raise FileExistsError(f'{args.out} exists: pass --overwrite to replace it')
+    read = [*args.annotations, *filter(None, [args.reference])]
+    paths = [file.path for file in read] + [file.metainfo for file in read]
+    check_not_read([args.out], [path for path in (*paths, args.metainfo) if path])
     if args.plot is not None and find_spec('matplotlib') is None:
         raise ImportError('--plot needs matplotlib: pip install matplotlib')
     bank, shown = build(args)

@@ -9,14 +9,13 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import Registry, init_default_scope
+from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
 from numpy.typing import NDArray
 from rich.progress import track
@@ -34,12 +33,16 @@ from pg2aug.augment.synthesis.deferred import DeferredBatch
 from pg2aug.augment.synthesis.synthesizer import Result
 from pg2aug.augment.transform import PG2Augment
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.poses import Skeleton
 from pg2aug.utils.arguments import in_errors
 from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
+from pg2aug.utils.output import check_folder, writing_folder
 from pg2aug.visualization.skeletons import contact_sheet, draw_skeleton, skeleton_image, write_png
 
 TITLES = ('source', 'target pose', 'synthesised', 'final input')
+COMMAND = 'browse'
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -47,7 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='MMPose config with PG2Augment in its train pipeline')
     parser.add_argument('--num', type=int, default=48, help='samples to show')
-    parser.add_argument('--out', default='browse', help='folder of the sheets')
+    parser.add_argument('--out', default='browse', help='folder of its own for the sheets')
     parser.add_argument('--rows', type=int, default=8, help='samples on a sheet')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -60,11 +63,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def load(cfg: Config, device: str) -> tuple[Any, Any, list[PG2Augment]]:
     """Train dataset, the model's preprocessor, and its PG2Augments, deferred and at prob 1."""
-    dataset = _build(DATASETS, cfg, 'train_dataloader.dataset')
+    described = _setting(cfg, 'train_dataloader.dataset')
+    with naming(*_annotation_files(described)):
+        dataset = DATASETS.build(described)
     placements = find_augments(dataset)
     if not placements:
         raise ValueError('no PG2Augment in train_dataloader.dataset of the config')
-    preprocessor = _build(MODELS, cfg, 'model.data_preprocessor')
+    preprocessor = MODELS.build(_setting(cfg, 'model.data_preprocessor'))
     with in_errors('pg2aug browse makes samples as PG2Hook does'):
         check_preprocessor(preprocessor)
         for placement in placements:
@@ -76,19 +81,24 @@ def load(cfg: Config, device: str) -> tuple[Any, Any, list[PG2Augment]]:
     return dataset, preprocessor.to(device), augments
 
 
-def _build(registry: Registry, cfg: Config, setting: str) -> Any:
-    """Build what a config says under a setting, and name the setting where that fails."""
+def _setting(cfg: Config, name: str) -> Any:
+    """What a config says under a setting, such as 'model.data_preprocessor'."""
     part: Any = cfg
-    for name in setting.split('.'):
-        part = part.get(name) if isinstance(part, Mapping | Config) else None
+    for key in name.split('.'):
+        part = part.get(key) if isinstance(part, Mapping | Config) else None
     if part is None:
-        raise ValueError(f'the config has no {setting}: give the config of a training')
-    try:
-        return registry.build(part)
-    except (AssertionError, AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'{setting} of the config cannot be built: {type(error).__name__}: {error}'
-        ) from error
+        raise ValueError(f'it has no {name}: give the config of a training')
+    return part
+
+
+def _annotation_files(dataset: Any) -> list[str]:
+    """The annotation files that a data set, of whatever others, names."""
+    if isinstance(dataset, list):
+        return [file for item in dataset for file in _annotation_files(item)]
+    if not isinstance(dataset, dict):
+        return []
+    own = [str(dataset['ann_file'])] if dataset.get('ann_file') else []
+    return own + [file for value in dataset.values() for file in _annotation_files(value)]
 
 
 @dataclass(frozen=True)
@@ -148,10 +158,9 @@ def make_row(
     return [source, pose, person, drawn], caption
 
 
-@exit_status
-def main(argv: Sequence[str] | None = None) -> int:
-    """Synthesise, and write the sheets; the exit status."""
-    args = parse_args(argv)
+def browse(args: argparse.Namespace) -> None:
+    """Synthesise and write the sheets as the command line says."""
+    check_folder(args.out, COMMAND, overwrite=True)
     cfg = read_config(args.config, 'the config of the training (CONFIG)')
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -176,15 +185,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows.append(row)
         captions.append(caption)
         accepted += int(result.accepted.sum())
-    stale = set(Path(args.out).glob(f'sheet_{"[0-9]" * 3}.png'))
-    for first in range(0, len(rows), args.rows):
-        chosen = slice(first, first + args.rows)
-        sheet = contact_sheet(rows[chosen], TITLES, cell=(192, 256), captions=captions[chosen])
-        path = Path(args.out) / f'sheet_{first // args.rows:03d}.png'
-        write_png(path, sheet)
-        stale.discard(path)
-    for path in stale:  # they show other samples, and may be those of another config
-        path.unlink()
+    with writing_folder(args.out, COMMAND, overwrite=True) as folder:
+        for first in range(0, len(rows), args.rows):
+            chosen = slice(first, first + args.rows)
+            sheet = contact_sheet(rows[chosen], TITLES, cell=(192, 256), captions=captions[chosen])
+            write_png(folder / f'sheet_{first // args.rows:03d}.png', sheet)
     print(f'{args.num} samples: {len(rows)} synthesised, {accepted} of them accepted')
     if left:
         print(f'{left} left as they are:')
@@ -194,4 +199,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f'  {count}: {reason}')
     if rows:
         print(f'sheets: {args.out}/')
+
+
+@exit_status
+def main(argv: Sequence[str] | None = None) -> int:
+    """Synthesise, and write the sheets; the exit status."""
+    args = parse_args(argv)
+    with naming(args.config):
+        browse(args)
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pg2aug
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 
 
 def configs_folder() -> Path:

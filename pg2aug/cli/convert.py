@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pg2aug.cli.exit_status import Main, exit_status
+from pg2aug.cli.printing import print
 from pg2aug.datasets.coco_files import ANNOTATION_FILE, PAIRS_FILE, REPORT_FILE, check_free
 from pg2aug.datasets.reid.conversion import Conversion, convert
 from pg2aug.datasets.reid.formats import DEEPFASHION, MARKET1501, ReidFormat

@@ -26,6 +26,7 @@ from pg2aug.augment.settings import SynthesisSettings
 from pg2aug.augment.synthesis.inference import network_dtype
 from pg2aug.cli.exit_status import exit_status
 from pg2aug.cli.expand_options import make_parser, parse_review
+from pg2aug.cli.printing import print, printable
 from pg2aug.datasets.coco_files import ANNOTATION_FILE
 from pg2aug.expansion import (
     ImageFolder,
@@ -40,13 +41,15 @@ from pg2aug.expansion import (
     load_sources,
 )
 from pg2aug.expansion.plan.plan_file import ITEMS_FILE, PLAN_FILE
-from pg2aug.expansion.report.page import remove_partial_report, write_report
+from pg2aug.expansion.report.page import COMMAND, REPORT_FOLDER, write_report
 from pg2aug.expansion.report.review import REVIEWED_FILE, apply_review
 from pg2aug.expansion.work.progress import progress_display
 from pg2aug.expansion.work.ranks import local_device_index
 from pg2aug.expansion.write.coco import described_check
+from pg2aug.expansion.write.output_folder import OutputFolder
 from pg2aug.poses import PoseBank, Skeleton
-from pg2aug.utils.files import file_sha256, load_json
+from pg2aug.utils.files import file_sha256, load_json, naming
+from pg2aug.utils.output import remove_unfinished
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -191,7 +194,9 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
     left_out = job.sources.left_out
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out.total} left out')
     for line in left_out.lines():
-        console.print(f'  left out {line}', highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            printable(f'  left out {line}'), highlight=False, markup=False, soft_wrap=True
+        )
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
     inputs = {
         'ann_file': file_sha256(args.ann_file),
@@ -202,6 +207,11 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
         'torch': torch.__version__,
         'numpy': np.__version__,
     }
+
+    def finish(summary: Summary) -> None:
+        print_summary(args, summary)
+        write_page(args, job, summary)
+
     name = f'rank {ranks.rank} of {ranks.size}: ' if ranks.size > 1 else ''
     with progress_display(console, name) as report:
         summary = expand(
@@ -215,13 +225,11 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
             workers=args.workers,
             ranks=ranks,
             report=report,
+            finish=finish,
             plan_only=args.plan_only,
         )
     if args.plan_only and ranks.rank == 0:
         console.print(describe_plan(args.out), soft_wrap=True)
-    if summary is not None:
-        print_summary(args, summary)
-        write_page(args, job, summary)
     return summary
 
 
@@ -232,7 +240,7 @@ def write_page(args: argparse.Namespace, job: Job, summary: Summary) -> None:
         ValueError: If it cannot be written.
     """
     if args.no_report:
-        remove_partial_report(args.out)
+        remove_unfinished(args.out / REPORT_FOLDER, COMMAND)
         return
     try:
         page = write_report(
@@ -277,7 +285,10 @@ def print_summary(args: argparse.Namespace, summary: Summary) -> None:
 def review(args: argparse.Namespace) -> None:
     """Write the annotations without what a review rejects."""
     folder = args.out
-    done = apply_review(folder / ANNOTATION_FILE, args.apply_review, folder / REVIEWED_FILE)
+    OutputFolder(folder).check_alone()
+    annotations = folder / ANNOTATION_FILE
+    with naming(annotations, args.apply_review):
+        done = apply_review(annotations, args.apply_review, folder / REVIEWED_FILE)
     print(
         f'{done.accepted} persons accepted, {done.rejected} rejected, {done.not_reviewed} not '
         f'reviewed and kept\n{done.images} images, {done.images_removed} left out -> {done.path}'

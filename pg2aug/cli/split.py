@@ -1,7 +1,8 @@
 """Split a COCO keypoint file into the people in the rarest poses and all others.
 
 To test an estimator on rare poses, to leave them out of a training set, or to see them more often.
-Rarity is that of the pose bank (docs/pose_bank.md). ANN::METAINFO names the joints by an MMPose
+Rarity is that of the pose bank (docs/pose_bank.md). All annotations of a person who is annotated
+twice go together. ANN::METAINFO names the joints by an MMPose
 data set config, e.g. crowdpose.json::configs/_base_/datasets/crowdpose.py.
 """
 
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from pg2aug.cli.exit_status import exit_status
-from pg2aug.poses import PoseBank
+from pg2aug.cli.printing import print
+from pg2aug.poses import PoseBank, Skeleton
 from pg2aug.poses.read.coco import keypoint_values, least_visible, read_coco_poses
 from pg2aug.poses.read.pose_files import PoseFile, metainfo_skeleton
-from pg2aug.utils.files import write_files
+from pg2aug.poses.same_person import annotations_twice
+from pg2aug.utils.files import check_not_read, load_json, naming, were_interrupted, write_files
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,15 +74,13 @@ def check_outputs(args: argparse.Namespace) -> None:
     Raises:
         ValueError: If one of them exists or is an input, or both parts are one file.
     """
-    inputs = (Path(args.source.path), args.reference)
-    taken = {path.resolve(): path for path in inputs if path is not None}
-    for path in (args.rarest, args.others):
-        if path is None:
-            continue
-        if path.resolve() in taken:
-            raise ValueError(f'{path} is named twice: every part needs a file of its own')
-        taken[path.resolve()] = path
-        if path.exists() and not args.overwrite:
+    paths = [path for path in (args.rarest, args.others) if path is not None]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise ValueError(f'{paths[0]} is named twice: every part needs a file of its own')
+    check_not_read(paths, [args.source.path, *filter(None, [args.reference])])
+    may_replace = args.overwrite or were_interrupted(paths)
+    for path in paths:
+        if path.exists() and not may_replace:
             raise ValueError(f'{path} exists: pass --overwrite to replace it')
         path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -126,7 +127,19 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
     plausible = np.flatnonzero(np.isfinite(rarity))
     number = max(1, round(args.share * len(plausible)))
     rarest = plausible[np.argsort(-rarity[plausible], kind='stable')[:number]]
-    return {judged[index] for index in rarest}, len(plausible)
+    found = {judged[index] for index in rarest}
+    posed = [{**a, 'keypoints': list(v)} for a, v in zip(annotations, values, strict=True)]
+    return _with_doubles(found, posed, skeleton), len(plausible)
+
+
+def _with_doubles(
+    rarest: set[int], annotations: list[dict[str, Any]], skeleton: Skeleton
+) -> set[int]:
+    """The rarest, with all annotations of the same people: nobody is to be in both parts."""
+    doubles = annotations_twice(annotations, skeleton.keypoint_names)
+    first_of = dict(doubles)
+    rare = {first_of.get(number, number) for number in rarest}
+    return rare | {later for later, first in doubles if first in rare}
 
 
 def make_part(content: dict[str, Any], annotations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -138,12 +151,9 @@ def make_part(content: dict[str, Any], annotations: list[dict[str, Any]]) -> dic
     }
 
 
-@exit_status
-def main(argv: Sequence[str] | None = None) -> int:
-    """Split and report; the exit status."""
-    args = parse_args(argv)
-    check_outputs(args)
-    content = json.loads(Path(args.source.path).read_text())
+def split(args: argparse.Namespace) -> None:
+    """Split and report as the command line says."""
+    content = load_json(args.source.path)
     rarest, judged = rarest_annotations(args, content)
     annotations = content['annotations']
     parts = {}
@@ -155,4 +165,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'{len(rarest)} rare of {judged} judged poses, of {len(annotations)} annotations')
     for path, part in parts.items():
         print(f'{path}: {len(part["annotations"])} annotations, {len(part["images"])} images')
+
+
+@exit_status
+def main(argv: Sequence[str] | None = None) -> int:
+    """Split and report; the exit status."""
+    args = parse_args(argv)
+    check_outputs(args)
+    with naming(args.source.path):
+        split(args)
     return 0

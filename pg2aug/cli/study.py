@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.evaluation.user_study import KEY_FILE, PAGE_FILE, build_study
 from pg2aug.evaluation.user_study_answers import read_study_id
 from pg2aug.evaluation.user_study_score import format_score, score_answers, write_score
+from pg2aug.utils.files import check_not_read
 
 _BUILD_OPTIONS = ('num_images', 'seed', 'exposure')
 
@@ -65,6 +67,8 @@ def build(args: argparse.Namespace) -> None:
 
 def score(args: argparse.Namespace) -> None:
     """Print the score, and on stderr the files that are left out."""
+    key = [] if args.study is None else [args.study / KEY_FILE]
+    check_not_read([*filter(None, [args.out])], [*args.score, *key])
     wanted = None if args.study is None else read_study_id(args.study / KEY_FILE)
     result = score_answers(args.score, wanted)
     for left_out in result['left_out']:

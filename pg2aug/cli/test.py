@@ -7,10 +7,9 @@ files on this machine, nothing is downloaded. Without them the table says so.
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,16 +19,17 @@ from mmengine.dist import barrier, get_rank
 from mmengine.evaluator import BaseMetric
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.engine.testing import build_test_runner, cuts_out_targets, metric_settings
 from pg2aug.evaluation import SynthesisMetric, format_report
 from pg2aug.evaluation.images_hook import FOLDERS, SHEET_NAME, SynthesisImagesHook
 from pg2aug.utils.config_file import read_config
-from pg2aug.utils.files import file_sha256
+from pg2aug.utils.files import file_sha256, naming, replacing
+from pg2aug.utils.output import check_folder, new_folder, writing_folder
 
 RESULTS_NAME = 'results.json'
-# The last comes last: with it a folder is complete.
 RESULTS = (*FOLDERS, SHEET_NAME, RESULTS_NAME)
-UNFINISHED = '.unfinished_test'
+COMMAND = 'test'
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -42,7 +42,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--pairs', metavar='CSV', help="pairs to test, instead of the config's")
     parser.add_argument('--num-pairs', type=int, metavar='N', help='draw so many pairs')
     parser.add_argument(
-        '--out', type=Path, metavar='DIR', help='write results.json, the images and a sheet there'
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='folder of its own for the results',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace what is in --out')
     parser.add_argument('--image', choices=('refined', 'coarse'), help='default: refined')
@@ -87,55 +90,28 @@ def test_settings(args: argparse.Namespace, work_dir: str) -> Config:
     settings = {key: getattr(args, key) for key in keys if getattr(args, key) is not None}
     if args.out is not None:
         # Where processes meet: MMEngine's own choice is the current directory.
-        metric_settings(cfg).setdefault('collect_dir', str(args.out / UNFINISHED / 'collect'))
+        metric_settings(cfg).setdefault('collect_dir', str(new_folder(args.out) / 'collect'))
     metric_settings(cfg).update(settings)
     if args.other_weights:
         metric_settings(cfg)['other_weights'] = True
     return cfg
 
 
-def check_folder(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder that the results cannot be written to.
-
-    Raises:
-        ValueError: If it is a file, or holds results that are not to be replaced.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f'--out {str(folder)!r} is a file: name a folder')
-    found = [folder / name for name in RESULTS if (folder / name).exists()]
-    if found and not overwrite:
-        raise ValueError(f'{found[0]} exists: pass --overwrite to replace it')
-
-
 @contextmanager
-def unfinished_folder(out: Path) -> Iterator[Path]:
-    """A folder in ``out``, empty at first and gone afterwards, for all processes."""
-    folder = out / UNFINISHED
-    if get_rank() == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    barrier()
-    try:
-        yield folder
-    finally:
+def _folder(out: Path, overwrite: bool) -> Iterator[Path]:
+    """The folder to write into, for all processes; the first one makes it and renames it."""
+    with ExitStack() as stack:
         if get_rank() == 0:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def replace_results(folder: Path, new: Path) -> None:
-    """Put new results in the place of those of another run."""
-    for name in reversed(RESULTS):
-        old = folder / name
-        if old.exists():
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-    for name in RESULTS:
-        (new / name).rename(folder / name)
+            stack.enter_context(writing_folder(out, COMMAND, overwrite=overwrite))
+        barrier()
+        yield new_folder(out)
+        barrier()
 
 
 def test(args: argparse.Namespace, work_dir: str) -> dict[str, Any] | None:
     """Run the test and write its results; the report, None in processes other than the first."""
     if args.out is not None:
-        check_folder(args.out, args.overwrite)
+        check_folder(args.out, COMMAND, args.overwrite)
     cfg = test_settings(args, work_dir)
     runner = build_test_runner(cfg, args.checkpoint)
     metrics: list[BaseMetric] = runner.test_loop.evaluator.metrics
@@ -150,15 +126,15 @@ def test(args: argparse.Namespace, work_dir: str) -> dict[str, Any] | None:
     if args.out is None:
         runner.test()
         return tested | metric.report if get_rank() == 0 else None
-    with unfinished_folder(args.out) as folder:
+    with _folder(args.out, args.overwrite) as folder:
         hook = SynthesisImagesHook(folder, metric.image, cuts_out_targets(cfg))
         runner.register_hook(hook)
         runner.test()
         if get_rank() != 0:
             return None
         report = tested | metric.report
-        (folder / RESULTS_NAME).write_text(json.dumps(report, indent=2) + '\n')
-        replace_results(args.out, folder)
+        with replacing(folder / RESULTS_NAME) as file:
+            file.write((json.dumps(report, indent=2) + '\n').encode())
     return report
 
 
@@ -169,7 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Standard output is the scores alone, everything else goes to standard error.
     """
     args = parse_args(argv)
-    with redirect_stdout(sys.stderr), TemporaryDirectory() as work_dir:
+    temporary = TemporaryDirectory()
+    with redirect_stdout(sys.stderr), temporary as work_dir, naming(args.config, args.checkpoint):
         report = test(args, work_dir)
     if report is not None:
         if args.out is not None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import DictAction
-from mmengine.runner import find_latest_checkpoint
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
+from pg2aug.engine.checkpoints import latest_checkpoint
 from pg2aug.engine.training import apply_amp, build_runner
 from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -45,10 +47,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-@exit_status
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train; the exit status."""
-    args = parse_args(argv)
+def train(args: argparse.Namespace) -> None:
+    """Train as the command line says."""
     cfg = read_config(args.config, 'the config of the training (CONFIG)')
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -59,7 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-        if args.resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
+        if args.resume == 'auto' and latest_checkpoint(cfg.work_dir) is None:
             print(f'--resume: no checkpoint in {cfg.work_dir}, training starts at iteration 0')
     build_runner(cfg).train()
+
+
+@exit_status
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; the exit status."""
+    args = parse_args(argv)
+    with naming(args.config, None if args.resume == 'auto' else args.resume):
+        train(args)
     return 0

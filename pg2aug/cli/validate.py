@@ -1,8 +1,9 @@
 """Check a COCO keypoint file and its images, and list all that is wrong.
 
 Ids and what refers to them, categories and their skeleton, keypoints and their number, boxes,
-areas, and image files, which are all decoded. The exit status is 0 if all is well, 1 if something
-is wrong, and 2 if nothing could be checked.
+areas, and image files, which are all decoded. People who are annotated twice are told, but make no
+file invalid. The exit status is 0 if all is well, 1 if something is wrong, and 2 if nothing could
+be checked.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pg2aug.cli.exit_status import exit_status
+from pg2aug.cli.printing import print
 from pg2aug.utils.images import MAX_PIXELS
 from pg2aug.validation.annotations import MARGIN_PX
 from pg2aug.validation.coco import validate_coco
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Check and list; the exit status."""
     args = parse_args(argv)
     counts: dict[str, int] = defaultdict(int)
+    errors = 0
     examples: dict[str, list[str]] = defaultdict(list)
     problems = validate_coco(
         args.ann_file,
@@ -65,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for problem in problems:
         counts[problem.rule] += 1
+        errors += problem.is_error
         if counts[problem.rule] <= args.show:
             examples[problem.rule].append(str(problem))
     for rule, count in counts.items():
@@ -73,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f'  {line}')
         if count > len(examples[rule]):
             print(f'  ... and {count - len(examples[rule])} more')
-    total = sum(counts.values())
-    print(f'{args.ann_file}: {f"{total} problems" if total else "valid"}')
-    return 1 if total else 0
+    told = sum(counts.values()) - errors
+    verdict = f'{errors} problems' if errors else 'valid'
+    print(f'{args.ann_file}: {verdict}{f", {told} to look at" if told else ""}')
+    return 1 if errors else 0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.poses import Skeleton
-from pg2aug.utils.files import write_files
+from pg2aug.utils.files import were_interrupted, write_files
 
 ANNOTATION_FILE = 'person_keypoints.json'
 PAIRS_FILE = 'pairs.csv'
@@ -81,10 +81,15 @@ def write_together(out: str | Path, texts: Mapping[str, str]) -> None:
 
 
 def check_free(out: str | Path, names: list[str]) -> None:
-    """Raise FileExistsError if a folder is a file or holds one of the files to be written."""
+    """Raise FileExistsError if a folder is a file or holds one of the files to be written.
+
+    What a process left that was killed while it put them there is no such file.
+    """
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise FileExistsError(f'{out} is a file: name a folder')
+    if were_interrupted([out / name for name in names]):
+        return
     for name in names:
         if (out / name).exists():
             raise FileExistsError(

@@ -12,7 +12,13 @@ from rich.progress import track
 from pg2aug.utils.images import decode_image, header_size, read_bytes
 
 _MAX_THREADS = 8
-SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.webp'})
+WEB_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.webp'})
+"""Endings of images that web browsers show."""
+
+SUFFIXES = WEB_SUFFIXES | {
+    *('.dib', '.jp2', '.jpe', '.pbm', '.pgm', '.pnm', '.ppm', '.ras', '.sr', '.tif', '.tiff')
+}
+"""Endings of images that OpenCV reads."""
 
 
 class ImageIndex:
@@ -22,6 +28,10 @@ class ImageIndex:
         root: The folder.
         key: What an image is known by, of its absolute path; the file name if None.
 
+    Attributes:
+        paths: The images, relative to the folder, sorted.
+        others: Files with other endings, likewise.
+
     Raises:
         NotADirectoryError: If ``root`` is no folder.
     """
@@ -30,8 +40,8 @@ class ImageIndex:
         self.root = Path(root)
         if not self.root.is_dir():
             raise NotADirectoryError(f'there is no image folder {str(root)!r}')
-        self.paths = _image_paths(self.root)
-        absolute = self.root.resolve()
+        self.paths, self.others = _image_paths(self.root)
+        absolute = Path(os.path.realpath(self.root))
         self._by_key: defaultdict[str, list[str]] = defaultdict(list)
         for path in self.paths:
             self._by_key[(key or _file_name)(absolute / path)].append(path)
@@ -82,15 +92,16 @@ def _file_name(path: Path) -> str:
     return path.name
 
 
-def _image_paths(root: Path) -> list[str]:
-    """Images below a folder, relative to it, sorted."""
-    found, seen = [], set()
+def _image_paths(root: Path) -> tuple[list[str], list[str]]:
+    """Images below a folder, and files with other endings; relative to it, sorted."""
+    found: list[str] = []
+    seen = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:  # a link to a folder that we have been in
             subfolders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        images = (name for name in names if Path(name).suffix.lower() in SUFFIXES)
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in images]
-    return sorted(found)
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names]
+    images = sorted(path for path in found if Path(path).suffix.lower() in SUFFIXES)
+    return images, sorted(set(found) - set(images))

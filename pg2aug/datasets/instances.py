@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pg2aug.datasets.topdown import image_name, keypoint_flags
+from pg2aug.poses import Skeleton
+from pg2aug.poses.same_person import annotated_twice
 
 if TYPE_CHECKING:
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 Identity = int | str
+
+NO_IDENTITY = frozenset(
+    ('', '-', '-1', '?', 'n/a', 'nan', 'none', 'null', 'unknown', 'unlabeled', 'unlabelled')
+)
+"""Strings, in whatever case, that say that nobody knows who it is; the number -1 and NaN do too."""
+
+
+def _says_none(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() in NO_IDENTITY
+    return bool(value != value or (value == -1 and not isinstance(value, bool)))
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,9 @@ class IdentityRule:
     within_folder: bool = False
 
     def identity(self, info: Mapping[str, Any], context: str) -> Identity | None:
-        """Identity of an instance, None where it has none.
+        """Identity of an instance, None where it has none, or one that says so.
+
+        See :data:`NO_IDENTITY`.
 
         Args:
             info: MMPose's data info of the instance.
@@ -43,8 +58,8 @@ class IdentityRule:
         if self.key is None:
             own: Identity = info['id']
             return own
-        value = (info.get('raw_ann_info') or {}).get(self.key, info.get(self.key))
-        if value is None:
+        value = self.value(info)
+        if value is None or _says_none(value):
             return None
         if not isinstance(value, (int, str, np.integer)) or isinstance(value, bool):
             raise ValueError(
@@ -54,6 +69,16 @@ class IdentityRule:
         if self.within_folder:
             return f'{os.path.dirname(info["img_path"])}/{value}'
         return value if isinstance(value, str) else int(value)
+
+    def value(self, info: Mapping[str, Any]) -> Any:
+        """What an instance has under the key, whatever it is; None where it has nothing."""
+        raw = info.get('raw_ann_info') or {}
+        return None if self.key is None else raw.get(self.key, info.get(self.key))
+
+    def lack(self, info: Mapping[str, Any]) -> str:
+        """In words, why an instance has no identity."""
+        value = self.value(info)
+        return f'without {self.key!r}' if value is None else f'with {self.key!r} {value!r}, nobody'
 
     def applies_to(self, dataset: 'BaseCocoStyleDataset') -> bool:
         """Whether any instance of a dataset has an identity."""
@@ -108,21 +133,29 @@ def find_instances(
     groups: dict[Identity, list[int]] = {}
     dropped: Counter[str] = Counter()
     keys: set[str] = set()
-    image_names, labels = [], []
+    unnamed = 0
+    image_names, labels, boxes = [], [], []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         labels.append((info['id'], info['keypoints'][0], keypoint_flags(info)))
         image_names.append(image_name(dataset, info))
+        boxes.append(info['bbox'][0])
         keys.update(info.get('raw_ann_info', info))
         identity = rule.identity(info, dataset.ann_file)
         if identity is None:
-            dropped[f'without {rule.key!r}'] += 1
-        elif np.count_nonzero(info['keypoints_visible'][0] > 0) < min_visible:
+            dropped[rule.lack(info)] += 1
+            unnamed += 1
+        elif np.count_nonzero(labels[-1][2] > 0) < min_visible:
             dropped[f'with fewer than {min_visible} labelled joints'] += 1
-        elif _coincide(info['keypoints'][0], info['keypoints_visible'][0]):
+        elif not _is_finite(info):
+            dropped['with a labelled joint or a box that is not finite'] += 1
+        elif _coincide(*labels[-1][1:]):
             dropped['whose labelled joints all coincide'] += 1
         else:
             groups.setdefault(identity, []).append(index)
+    names = Skeleton.from_metainfo(dataset.metainfo).keypoint_names
+    doubles = _drop_doubles(groups, labels, boxes, image_names, names, rule.key is None)
+    dropped['of a person who is annotated twice in the image'] += doubles
     kept = {identity: group for identity, group in groups.items() if len(group) >= least}
     single = len(groups) - len(kept)
     dropped[f'the only usable one of its identity ({single} identities)'] += single
@@ -134,7 +167,7 @@ def find_instances(
         )
         if least == 1:
             raise ValueError(f'no instance is usable in {where}: set min_visible lower')
-        identified = dropped[f'without {rule.key!r}'] < len(dataset)
+        identified = unnamed < len(dataset)
         raise ValueError(_nobody_message(where, rule.key, sorted(keys), identified))
     indices = [index for group in kept.values() for index in group]
     ids, keypoints, visible = zip(*(labels[index] for index in indices), strict=True)
@@ -150,6 +183,42 @@ def find_instances(
     )
 
 
+def _drop_doubles(
+    groups: dict[Identity, list[int]],
+    labels: Sequence[tuple[Any, NDArray[Any], NDArray[Any]]],
+    boxes: Sequence[NDArray[Any]],
+    image_names: Sequence[str],
+    names: Sequence[str],
+    own_identity: bool,
+) -> int:
+    """Take second annotations of a person in an image out of the groups: how many they were.
+
+    Two annotations of one person in one image are no pair of two poses.
+
+    Args:
+        groups: Usable instances of each identity.
+        labels: Annotation id, keypoints (K, 2) and visibility (K,) of each instance.
+        boxes: (4,) left, top, right, bottom of each.
+        image_names: File name of the image of each.
+        names: Of the joints.
+        own_identity: Whether each instance has an identity of its own, so that it says nothing.
+    """
+    whose = {index: identity for identity, group in groups.items() for index in group}
+    usable = sorted(whose)
+    if not usable:
+        return 0
+    people = np.stack([np.column_stack(labels[index][1:]) for index in usable])
+    corners = np.stack([boxes[index] for index in usable])
+    sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    places = [(image_names[i], None if own_identity else whose[i]) for i in usable]
+    doubles = [usable[later] for later, _ in annotated_twice(people, places, names, sides)]
+    for index in doubles:
+        groups[whose[index]].remove(index)
+        if not groups[whose[index]]:
+            del groups[whose[index]]
+    return len(doubles)
+
+
 def _nobody_message(where: str, key: str | None, keys: list[str], identified: bool) -> str:
     message = f'no identity has two usable instances in {where}. '
     if identified:
@@ -162,6 +231,12 @@ def _nobody_message(where: str, key: str | None, keys: list[str], identified: bo
         f'No annotation has identity_key={key!r}: set it to one of their keys {keys}, or use '
         "pairing='self'"
     )
+
+
+def _is_finite(info: Mapping[str, Any]) -> bool:
+    """Whether the labelled joints and the box of an instance are where numbers say."""
+    joints = np.asarray(info['keypoints'][0])[np.asarray(info['keypoints_visible'][0]) > 0]
+    return bool(np.isfinite(joints).all() and np.isfinite(info['bbox'][0]).all())
 
 
 def _coincide(keypoints: NDArray[Any], visible: NDArray[Any]) -> bool:

@@ -189,7 +189,7 @@ def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
             if header != HEADER:
                 raise ValueError(
                     f'pairs file {path!r}, line 1: expected the header {",".join(HEADER)!r}, '
-                    f'got {",".join(header)!r}'
+                    f'got {",".join(header)[:80]!r}'
                 )
             yield from ((reader.line_num, row) for row in reader if row)
         except (csv.Error, UnicodeDecodeError) as error:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from logging import INFO
+from logging import INFO, WARNING
 from typing import Any, Literal
 
 import numpy as np
@@ -51,7 +51,9 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
             pipeline is not used.
         size: ``(width, height)`` of the crops.
         padding: Factor on the person's box, see :func:`~pg2aug.datasets.crop.crop_matrix`.
-        identity_key: Name of the identity in the raw annotation, else in MMPose's data info.
+        identity_key: Name of the identity in the raw annotation, else in MMPose's data info. Values
+            that stand for nobody (-1, an empty string, 'unknown', ...; see
+            :data:`pg2aug.datasets.instances.NO_IDENTITY`) are left out and counted.
         identity_within_folder: Whether the same identity in two image folders is two people, as
             with PoseTrack's ``track_id``, which starts again with every video.
         min_visible: Labelled joints that make an instance usable.
@@ -144,6 +146,8 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         )
         num_images = len({instances.image_names[index] for index in instances.indices})
         self._log_summary(num_images, dropped)
+        if rule.key is not None:
+            _warn_of_one(instances, rule.key)
         self._chosen: NDArray[np.int64] | None = None
         if num_pairs is not None:
             self._chosen = sample_pair_indices(len(self._pairs), num_pairs, seed)
@@ -226,3 +230,17 @@ class PersonPairDataset(Dataset[dict[str, Any]]):
         omitted = f'{len(file.lines) - len(pairs)} of the {len(file.lines)} pairs of {path!r}'
         unchecked = '' if checked else '; nothing tells whether a pair shows one person'
         return pairs, f'{omitted} dropped with them{unchecked}'
+
+
+def _warn_of_one(instances: Instances, key: str) -> None:
+    """Warn where most instances are of one identity: it may stand for people who are not known."""
+    most = max(instances.sizes)
+    if most > 0.5 * len(instances.indices):
+        identity = instances.identities[instances.sizes.index(most)]
+        print_log(
+            f'{key}={identity!r} has {most} of {len(instances.indices)} usable instances: if it is '
+            'not one person, but stands for people who are not known, remove it from these '
+            "annotations, or use pairing='self'",
+            logger='current',
+            level=WARNING,
+        )

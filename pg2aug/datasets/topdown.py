@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
 from pg2aug.poses.read.coco import keypoint_values
-from pg2aug.utils.images import decode_image
+from pg2aug.utils.files import is_local
+from pg2aug.utils.images import TooLargeError, decode_image, read_bytes
 
 if TYPE_CHECKING:
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset
@@ -97,8 +98,10 @@ def load_image(path: str, backend_args: dict[str, Any] | None = None) -> Image:
         ValueError: With the path, if it cannot be read or decoded.
     """
     try:
-        data = fileio.get(path, backend_args=backend_args)
-    except OSError as error:
+        # A file of this machine may be a pipe, which nobody writes to, or larger than the memory.
+        local = backend_args is None and is_local(path)
+        data = read_bytes(path) if local else fileio.get(path, backend_args=backend_args)
+    except (OSError, TooLargeError) as error:
         raise ValueError(f'cannot read image {path!r}: {error}') from error
     try:
         return decode_image(data)

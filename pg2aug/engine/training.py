@@ -1,11 +1,15 @@
 """From a PG2 config to a Runner that trains it."""
 
+from pathlib import Path
+
 import torch
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 
-from pg2aug.compat import allow_runner_checkpoints
+from pg2aug.compat import allow_runner_checkpoints, load_checkpoint
+from pg2aug.engine.checkpoints import SafeRunner, latest_checkpoint, mend_last_checkpoint
+from pg2aug.utils.files import is_local
 
 
 def apply_amp(cfg: Config, dtype: str) -> None:
@@ -34,14 +38,17 @@ def build_runner(cfg: Config) -> Runner:
 
     ``stage1_iters`` and ``stage2_iters`` of the config become the model's and the loop's. Batches
     are pinned where there is a GPU to copy them to; a machine without one communicates through
-    gloo.
+    gloo. Checkpoints are whole or not there (:class:`SafeRunner`), and a training that is resumed
+    goes on from the last whole one.
 
     Args:
         cfg: A config such as those in ``configs/pg2``; changed in place.
 
     Raises:
         ValueError: If the schedule is missing or not positive, or has a stage II although there is
-            no discriminator, or a launcher other than 'none' and 'pytorch' is used without a GPU.
+            no discriminator, a launcher other than 'none' and 'pytorch' is used without a GPU, or
+            the checkpoint to go on from cannot be loaded.
+        FileNotFoundError: If that checkpoint does not exist.
     """
     for key in ('stage1_iters', 'stage2_iters'):
         if not isinstance(cfg.get(key), int) or cfg[key] < 0:
@@ -58,7 +65,32 @@ def build_runner(cfg: Config) -> Runner:
     else:
         _join_without_gpu(cfg)
     allow_runner_checkpoints()
-    return Runner.from_cfg(cfg)
+    if cfg.get('resume') and cfg.get('load_from') is None and is_local(cfg.work_dir):
+        mend_last_checkpoint(cfg.work_dir)
+    _check_checkpoint(cfg)
+    return SafeRunner.from_cfg(cfg)
+
+
+def _check_checkpoint(cfg: Config) -> None:
+    """Read the checkpoint that a Runner is going to load, which would refuse it in torch's words.
+
+    Those advise to load it without any restriction.
+    """
+    path = cfg.get('load_from')
+    if path is None and cfg.get('resume'):
+        path = latest_checkpoint(cfg.work_dir)
+    if path is None or not is_local(path):
+        return
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'checkpoint {str(path)!r} does not exist: correct its path')
+    content = load_checkpoint(path)
+    needed = ('state_dict', 'meta', 'message_hub', 'optimizer') if cfg.get('resume') else ()
+    missing = [name for name in needed if name not in content]
+    if missing:
+        raise ValueError(
+            f'{path} has no {", ".join(map(repr, missing))}, without which no training goes on: '
+            'give a checkpoint that pg2aug train wrote, or load_from without resume'
+        )
 
 
 def _join_without_gpu(cfg: Config) -> None:

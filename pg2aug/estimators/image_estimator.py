@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from numpy.typing import NDArray
 
 from pg2aug.estimators.loading import load_pose_estimator
 from pg2aug.poses.skeleton import Skeleton
+from pg2aug.utils.config_file import read_config
+from pg2aug.utils.files import naming
 
 
 class ImageEstimator:
@@ -35,8 +36,8 @@ class ImageEstimator:
         self.config, self.checkpoint = config, checkpoint
         self.model, self.metainfo = load_pose_estimator(config, checkpoint)
         self.model.to(device)
-        self.skeleton = Skeleton.from_metainfo(self.metainfo)
-        with DefaultScope.overwrite_default_scope('mmpose'):
+        with naming(config, checkpoint), DefaultScope.overwrite_default_scope('mmpose'):
+            self.skeleton = Skeleton.from_metainfo(self.metainfo)
             self._pipeline = Compose(_test_pipeline(config))
 
     def prepare(self, image: NDArray[np.uint8], bbox: NDArray[np.float32]) -> dict[str, Any]:
@@ -47,7 +48,8 @@ class ImageEstimator:
             bbox: ``(4,)`` left, top, right, bottom of the person.
         """
         info = {'img': image, 'bbox': bbox[None], 'bbox_score': np.ones(1, np.float32)}
-        prepared: dict[str, Any] = self._pipeline({**info, **self.metainfo})
+        with naming(self.config):
+            prepared: dict[str, Any] = self._pipeline({**info, **self.metainfo})
         return prepared
 
     def estimate(
@@ -65,7 +67,7 @@ class ImageEstimator:
             ValueError: If the model predicts another number of joints than its metainfo names.
         """
         model: Any = self.model
-        with torch.inference_mode():
+        with torch.inference_mode(), naming(self.config):
             samples = model.test_step(pseudo_collate(list(prepared)))
         found = [sample.pred_instances for sample in samples]
         keypoints = _stacked([instances.keypoints for instances in found])[..., :2]
@@ -83,7 +85,7 @@ def _stacked(arrays: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def _test_pipeline(path: str) -> Any:
-    config = Config.fromfile(path)
+    config = read_config(path, 'pose estimator config')
     for name in ('test_dataloader', 'val_dataloader'):
         pipeline = ((config.get(name) or {}).get('dataset') or {}).get('pipeline')
         if pipeline:

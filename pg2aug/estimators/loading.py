@@ -1,13 +1,16 @@
 """A trained pose estimator on disk: any top-down model of MMPose."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from torch import nn
 
 from pg2aug.compat import load_checkpoint
 from pg2aug.estimators.prediction import check_predicts
+from pg2aug.poses.read.metainfo import metainfo_file
 from pg2aug.utils.config_file import read_config
 
 
@@ -34,10 +37,17 @@ def load_pose_estimator(config: str, checkpoint: str) -> tuple[nn.Module, dict[s
             )
     cfg = read_config(config, 'pose estimator config')
     content = load_checkpoint(checkpoint)
+    weights = content.get('state_dict', content)
+    broken = [n for n, value in weights.items() if torch.is_tensor(value) and value.isnan().any()]
+    if broken:
+        raise ValueError(
+            f'{len(broken)} weights of {checkpoint!r} are not numbers (NaN), such as {broken[0]}: '
+            'its training diverged, give an earlier checkpoint'
+        )
     model = _build(cfg, config)
     try:
-        model.load_state_dict(content.get('state_dict', content))
-    except RuntimeError as error:
+        model.load_state_dict(weights)
+    except (AttributeError, RuntimeError, TypeError) as error:
         raise ValueError(f'the weights in {checkpoint!r} do not fit {config!r}: {error}') from error
     metainfo = (content.get('meta') or {}).get('dataset_meta') or {}
     return model.eval().requires_grad_(False), _known_metainfo(metainfo, cfg, config)
@@ -49,7 +59,7 @@ def _build(cfg: Config, path: str) -> nn.Module:
     from mmpose.registry import MODELS
 
     settings = cfg.get('model')
-    kind = settings.get('type') if settings else None
+    kind = settings.get('type') if isinstance(settings, Mapping) else None
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
     if not isinstance(cls, type) or not issubclass(cls, TopdownPoseEstimator):
         raise ValueError(
@@ -69,12 +79,13 @@ def _build(cfg: Config, path: str) -> nn.Module:
 
 def _known_metainfo(metainfo: dict[str, Any], cfg: Config, path: str) -> dict[str, Any]:
     from mmengine.registry import DefaultScope
-    from mmpose.apis.inference import dataset_meta_from_config
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
     if 'keypoint_id2name' not in metainfo:
         try:
             with DefaultScope.overwrite_default_scope('mmpose'):
-                metainfo = dataset_meta_from_config(cfg) or {}
+                described = _described(cfg)
+                metainfo = {} if described is None else parse_pose_metainfo(described)
         except Exception as error:
             raise ValueError(
                 f'train_dataloader.dataset of {path!r} does not tell the joints: '
@@ -85,4 +96,21 @@ def _known_metainfo(metainfo: dict[str, Any], cfg: Config, path: str) -> dict[st
             f'neither the checkpoint beside {path!r} (dataset_meta) nor its train_dataloader says '
             'which joints it predicts: add train_dataloader=dict(dataset=dict(metainfo=...))'
         )
+    return metainfo
+
+
+def _described(cfg: Config) -> dict[str, Any] | None:
+    """The metainfo that a config's train data set names or, by its class, has."""
+    import mmpose.datasets.datasets  # noqa: F401 (registers them)
+    from mmpose.registry import DATASETS
+
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset')
+    if not dataset:
+        return None
+    kind = dataset.get('type')
+    cls: Any = kind if isinstance(kind, type) else DATASETS.get(kind)
+    metainfo = dict(dataset.get('metainfo') or cls.METAINFO)
+    if 'from_file' in metainfo:
+        # MMPose would take a file of that name in the current folder first.
+        metainfo['from_file'] = str(metainfo_file(metainfo['from_file']))
     return metainfo

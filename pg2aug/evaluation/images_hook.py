@@ -1,5 +1,6 @@
 """Writing what a test run synthesised, as it was evaluated."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pg2aug.datasets.person_pairs import PersonPairDataset
 from pg2aug.datasets.topdown import image_name
 from pg2aug.evaluation.pairs import EvaluatedPairs, ImageChoice, evaluated_pairs
 from pg2aug.poses.skeleton import Skeleton
-from pg2aug.visualization.skeletons import contact_sheet, skeleton_image, write_png
+from pg2aug.visualization.skeletons import contact_sheet, encode_png, skeleton_image, write_png
 
 FOLDERS = ('condition', 'pose', 'target', 'synthesised')
 SHEET_NAME = 'sheet.png'
@@ -32,7 +33,7 @@ class SynthesisImagesHook(Hook):
     writes its own pairs; the sheet shows those of the first one.
 
     Args:
-        out_dir: Folder to write to.
+        out_dir: Folder to write to, which is there.
         image: See :class:`SynthesisMetric`.
         foreground: See :class:`SynthesisMetric`.
         num_rows: Pairs on the sheet.
@@ -69,7 +70,9 @@ class SynthesisImagesHook(Hook):
             ids = (int(data_batch[f'{role}_id'][i]) for role in ('condition', 'target'))
             name = '__'.join(self._names[number] for number in ids)
             for folder, image in zip(FOLDERS, row, strict=True):
-                write_png(self.out_dir / folder / f'{name}.png', image)
+                (self.out_dir / folder).mkdir(exist_ok=True)
+                # In a folder that is not in its place yet: there is nothing to replace.
+                (self.out_dir / folder / f'{name}.png').write_bytes(encode_png(image))
             if len(self._rows) < self.num_rows:
                 self._rows.append(list(row))
                 self._captions.append(name)
@@ -94,7 +97,8 @@ def pair_names(dataset: PersonPairDataset) -> dict[int, str]:
     """What each annotation's image is called in names of pairs, such as ``0002_c1__0002_c3``.
 
     It is the image's file name in the annotations, with ``_`` for ``/``, and with the annotation's
-    id where the image shows several persons.
+    id where others would be called the same: no two pairs share a name, also where a file system
+    does not tell small letters from large ones.
 
     Returns:
         Names by annotation id.
@@ -102,12 +106,18 @@ def pair_names(dataset: PersonPairDataset) -> dict[int, str]:
     source = dataset.dataset
     infos = (source.get_data_info(index) for index in range(len(source)))
     files = {int(info['id']): image_name(source, info) for info in infos}
-    persons = Counter(files.values())
-    names = {}
-    for number, file in files.items():
-        name = str(Path(file).with_suffix('')).strip('/').replace('/', '_')
-        names[number] = name if persons[file] == 1 else f'{name}-{number}'
-    return names
+    names = {
+        number: str(Path(file).with_suffix('')).strip('/').replace('/', '_')
+        for number, file in files.items()
+    }
+    plain = {number: re.sub('_+', '_', name).strip('_') for number, name in names.items()}
+    persons = Counter(name.casefold() for name in plain.values())
+    # What joins two names in that of a pair must not be in one.
+    clear = {n for n, name in names.items() if plain[n] == name and persons[name.casefold()] == 1}
+    numbered = {n: name if n in clear else f'{name}-{n}' for n, name in plain.items()}
+    if len({name.casefold() for name in numbered.values()}) == len(numbered):
+        return numbered
+    return {number: f'{name}-{number}' for number, name in plain.items()}
 
 
 def _to_bgr(images: Tensor) -> NDArray[np.uint8]:

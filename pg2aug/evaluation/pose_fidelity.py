@@ -14,7 +14,7 @@ from pg2aug.evaluation.pairs import EvaluatedPairs
 from pg2aug.evaluation.pose_scores import HEAD_SHARE, head_boxes, oks, pckh_counts
 from pg2aug.evaluation.scores import Columns, Score, library_versions
 from pg2aug.poses.read.conversion import joint_mapping
-from pg2aug.poses.read.metainfo import read_metainfo
+from pg2aug.poses.read.metainfo import mmpose_metainfo
 from pg2aug.poses.skeleton import JointKey, Skeleton, joint_key
 from pg2aug.utils.files import file_sha256
 
@@ -144,6 +144,6 @@ def coco_sigmas() -> dict[JointKey, float]:
     Not those of the data set: MMPose's ``coco_openpose.py`` lists them in COCO's order, which is
     not the order of its joints.
     """
-    metainfo = read_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
+    metainfo = mmpose_metainfo('coco.py')
     names = metainfo['keypoint_id2name']
     return {joint_key(names[k]): float(sigma) for k, sigma in enumerate(metainfo['sigmas'])}

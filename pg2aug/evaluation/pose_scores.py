@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from pg2aug.augment.checks.pose_model_check import BODY_AREA
 from pg2aug.estimators.prediction import keypoint_extent
+from pg2aug.poses.same_person import BODY_AREA
 from pg2aug.poses.skeleton import Skeleton, joint_key
 
 HEAD_SHARE = 0.5

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pg2aug.evaluation.user_study_images import StudyImage, draw_images, same_size
+from pg2aug.utils.files import replacing
+from pg2aug.utils.output import check_folder, writing_folder
 from pg2aug.utils.web_page import web_page
 from pg2aug.version import __version__
 
 PAGE_FILE, KEY_FILE = 'index.html', 'key.json'
+COMMAND = 'study'
 
 _EXAMPLES = 3
 _MIN_EXPOSURE_MS, _MAX_EXPOSURE_MS = 100, 60_000
@@ -94,8 +97,7 @@ def build_study(
     if not math.isfinite(exposure):
         raise ValueError(f'exposure must be a number of seconds, got {exposure}')
     protocol = Protocol(num_images=num_images, exposure_ms=round(exposure * 1000))
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{str(out)!r} exists and is not an empty folder: name another')
+    check_folder(out, COMMAND)
     real = draw_images(real_dir, 'real', num_images, seed)
     fake = draw_images(fake_dir, 'generated', num_images, seed)
     _check_disjoint(real, fake)
@@ -115,9 +117,10 @@ def build_study(
     key = {**study, 'seed': seed, 'pg2aug': __version__, 'images': sources}
     content = {**study, 'images': shown}
     page = web_page('pg2aug.evaluation', 'user_study', content, study_id=str(study['study_id']))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / PAGE_FILE).write_text(page, encoding='utf-8')
-    (out / KEY_FILE).write_text(json.dumps(key, indent=1), encoding='utf-8')
+    with writing_folder(out, COMMAND) as folder:
+        for name, text in ((PAGE_FILE, page), (KEY_FILE, json.dumps(key, indent=1))):
+            with replacing(folder / name) as file:
+                file.write(text.encode())
     return key
 
 

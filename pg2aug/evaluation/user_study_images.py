@@ -13,7 +13,7 @@ from mmengine.utils import scandir
 from numpy.typing import NDArray
 from PIL import Image
 
-from pg2aug.datasets.image_index import SUFFIXES
+from pg2aug.datasets.image_index import WEB_SUFFIXES
 from pg2aug.utils.images import decode_image, header_size, read_bytes
 
 Kind = Literal['real', 'generated']
@@ -66,7 +66,7 @@ def draw_images(folder: str | Path, kind: Kind, number: int, seed: int) -> list[
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f'the folder of {kind} images {str(folder)!r} does not exist')
-    suffixes = tuple(sorted(SUFFIXES))
+    suffixes = tuple(sorted(WEB_SUFFIXES))
     found = sorted(scandir(folder, suffixes, recursive=True, case_sensitive=False))
     order = np.random.default_rng([seed, KINDS.index(kind)]).permutation(len(found))
     drawn: dict[str, StudyImage] = {}

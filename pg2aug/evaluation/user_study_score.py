@@ -12,6 +12,7 @@ from scipy import stats
 
 from pg2aug.evaluation.user_study_answers import EXPOSURE_TOLERANCE, Answers, read_answers
 from pg2aug.evaluation.user_study_images import KINDS, Kind
+from pg2aug.utils.files import replacing
 
 CONFIDENCE = 0.95
 
@@ -112,8 +113,9 @@ def format_score(result: dict[str, Any]) -> str:
 
 
 def write_score(path: Path, result: dict[str, Any]) -> None:
-    """Write the result of :func:`score_answers` as json."""
-    path.write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8')
+    """Write the result of :func:`score_answers` as json, whole or not at all."""
+    with replacing(path) as file:
+        file.write((json.dumps(result, indent=1) + '\n').encode())
 
 
 def _read_all(paths: Iterable[Path]) -> tuple[list[Answers], list[str]]:

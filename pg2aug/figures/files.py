@@ -10,6 +10,7 @@ import numpy as np
 from pg2aug.figures.body import JOINT_NAMES
 from pg2aug.figures.poses import COMMON_FAMILIES, RARE_FAMILIES
 from pg2aug.figures.render import Figure, render_figure
+from pg2aug.utils.files import replacing
 
 DESCRIPTION = 'pg2aug procedural people'
 _QUALITY = 95
@@ -98,7 +99,8 @@ def make_figures(
             )
             annotations.append(figure_annotation(identifier, figure))
     content = _header(seed) | {'images': images, 'annotations': annotations}
-    annotation_file.write_text(json.dumps(content))
+    with replacing(annotation_file) as file:
+        file.write(json.dumps(content).encode())
     return annotation_file
 
 

@@ -1,6 +1,7 @@
 """The one source of joint names, limbs, flip pairs, torso and head."""
 
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ JointKey = tuple[str, tuple[str, ...]]
 _SIDES = {'left': 'left', 'l': 'left', 'right': 'right', 'r': 'right'}
 _SHOWN = 8
 _OPPOSITE = {'left': 'right', 'right': 'left'}
+MAX_JOINTS = 2000
+"""Whole bodies have 133; what is done with a skeleton takes the square of its joints."""
+
+_MANY = 200
 _HEAD_WORDS = re.compile(
     'beak|cheek|chin|ear|earbase|eye|face|forehead|head|jaw|lip|mouth|muzzle|nose|snout'
 )
@@ -48,8 +53,18 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         names, joints = self.keypoint_names, range(len(self.keypoint_names))
+        if len(names) > MAX_JOINTS:
+            raise ValueError(
+                f'{len(names)} keypoint names, more than the {MAX_JOINTS} joints that a skeleton '
+                f'may have: {_values(names[:3])} ...'
+            )
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(f'keypoint names must be texts, got {_values(names)}')
         if len(set(names)) != len(names):
-            raise ValueError(f'keypoint names must be unique, got {names}')
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            raise ValueError(f'keypoint names must be unique, got {_values(twice)} more than once')
+        if not all(isinstance(limb, tuple) and len(limb) == 2 for limb in self.limbs):
+            raise ValueError(f'limbs must be pairs of joints, got {_values(self.limbs)}')
         if not self.limbs:
             raise ValueError(
                 f'the skeleton of {len(names)} joints has no limbs, which pose masks and pose '
@@ -58,16 +73,20 @@ class Skeleton:
                 'cannot be put into poses'
             )
         used = [joint for limb in self.limbs for joint in limb] + [*self.torso, *self.head]
-        outside = [joint for joint in [*used, *self.flip_indices] if joint not in joints]
+        outside = [
+            joint
+            for joint in [*used, *self.flip_indices]
+            if not isinstance(joint, int) or joint not in joints
+        ]
         if outside:
             raise ValueError(
-                f'joint indices {outside} are outside 0..{len(names) - 1}; '
+                f'joint indices {_values(outside)} are outside 0..{len(names) - 1}; '
                 "COCO's 'skeleton' counts joints from 1"
             )
         flip = self.flip_indices
         if len(flip) != len(names):
             raise ValueError(
-                f'flip_indices must swap {len(names)} joints in pairs, got {self.flip_indices}'
+                f'flip_indices must swap {len(names)} joints in pairs, got {_values(flip)}'
             )
         odd = next((k for k in joints if flip[flip[k]] != k), None)
         if odd is not None:
@@ -170,7 +189,13 @@ class Skeleton:
                 'file is no COCO keypoint file'
             )
         links = category.get('skeleton') or ()
-        limbs = tuple((int(a) - 1, int(b) - 1) for a, b in links)
+        try:
+            limbs = tuple((int(a) - 1, int(b) - 1) for a, b in links)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"'skeleton' of category {label!r} must be pairs of joint numbers, counted from 1, "
+                f'got {reprlib.repr(links)}'
+            ) from error
         return _with_parts(names, limbs, _flip_indices(names))
 
 
@@ -234,6 +259,13 @@ def check_same_joints(
         raise ValueError(f'{context} has another skeleton: {differences}{advice}')
 
 
+def _values(values: Sequence[Any]) -> str:
+    """Values as a message shows them: not thousands of them."""
+    if len(values) <= _MANY:
+        return repr(values)
+    return f'{", ".join(map(repr, values[:_MANY]))} and {len(values) - _MANY} more'
+
+
 def _some(items: Sequence[str]) -> str:
     """The first items, and how many more there are: some skeletons have 294 joints."""
     more = f' and {len(items) - _SHOWN} more' if len(items) > _SHOWN else ''
@@ -251,16 +283,17 @@ def _names_not_in(names: Sequence[str], others: Sequence[str]) -> list[str]:
 
 def _flip_indices(names: tuple[str, ...]) -> tuple[int, ...]:
     keys = [joint_key(name) for name in names]
+    counts, places = Counter(keys), {key: index for index, key in enumerate(keys)}
     flip = []
     for index, (side, words) in enumerate(keys):
         opposite = (_OPPOSITE.get(side, side), words)
-        if side and keys.count(opposite) != 1:
+        if side and counts[opposite] != 1:
             raise ValueError(
                 f'joint {names[index]!r} must have exactly one opposite joint, found '
-                f'{keys.count(opposite)} among {names}: rename the joints of the category, or '
+                f'{counts[opposite]} among {_listed(names)}: rename the joints of the category, or '
                 'use an MMPose metainfo, which names the pairs'
             )
-        flip.append(keys.index(opposite) if side else index)
+        flip.append(places[opposite] if side else index)
     return tuple(flip)
 
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 
 def read_config(path: str | Path, what: str) -> Config:
-    """Read a config of MMEngine.
+    """Read a config of MMEngine, which is a program and is run: of a user's choice alone.
 
     Args:
         path: The file.
@@ -20,7 +20,7 @@ def read_config(path: str | Path, what: str) -> Config:
         raise FileNotFoundError(f'{what} {str(path)!r} does not exist: correct its path')
     try:
         return Config.fromfile(path)
-    except Exception as error:  # a config is code, which can raise anything
+    except (Exception, SystemExit) as error:  # a config is code, which can raise anything
         raise ValueError(
             f'{what} {str(path)!r} cannot be read: {type(error).__name__}: {error}'
         ) from error

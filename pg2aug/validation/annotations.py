@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pg2aug.poses.same_person import annotations_twice
 from pg2aug.validation.entries import (
     Problem,
     entry_name,
     finite_numbers,
     is_integer,
+    is_listed,
     is_number,
     stated_size,
 )
@@ -51,6 +53,26 @@ def check_annotations(content: Mapping[str, Any], margin_px: float) -> Iterator[
         frame = _frame(annotation.get('image_id'), images)
         for rule, text in annotation_problems(annotation, joints, frame, margin_px):
             yield Problem(rule, where, text)
+
+
+def check_annotated_twice(content: Mapping[str, Any]) -> Iterator[Problem]:
+    """People who are annotated twice, which is no error: MMPose trains on both annotations.
+
+    See :func:`pg2aug.poses.same_person.same_person`.
+    """
+    names = {
+        c['id']: tuple(map(str, c['keypoints']))
+        for c in content['categories']
+        if isinstance(c, dict) and is_integer(c.get('id')) and isinstance(c.get('keypoints'), list)
+    }
+    posed = [a for a in content['annotations'] if isinstance(a, dict)]
+    for joints in dict.fromkeys(filter(None, names.values())):
+        alike = {number for number, own in names.items() if own == joints}
+        chosen = [a for a in posed if is_listed(a.get('category_id'), alike)]
+        for later, first in annotations_twice(chosen, joints):
+            where, other = (entry_name('annotation', chosen[k]) for k in (later, first))
+            what = f'is of the same person as {other}'
+            yield Problem('annotated-twice', where, what, is_error=False)
 
 
 _Problems = Iterator[tuple[str, str]]

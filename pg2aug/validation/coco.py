@@ -6,7 +6,7 @@ from typing import Any
 
 from pg2aug.utils.files import load_json
 from pg2aug.utils.images import MAX_PIXELS
-from pg2aug.validation.annotations import MARGIN_PX, check_annotations
+from pg2aug.validation.annotations import MARGIN_PX, check_annotated_twice, check_annotations
 from pg2aug.validation.entries import Problem, check_categories, check_ids, check_images
 from pg2aug.validation.files import check_files
 
@@ -27,7 +27,8 @@ def validate_coco(
     What is checked: entries and their ids, which are unique and refer to what is there; joints and
     skeleton of the categories, the latter's numbers from 1; keypoints (three numbers a joint, flags
     0, 1 or 2, labelled joints finite and in the image), ``num_keypoints``, boxes and areas;
-    file names within the folder, and files that decode to the stated size.
+    file names within the folder, and files that decode to the stated size. People who are annotated
+    twice are told, but are no error.
 
     Args:
         ann_file: The json file; it is held in memory.
@@ -77,6 +78,7 @@ def _check(
     yield from check_categories(content['categories'])
     yield from check_images(content['images'], content.get('licenses') or [])
     yield from check_annotations(content, margin_px)
+    yield from check_annotated_twice(content)
     if root is not None:
         yield from check_files(content['images'], root, max_pixels, follow_links, workers)
 

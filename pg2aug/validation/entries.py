@@ -16,11 +16,13 @@ class Problem(NamedTuple):
         rule: What was broken, one of a few words to count by.
         where: The entry, e.g. ``annotation 17``.
         what: What is wrong with it.
+        is_error: Whether the file is invalid by it; else readers take it, and it is told only.
     """
 
     rule: str
     where: str
     what: str
+    is_error: bool = True
 
     def __str__(self) -> str:
         return f'{self.where}: {self.what}'

@@ -1,5 +1,6 @@
 """Image files of a COCO file: there, within the folder, whole, and of the stated size."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from pg2aug.utils.images import (
     TooLargeError,
     decode_image,
     header_size,
+    leads_out,
     pillow_limit,
     read_bytes,
 )
@@ -32,11 +34,11 @@ def check_files(
         workers: Threads.
     """
     usable = [i for i in images if isinstance(i, dict) and name_problem(i.get('file_name')) is None]
-    inside = root.resolve()
+    inside = Path(os.path.realpath(root))
 
     def check(image: Mapping[str, Any]) -> tuple[str, str] | None:
         path = root / image['file_name']
-        if not follow_links and not path.resolve().is_relative_to(inside):
+        if not follow_links and leads_out(path, inside):
             return 'file-name', 'a link leads out of the image folder'
         return _problem(path, image, max_pixels)
 

@@ -10,6 +10,7 @@ from pg2aug.poses.bank.coverage import ALIKE, PosesAndMask, coverage
 from pg2aug.poses.bank.pose_bank import PoseBank
 from pg2aug.poses.bank.pose_map import PoseMap, pose_map
 from pg2aug.poses.skeleton import Skeleton
+from pg2aug.utils.files import replacing
 from pg2aug.visualization.poses import novel_sheet, ranked_sheet
 from pg2aug.visualization.skeletons import write_png
 
@@ -59,7 +60,8 @@ def plot_bank(
     if reference is not None:
         figures['coverage'] = coverage_figure(bank, reference, parents, seed)
     for name, figure in figures.items():
-        figure.savefig(folder / f'{name}.png', dpi=110)
+        with replacing(folder / f'{name}.png', sync=False) as file:
+            figure.savefig(file, dpi=110, format='png')
         written.append(folder / f'{name}.png')
     return written
 

@@ -132,12 +132,22 @@ def write_png(path: str | os.PathLike[str], image: Image) -> None:
     target = Path(path)
     if target.suffix.lower() != '.png':
         raise ValueError(f'{target} must end with .png')
-    done, encoded = cv2.imencode('.png', image)
-    if not done:
-        raise ValueError(f'cannot encode an image of {image.shape} {image.dtype} for {target}')
+    data = encode_png(image)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target, sync=False) as file:
-        file.write(encoded.tobytes())
+        file.write(data)
+
+
+def encode_png(image: Image) -> bytes:
+    """An image as a PNG file.
+
+    Raises:
+        ValueError: If OpenCV cannot encode it.
+    """
+    done, encoded = cv2.imencode('.png', image)
+    if not done:
+        raise ValueError(f'cannot encode an image of {image.shape} {image.dtype} as PNG')
+    return encoded.tobytes()
 
 
 def _fixed_point(keypoint: NDArray[np.floating[Any]]) -> tuple[int, int]:

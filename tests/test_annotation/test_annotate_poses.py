@@ -213,6 +213,53 @@ def test_boxes_say_where_the_person_is(annotate, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('categories', 'options'),
+    [
+        ([dict(id=1, name='chair'), dict(id=7, name='Person')], []),
+        ([dict(id=1, name='chair'), dict(id=7, name='rider')], ['--category', 'rider']),
+        ([dict(id=1, name='chair')], ['--category', '7']),
+    ],
+)
+def test_boxes_of_other_categories_are_no_persons(annotate, tmp_path, categories, options):
+    image, _ = draw_person(3, HIDDEN, size=(200, 260), offset=(70, 100))
+    write(tmp_path / 'img' / 'alice/0.png', image)
+    chair = dict(image_id=1, bbox=[0, 0, 200, 260], score=0.99, category_id=1)
+    person = dict(image_id=1, bbox=[70, 100, *SIZE], score=0.5, category_id=7)
+    content = dict(images=[dict(id=1, file_name='0.png')], annotations=[chair, person])
+    if options == ['--category', '7']:
+        categories = [*categories, dict(id=7, name='pedestrian')]
+    path = tmp_path / 'boxes.json'
+    path.write_text(json.dumps(content | dict(categories=categories)))
+    status, output, _, written = annotate(tmp_path / 'img', '--boxes', path, *options)
+    assert status == 0
+    assert written['annotations'][0]['bbox'] == [70, 100, *SIZE]
+    assert '1 boxes of other categories' in output
+    unknown = [dict(id=1, name='chair'), dict(id=7, name='rider')]
+    path.write_text(json.dumps(content | dict(categories=unknown)))
+    status, _, error, _ = annotate(tmp_path / 'img', '--boxes', path, out='no')
+    assert status == 2
+    assert "7 'rider' (0 joints)): pass --category" in error
+    # Without categories MMPose takes those of 1.
+    path.write_text(json.dumps(content))
+    _, _, _, written = annotate(tmp_path / 'img', '--boxes', path, out='first')
+    assert written['annotations'][0]['bbox'] == [0, 0, 200, 260]
+
+
+def test_images_of_every_ending_that_opencv_reads_are_taken_and_other_files_counted(
+    annotate, tmp_path
+):
+    image, _ = draw_person(3, HIDDEN)
+    for name in ('alice/0.png', 'alice/1.TIFF', 'alice/2.ppm', 'alice/3.jpe'):
+        write(tmp_path / 'img' / name, image)
+    (tmp_path / 'img' / 'alice' / 'notes.txt').write_text('hello')
+    status, output, _, written = annotate(tmp_path / 'img')
+    assert status == 0
+    assert len(written['images']) == 4
+    assert '1 files with other endings' in output
+    assert 'alice/notes.txt: images end in .bmp' in output
+
+
+@pytest.mark.parametrize(
     ('text', 'message'),
     [
         ('[{"image_id": 1, "bbox": [0, 0, 5, 5]}]', "must have 'images'"),

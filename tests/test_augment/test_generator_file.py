@@ -197,3 +197,65 @@ def test_persons_with_detail_are_synthesised_and_pasted(with_matte):
         assert result.images.isfinite().all()
         assert result.made.shape[-2:] == (detail * SIZE[1], detail * SIZE[0])
     np.testing.assert_array_equal(*(plan.target_keypoints for plan in plans))
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (lambda c: c['state_dict']['generator1.head.weight'].fill_(np.nan), 'are not finite, such'),
+        (lambda c: c.pop('state_dict'), "no weights in 'state_dict'"),
+        (lambda c: c.update(state_dict=[1]), "a list as 'state_dict'"),
+        (lambda c: c['state_dict'].update(more=3), "no weights in 'state_dict'"),
+        (lambda c: c.update(meta=None), r"no meta\['dataset_meta'\]"),
+        (lambda c: c.update(meta=[]), r"no meta\['dataset_meta'\]"),
+        (lambda c: c['meta'].update(dataset_meta=3), "a int as 'dataset_meta' of 'meta'"),
+        (lambda c: c['meta']['dataset_meta'].update(crop=3), 'cannot be used: TypeError'),
+        (lambda c: c['meta']['dataset_meta']['crop'].update(size=(1, -1)), 'size must be'),
+        (lambda c: c['meta']['dataset_meta'].pop('flip_indices'), 'flip_indices'),
+        (lambda c: c['meta']['dataset_meta'].update(skeleton_links=[3]), 'cannot be used'),
+    ],
+)
+def test_a_broken_checkpoint_is_told_by_its_name(generator, tmp_path, change, words):
+    content = copy.deepcopy(load_checkpoint(generator['checkpoint']))
+    change(content)
+    path = tmp_path / 'broken.pth'
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=rf'broken\.pth.*{words}|{words}.*broken\.pth'):
+        GeneratorFile.from_config({**generator, 'checkpoint': str(path)})
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('model = [', 'cannot be read: SyntaxError'),
+        ('raise SystemExit(0)', 'cannot be read: SystemExit'),
+        ('1 / 0', 'cannot be read: ZeroDivisionError'),
+        ("model = 'PG2'", "no model of type 'pg2aug.PG2'"),
+        ("_base_ = ['gone.py']", 'cannot be read'),
+    ],
+)
+def test_a_broken_config_is_told_by_its_name(generator, tmp_path, text, words):
+    path = tmp_path / 'broken.py'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf'broken\.py.*{words}'):
+        GeneratorFile.from_config({**generator, 'config': str(path)})
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        dict(generator1=dict(num_blocks=0)),
+        dict(generator1=dict(base_channels='a')),
+        dict(generator1=3),
+        dict(discriminator=dict(channels=[])),
+        dict(size=(32,)),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_be_built_is_told_by_its_config(generator, tmp_path, wrong):
+    config = Config.fromfile(generator['config'])
+    config.merge_from_dict(dict(model=wrong))
+    path = tmp_path / 'wrong.py'
+    config.dump(path)
+    with pytest.raises(ValueError, match=r'wrong\.py'):
+        GeneratorFile.from_config({**generator, 'config': str(path)}).build()

@@ -75,7 +75,8 @@ def test_the_others_of_a_samples_image_are_found(sample):
     boxed = dict(id=52, image_id=1, category_id=1)
     content['annotations'] += [crowd, unlabelled, boxed, dict(content['annotations'][1], id=53)]
     np.testing.assert_array_equal(PeopleFile(content, SKELETON, 'it').of(sample), others)
-    found = other_people(content['annotations'][1:], sample['keypoints'][0])
+    people = content['annotations'][1:]
+    found = other_people(people, people[0], SKELETON.keypoint_names)
     np.testing.assert_array_equal(found, others)
     alone = dict(sample, img_id=7, img_path='some/folder/other.png')
     assert PeopleFile(content, SKELETON, 'it').of(alone).shape == (0, 17, 3)
@@ -91,8 +92,38 @@ def test_the_sample_s_own_annotation_is_no_neighbour(sample):
     assert len(PeopleFile(content, SKELETON, 'it').of(moved)) == 1
 
 
-def test_people_three_pixels_beside_are_others(sample):
-    others = [beside(sample, 3), beside(sample, -3)]
+def test_a_second_annotation_of_the_person_is_no_neighbour(sample):
+    """COCO's doubles lie some pixels apart, and not all of their joints are the same ones."""
+    rng = np.random.default_rng(0)
+    double = beside(sample, 1)
+    double[:, :2] += rng.normal(0, 1, (17, 2))
+    double[[3, 9], 2] = 0
+    content = coco(sample, double, beside(sample, 20))
+    people = PeopleFile(content, SKELETON, 'it').of(sample)
+    np.testing.assert_array_equal(people, [beside(sample, 20)])
+    annotations = content['annotations'][1:]
+    for person in annotations[:2]:
+        found = other_people(annotations, person, SKELETON.keypoint_names)
+        np.testing.assert_array_equal(found, people)
+
+
+def test_neighbours_annotated_twice_take_one_place_and_are_told(sample, monkeypatch):
+    said = []
+    monkeypatch.setattr('pg2aug.augment.people.print_log', lambda text, **_: said.append(text))
+    content = coco(sample, beside(sample, 20), beside(sample, 20.5), beside(sample, 40))
+    people = PeopleFile(content, SKELETON, 'it').of(sample)
+    np.testing.assert_array_equal(people, [beside(sample, 20), beside(sample, 40)])
+    assert said == [
+        'it: 1 annotations, such as 12, are of people who are annotated twice; they count once'
+    ]
+    annotations = content['annotations'][1:]
+    found = other_people(annotations, annotations[0], SKELETON.keypoint_names)
+    np.testing.assert_array_equal(found, people)
+
+
+def test_people_close_beside_are_others(sample):
+    """A twin in the same pose, a twelfth of the body's height to the side: most of it is hidden."""
+    others = [beside(sample, 6), beside(sample, -6)]
     assert len(PeopleFile(coco(sample, *others), SKELETON, 'it').of(sample)) == 2
 
 
@@ -114,10 +145,10 @@ def test_whole_bodies_are_read_from_the_lists_of_coco_wholebody(sample):
     sizes = dict(foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
     for annotation in content['annotations']:
         for number, (name, joints) in enumerate(sizes.items()):
-            annotation[name] = [number + 1.0, 2.0 + annotation['id'], 2.0] * joints
+            annotation[name] = [number + 1.0, 20.0 * annotation['id'], 2.0] * joints
     own = content['annotations'][1]
     triplets = np.reshape([*own['keypoints'], *(v for name in sizes for v in own[name])], (-1, 3))
-    whole = dict(sample, keypoints=triplets[None, :, :2])
+    whole = dict(sample, keypoints=triplets[None, :, :2], keypoints_visible=np.ones((1, 133)))
     people = PeopleFile(content, skeleton, 'it').of(whole)
     assert people.shape == (1, 133, 3)
     np.testing.assert_array_equal(people[0, :17], beside(sample, 20))

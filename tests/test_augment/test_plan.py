@@ -281,3 +281,11 @@ def test_the_target_frame_is_the_crop_of_the_new_poses_box(sample):
     assert (inside < SIZE).all()
     # And it is not that of the source person's box.
     assert np.abs(plan.target_matrix - plan.condition_matrix).max() > 1
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_a_person_who_is_nowhere_is_left_as_they_are(sample, value):
+    keypoints = sample['keypoints'].copy()
+    keypoints[0, 9] = value
+    with pytest.raises(UnsuitableError, match='not at a finite place'):
+        plan_for(dict(sample, keypoints=keypoints), make_figure(seed=2))

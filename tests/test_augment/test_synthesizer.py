@@ -295,3 +295,41 @@ def test_exactly_the_share_of_joints_asked_for_is_enough(labelled, passed, share
     made = Synthesizer(Red(), check, settings).generate([plan])
     assert made.joints_ok.sum() == passed
     assert made.accepted.tolist() == [accepted]
+
+
+class NotFinite(Red):
+    """The first person of a batch has a pixel that is no number."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def synthesize(self, data, refine=True):
+        made = super().synthesize(data, refine)
+        made[0, :, 30, 30] = self.value
+        return made
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_what_is_not_finite_is_never_used_and_counted(value):
+    samples = [make_sample(seed=1), make_sample(seed=2)]
+    plans = [plan_for(sample, make_figure(seed=3)) for sample in samples]
+    images = torch.stack([BACKGROUND, BACKGROUND])
+    matrices = STAY.expand(2, 2, 3)
+    synthesizer = Synthesizer(NotFinite(value), None)
+    result = synthesizer(images, plans, matrices)
+    assert result.accepted.tolist() == [False, True]
+    torch.testing.assert_close(result.images[0], BACKGROUND, rtol=0, atol=0)
+    assert result.images.isfinite().all()
+    assert not torch.equal(result.images[1], BACKGROUND)
+    assert synthesizer.take_not_finite() == 1
+    assert synthesizer.take_not_finite() == 0
+    assert synthesizer.generate(plans).accepted.tolist() == [False, True]
+
+
+def test_an_image_that_is_not_finite_is_no_input_either():
+    plan = plan_for(make_sample(seed=1), make_figure(seed=3))
+    nowhere = torch.full((1, 2, 3), float('nan'))
+    synthesizer = Synthesizer(Red(), None)
+    result = synthesizer(BACKGROUND[None], [plan], nowhere)
+    assert result.images.isfinite().all()

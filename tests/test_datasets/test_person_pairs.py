@@ -197,6 +197,49 @@ def test_what_is_dropped_is_counted(tmp_path, monkeypatch):
     assert '1 the only usable one of its identity (1 identities)' in text
 
 
+def test_two_annotations_of_one_person_in_an_image_are_no_pair(tmp_path, monkeypatch):
+    lines = []
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handle', lambda record: lines.append(record.getMessage()))
+    config = make_coco(tmp_path, [1, 1])
+    content = json.loads((tmp_path / 'ann.json').read_text())
+    first = content['annotations'][0]
+    values = np.reshape(first['keypoints'], (-1, 3))
+    values[:, 0] += 1
+    double = {**first, 'id': 200, 'keypoints': values.ravel().tolist()}
+    # With an identity of its own it is somebody else's, whoever is right.
+    content['annotations'] += [double, {**double, 'id': 201, 'person_id': 2}]
+    (tmp_path / 'ann.json').write_text(json.dumps(content))
+    pairs = PersonPairDataset(config, size=(96, 128), flip=False)
+    assert {(p['condition_id'], p['target_id']) for p in pairs} == {(100, 101), (101, 100)}
+    assert '1 of a person who is annotated twice in the image' in '\n'.join(lines)
+    assert len({p['target_id'] for p in PersonPairDataset(config, (96, 128), pairing='self')}) == 2
+
+
+@pytest.mark.parametrize('nobody', [-1, '-1', '', ' ', 'unknown', 'None', float('nan'), 'N/A'])
+def test_values_that_stand_for_nobody_are_no_identity(tmp_path, monkeypatch, nobody):
+    lines = []
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handle', lambda record: lines.append(record.getMessage()))
+    pairs = make_pairs(tmp_path, [nobody, nobody, nobody, 0, 0], flip=False)
+    assert [pair['person_id'] for pair in pairs] == [0, 0]
+    assert f"3 with 'person_id' {nobody!r}, nobody" in '\n'.join(lines)
+    with pytest.raises(ValueError, match='No annotation has identity_key'):
+        make_pairs(tmp_path, [nobody, nobody])
+
+
+def test_an_identity_with_most_of_the_instances_is_told(tmp_path, monkeypatch):
+    lines = []
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handle', lambda record: lines.append(record.getMessage()))
+    make_pairs(tmp_path, ['person', 'person', 'person', 'a', 'a'])
+    assert "person_id='person' has 3 of 5 usable instances" in lines[-1]
+    lines.clear()
+    make_pairs(tmp_path, ['b', 'b', 'a', 'a'])
+    make_pairs(tmp_path, ['b', 'b', 'b'], pairing='self')
+    assert 'usable instances:' not in '\n'.join(lines)
+
+
 def test_instances_with_few_labelled_joints_are_not_used(tmp_path):
     assert len(make_pairs(tmp_path, [1, 1], coco={'labelled': 6}, min_visible=6)) == 4
     with pytest.raises(ValueError, match='2 with fewer than 7 labelled joints'):
@@ -257,7 +300,8 @@ def test_a_skeleton_of_another_dataset(tmp_path):
 def test_an_mpii_dataset_with_its_own_annotation_format(tmp_path):
     person = {'image': '1.jpg', 'center': [60, 80], 'scale': 0.5}
     person |= {'joints': [[50 + k, 70 + k] for k in range(16)], 'joints_vis': [1] * 16}
-    (tmp_path / 'mpii.json').write_text(json.dumps([person, {**person, 'center': [70, 80]}]))
+    other = {**person, 'joints': [[90 - 2 * k, 70 + k] for k in range(16)]}
+    (tmp_path / 'mpii.json').write_text(json.dumps([person, other]))
     cv2.imwrite(str(tmp_path / '1.jpg'), np.full((160, 120, 3), 90, dtype=np.uint8))
     config = {'type': 'MpiiDataset', 'data_root': str(tmp_path), 'ann_file': 'mpii.json'}
     with pytest.raises(ValueError, match=r"'bbox_center', .*'img_id'"):

@@ -324,3 +324,35 @@ def test_repeated_instances_are_every_member_with_itself():
 def test_it_is_built_by_name(people):
     config = dict(type='pg2aug.PersonPairDataset', dataset=people, size=SIZE, pairing='self')
     assert DATASETS.build(config)[3]['via_keypoints'].shape == (17, 2)
+
+
+def with_values(people, folder, change):
+    """The same people, after a change of the first annotation."""
+    content = json.loads(Path(people['data_root'], people['ann_file']).read_text())
+    change(content['annotations'][0])
+    path = folder / 'changed.json'
+    path.write_text(json.dumps(content))
+    return dict(people, ann_file=str(path))
+
+
+# MMPose cuts an infinite box off at the border of the image.
+@pytest.mark.parametrize(
+    ('name', 'value'), [('keypoints', np.nan), ('keypoints', np.inf), ('bbox', np.nan)]
+)
+def test_who_is_not_at_a_finite_place_is_dropped_and_counted(
+    people, tmp_path, monkeypatch, name, value
+):
+    def change(annotation):
+        annotation[name][0] = value
+        annotation['keypoints'][2] = 2
+
+    said = []
+    monkeypatch.setattr(
+        'pg2aug.datasets.person_pairs.print_log', lambda text, **_: said.append(text)
+    )
+    changed = with_values(people, tmp_path, change)
+    pairs = PersonPairDataset(changed, size=SIZE, pairing='self', flip=False)
+    assert '1 with a labelled joint or a box that is not finite' in said[0]
+    assert len(pairs) == (INSTANCES - 1) ** 2
+    for item in (pairs[i] for i in range(0, len(pairs), 7)):
+        assert all(v.isfinite().all() for v in item.values() if isinstance(v, torch.Tensor))

@@ -3,7 +3,9 @@
 import json
 import os
 import runpy
+from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,8 +19,18 @@ from training_helpers import ROOT, run_ranks, write_stick_people
 from pg2aug.compat import load_checkpoint
 from pg2aug.engine.testing import build_test_runner, metric_settings
 from pg2aug.evaluation import frechet_distance
+from pg2aug.evaluation.images_hook import pair_names
+from pg2aug.utils.output import writing_folder
 
-RESULTS = {'condition', 'pose', 'target', 'synthesised', 'sheet.png', 'results.json'}
+RESULTS = {
+    '.pg2aug.json',
+    'condition',
+    'pose',
+    'target',
+    'synthesised',
+    'sheet.png',
+    'results.json',
+}
 
 
 @pytest.fixture
@@ -270,7 +282,7 @@ def test_no_test_data_is_an_error(main, test_config, checkpoint, tmp_path, capsy
         (['--inception-weights', 'none.pth'], "inception_weights='none.pth' does not exist"),
         (['--pose-model', 'pose.py'], 'pose_model and pose_checkpoint go together'),
         (['--pairs', 'none.csv'], "--pairs 'none.csv' does not exist"),
-        (['--out', __file__], "test_test_pg2.py' is a file: name a folder"),
+        (['--out', __file__], 'test_test_pg2.py is a file: name a folder'),
         (['--inception-weights', __file__, '--other-weights'], 'test_test_pg2.py is not a check'),
         (['--lpips-weights', __file__, '--other-weights'], 'test_test_pg2.py is not a check'),
         (
@@ -325,3 +337,52 @@ def test_without_out_nothing_is_written(main, test_config, checkpoint, tmp_path,
     monkeypatch.chdir(tmp_path / 'here')
     assert main([config, checkpoint]) == 0
     assert [path.name for path in tmp_path.rglob('*')] == ['config.py', 'here']
+
+
+class Source(list):
+    """The infos of a data set."""
+
+    data_prefix = dict(img='/images')
+
+    def get_data_info(self, index):
+        return self[index]
+
+
+@pytest.mark.parametrize(
+    'files',
+    [
+        ['a.jpg', 'a.png', 'b.png'],
+        ['a/x.jpg', 'a_x.jpg', 'b.jpg'],
+        ['A.jpg', 'a.jpg', 'b.jpg'],
+        ['a.jpg', 'b.jpg', 'a__b.jpg', 'c.jpg', 'b__c.jpg'],
+        ['a_.jpg', 'b.jpg', 'a.jpg', '_b.jpg'],
+        ['a.jpg', 'a.jpg', 'a-2.jpg', 'a-1.jpg'],
+        ['a.jpg', 'a.png', 'a-2.jpg', 'a-1.jpg'],
+    ],
+)
+def test_no_two_pairs_share_a_name(files):
+    infos = [dict(id=number, img_path=f'/images/{file}') for number, file in enumerate(files, 1)]
+    names = pair_names(SimpleNamespace(dataset=Source(infos)))
+    assert list(names) == list(range(1, len(files) + 1))
+    pairs = {f'{a}__{b}'.casefold() for a, b in permutations(names.values(), 2)}
+    assert len(pairs) == len(files) * (len(files) - 1)
+
+
+def test_a_folder_of_pictures_of_somebody_else_is_not_deleted(
+    main, test_config, checkpoint, tmp_path, capsys
+):
+    config = dump(test_config(num_pairs=3), tmp_path / 'config.py')
+    picture = tmp_path / 'demo' / 'pose' / 'predictions.png'
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b'mine')
+    assert main([config, checkpoint, '--out', str(tmp_path / 'demo'), '--overwrite']) == 2
+    assert 'something else than results of test (pose/predictions.png)' in capsys.readouterr().err
+    assert picture.read_bytes() == b'mine'
+
+
+def test_two_tests_into_one_folder_do_not_mix(main, test_config, checkpoint, tmp_path, capsys):
+    config = dump(test_config(num_pairs=3), tmp_path / 'config.py')
+    out = tmp_path / 'out'
+    with writing_folder(out, 'test'):
+        assert main([config, checkpoint, '--out', str(out)]) == 2
+    assert f'another run writes to {out}: wait for it' in capsys.readouterr().err

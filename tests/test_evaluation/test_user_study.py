@@ -203,7 +203,7 @@ def test_what_cannot_be_shown_is_refused(folders, tmp_path, options, message):
 
 def test_nothing_is_overwritten(folders, tmp_path):
     (tmp_path / 'notes.txt').write_text('mine')
-    with pytest.raises(FileExistsError, match='not an empty folder'):
+    with pytest.raises(FileExistsError, match=r'not empty and holds .* \(notes.txt\)'):
         build_study(*folders, tmp_path, num_images=8)
     assert [path.name for path in tmp_path.iterdir()] == ['notes.txt']
 

@@ -49,6 +49,18 @@ def test_rates_and_intervals_by_hand(study, write, tmp_path, capsys):
     assert score['left_out'] == []
 
 
+def test_answers_and_keys_are_not_overwritten(study, write, capsys):
+    answers = write('a.json', make_answers(study, 'ana'))
+    key = (study / 'key.json').read_bytes()
+    before = answers.read_bytes()
+    for out in (answers, study / 'key.json'):
+        arguments = ['--score', answers, '--study', study, '--out', out]
+        assert main([str(argument) for argument in arguments]) == 2
+        assert f'{out} is read and would be overwritten' in capsys.readouterr().err
+    assert answers.read_bytes() == before
+    assert (study / 'key.json').read_bytes() == key
+
+
 @pytest.mark.parametrize(
     ('wrong', 'shown', 'why'),
     [([9], [50], 'one rater'), ([0, 0, 0], [50] * 3, '3 raters with the same rate')],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from attempt_helpers import outcomes
+from pose_samples import COCO
 
 from pg2aug.augment.people_in_front import NEIGHBOUR_RADIUS
 from pg2aug.augment.synthesis.compositing import HOLE_RADIUS, PERSON_RADIUS
@@ -124,7 +125,11 @@ def test_joints_outside_the_image_or_without_a_place_are_let_be(scene):
 def test_nobody_is_painted_over(synthesize, couples):
     content = json.loads(couples[0].read_text())
     for left, right in zip(content['annotations'][:6], content['annotations'][6:], strict=True):
-        right['keypoints'], right['bbox'] = left['keypoints'], left['bbox']
+        # Back to back, and hidden: who replaces the one covers the other.
+        values = np.reshape(left['keypoints'], (-1, 3))[list(COCO.flip_indices)]
+        values[:, 2] = (values[:, 2] > 0) & (np.arange(17) > 4)
+        values = np.where(values[:, 2:] > 0, values, 0)
+        right['keypoints'], right['bbox'] = values.ravel().tolist(), left['bbox']
     couples[0].write_text(json.dumps(content))
     status, out = synthesize('--max-attempts', 2)
     assert status == 2

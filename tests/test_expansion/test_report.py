@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from pg2aug.expansion.report.pictures import made_squares, refused_strip, target
 from pg2aug.expansion.report.sample import REFUSED_SHOWN, sample_made, sample_refused
 from pg2aug.expansion.write.coco import failed_joints, person_label
 from pg2aug.poses import PoseBank
+from pg2aug.utils.output import writing_folder
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
 
@@ -222,7 +224,7 @@ def test_a_report_that_fails_hides_no_data_set(synthesize, couples, tmp_path, ca
     assert f'4 images of 4 attempts -> {out}' in said.out
     assert f'the data set in {out} is complete, its report is not' in said.err
     left = {path.name for path in out.iterdir()}
-    assert not left & {'report', '.report.partial'}
+    assert not left & {'report', '.report.new'}
     before = (out / 'person_keypoints.json').read_bytes()
     images.rmdir()
     couples[1].rename(images)
@@ -235,9 +237,13 @@ def test_a_report_that_fails_hides_no_data_set(synthesize, couples, tmp_path, ca
 
 def test_what_a_killed_report_left_is_removed(synthesize):
     _, out = synthesize('--no-report', num=2, chosen=LIMB_WARP)
-    (out / '.report.partial' / 'made').mkdir(parents=True)
+    with writing_folder(out / 'report', 'expand') as folder:
+        (folder / 'made').mkdir()
+        shutil.copytree(folder, out / 'copy')
+    shutil.rmtree(out / 'report')
+    (out / 'copy').rename(out / '.report.new')
     assert synthesize('--no-report', num=2, chosen=LIMB_WARP)[0] == 0
-    assert not (out / '.report.partial').exists()
+    assert not list(out.glob('*report*'))
 
 
 def test_an_expansion_of_an_expansion_knows_who_is_new(tool, pose_bank, couples, tmp_path):

@@ -9,6 +9,7 @@ from mmengine.fileio import BaseStorageBackend, LocalBackend, backends, register
 
 from pg2aug.expansion import ImageFolder
 from pg2aug.expansion.write.output_folder import encode_jpeg
+from pg2aug.utils.images import MAX_SIDE
 
 LIMB_WARP = ['--limb-warp', 'configs/_base_/datasets/coco.py', '--size', 48, 64]
 
@@ -33,12 +34,14 @@ def test_what_is_too_large_is_not_decoded(tmp_path, monkeypatch, size):
         ImageFolder(str(tmp_path), max_pixels=1_000_000).read('bomb.png')
 
 
-@pytest.mark.parametrize('size', [(65_501, 10), (10, 65_501)])
-def test_what_jpeg_cannot_hold_is_refused(tmp_path, size):
+@pytest.mark.parametrize('size', [(MAX_SIDE + 1, 10), (10, MAX_SIDE + 1)])
+def test_what_cannot_be_warped_is_refused(tmp_path, size):
     (tmp_path / 'long.png').write_bytes(png_header(*size))
-    with pytest.raises(ValueError, match=r'long\.png is \d+x\d+: no side may be longer than 65500'):
+    with pytest.raises(ValueError, match=rf'long\.png is too large: \d+x\d+ pixels.*{MAX_SIDE}'):
         ImageFolder(str(tmp_path)).read('long.png')
-    encode_jpeg(np.zeros((1, 65_500, 3), np.uint8))  # the longest that can be written
+    longest = np.zeros((1, MAX_SIDE, 3), np.uint8)
+    encode_jpeg(longest)
+    cv2.warpAffine(longest, np.eye(2, 3), (10, 10))
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):

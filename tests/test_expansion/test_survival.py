@@ -4,12 +4,16 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import time
 
 import pytest
 from attempt_helpers import fork, tree, wait_for
+from crash_points import crash_points, restore
+from crash_points import tree as crash_points_tree
 
+from pg2aug.expansion.report.page import data_set_id
 from pg2aug.expansion.work import items, pipeline, run
 from pg2aug.expansion.work.groups import Group
 from pg2aug.expansion.work.items import prepare_item, write_image
@@ -223,6 +227,72 @@ def test_a_second_run_at_the_same_time_is_refused(expand, tmp_path, monkeypatch,
 
     monkeypatch.setattr(Part, 'append', append_while_another_runs)
     assert expand('out', num=3) == 0
+
+
+def test_a_second_run_is_refused_while_the_report_is_drawn(synthesize, tool, monkeypatch):
+    def draw_while_another_runs(args, job, summary):
+        assert wait_for(fork(lambda: synthesize('--no-report', num=2, chosen=LIMB_WARP)[0])) == 2
+        seen.append(summary.accepted)
+
+    seen = []
+    monkeypatch.setattr(tool, 'write_page', draw_while_another_runs)
+    assert synthesize(num=2, chosen=LIMB_WARP)[0] == 0
+    assert seen == [2]
+
+
+def test_killed_at_any_step(synthesize, tool, tmp_path):
+    """With its report, and with a review that is applied."""
+
+    def run():
+        return synthesize(num=2, chosen=LIMB_WARP)[0]
+
+    out = tmp_path / 'out'
+    assert run() == 0
+    whole = crash_points_tree(out)
+    shutil.rmtree(out)
+    status, states = crash_points(tmp_path, run)
+    assert status == 0
+    assert crash_points_tree(out) == whole
+    states = [{n[4:]: data for n, data in state.items() if n[:4] == 'out/'} for state in states]
+    states = [state for number, state in enumerate(states) if state not in states[:number]]
+    assert len(states) > 50
+    for state in states:
+        made = {n for n, data in state.items() if data is not None and '/.' not in f'/{n}'}
+        made = {n for n in made if not n.startswith('partial/') and not n.endswith('.open')}
+        assert all(state[name] == whole[name] for name in made)
+        # The report is there with all that belongs to it, or not at all.
+        assert 'report' not in state or {n for n in whole if n[:7] == 'report/'} <= state.keys()
+    for state in states[:: len(states) // 24]:
+        restore(out, state)
+        assert run() == 0
+        assert crash_points_tree(out) == whole
+
+
+def test_a_review_that_is_killed_at_any_step(synthesize, tool, tmp_path):
+    _, out = synthesize(num=2, chosen=LIMB_WARP)
+    content = json.loads((out / 'person_keypoints.json').read_text())
+    person = next(a['id'] for a in content['annotations'] if 'pg2aug' in a)
+    review = tmp_path / 'review.json'
+
+    def run(verdict):
+        entry = dict(annotation_id=person, verdict=verdict, comment='')
+        said = dict(data_set=data_set_id(out / 'person_keypoints.json'), reviews=[entry])
+        review.write_text(json.dumps(dict(format='pg2aug review 1', **said)))
+        return tool.main(['--apply-review', str(review), '--out', str(out)])
+
+    assert run('reject') == 0
+    old = (out / 'person_keypoints_reviewed.json').read_bytes()
+    status, states = crash_points(out, lambda: run('accept'))
+    assert status == 0
+    after = crash_points_tree(out)
+    new = after['person_keypoints_reviewed.json']
+    assert new != old
+    assert len(states) > 3
+    for state in states:
+        assert state['person_keypoints_reviewed.json'] in (old, new)
+        restore(out, state)
+        assert run('accept') == 0
+        assert crash_points_tree(out) == after
 
 
 @pytest.mark.parametrize('name', ['plan.json', 'plan.npy', 'partial/mine.txt', 'images/1.jpg'])

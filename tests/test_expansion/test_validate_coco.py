@@ -32,8 +32,8 @@ def good(tmp_path):
     for name in ('a.png', 'part/b.png'):
         Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(folder / name)
 
-    def person(number, image_id):
-        keypoints = [10, 10, 2, 39, 29.5, 1, 0, 0, 0]
+    def person(number, image_id, left=10):
+        keypoints = [left, 10, 2, 39, 29.5, 1, 0, 0, 0]
         own = dict(id=number, image_id=image_id, category_id=1, iscrowd=0)
         return own | dict(keypoints=keypoints, num_keypoints=2, bbox=[5, 5, 35, 25], area=500.0)
 
@@ -43,7 +43,7 @@ def good(tmp_path):
             dict(id=7, file_name='a.png', width=40, height=30, license=4),
             dict(id=8, file_name='part/b.png', width=40, height=30),
         ],
-        annotations=[person(1, 7), person(2, 7), person(3, 8)],
+        annotations=[person(1, 7, left=25), person(2, 7), person(3, 8)],
         categories=[
             dict(
                 id=1,
@@ -138,6 +138,23 @@ def test_one_thing_wrong_is_one_finding(good, tmp_path, rule, what, change):
     assert what in str(found)
 
 
+def test_people_annotated_twice_are_told_and_make_no_file_invalid(good, tmp_path, main, capsys):
+    double = dict(good['annotations'][0], id=5, keypoints=[25.3, 10, 2, 38, 29, 2, 0, 0, 0])
+    good['annotations'].append(double)
+    (found,) = findings(good, tmp_path)
+    assert str(found) == 'annotation 5: is of the same person as annotation 1'
+    assert (found.rule, found.is_error) == ('annotated-twice', False)
+    assert main([str(tmp_path / 'ann.json'), '--no-images']) == 0
+    shown = capsys.readouterr().out
+    assert 'annotated-twice: 1\n  annotation 5' in shown
+    assert 'ann.json: valid, 1 to look at' in shown
+    # Among broken entries too: nothing of them is compared.
+    good['annotations'] += [dict(double, id=6, category_id=[1]), dict(double, id=7, image_id={})]
+    good['annotations'] += [dict(double, id=8, keypoints='no'), dict(double, id=9, bbox=None)]
+    twice = [f.where for f in findings(good, tmp_path) if f.rule == 'annotated-twice']
+    assert twice == ['annotation 5', 'annotation 9']
+
+
 def test_keypoints_of_a_category_without_joints(good, tmp_path):
     good['categories'].append(dict(id=2, name='dog'))
     good['annotations'][1]['category_id'] = 2
@@ -215,17 +232,19 @@ def test_the_margin_is_kept(good, tmp_path):
 def test_all_is_found_and_the_list_is_bounded(good, tmp_path, main, capsys):
     good['annotations'] += [dict(good['annotations'][0], id=10 + n, area=-1) for n in range(30)]
     good['images'][1]['width'] = 41
-    assert len(findings(good, tmp_path)) == 31
+    found = findings(good, tmp_path)
+    assert [f.is_error for f in found].count(True) == 31
+    assert {f.rule for f in found if not f.is_error} == {'annotated-twice'}
     command = [str(tmp_path / 'ann.json'), '--img-root', str(tmp_path / 'images')]
     assert main([*command, '--show', '3']) == 1
     shown = capsys.readouterr().out
     assert 'area: 30\n  annotation 10: area is -1' in shown
     assert '... and 27 more' in shown
-    assert shown.count('\n') < 12
-    assert 'ann.json: 31 findings' in shown
+    assert shown.count('\n') < 16
+    assert 'ann.json: 31 problems, 30 to look at' in shown
     assert main([command[0], '--no-images', '--show', '0']) == 1
     shown = capsys.readouterr().out
-    assert 'ann.json: 30 findings' in shown
+    assert 'ann.json: 30 problems, 30 to look at' in shown
     assert '\n\n' not in shown
 
 

@@ -228,6 +228,50 @@ def test_a_damaged_bank_is_told_as_one(tmp_path, damage):
         PoseBank.load(path)
 
 
+@pytest.mark.parametrize(
+    ('name', 'value', 'words'),
+    [
+        ('weights', np.nan, 'weights must be finite, 0 or more.* 1 are not, such as nan'),
+        ('weights', -1.0, r'weights must be .*such as -1\.0'),
+        ('weights', np.inf, 'weights must be .*such as inf'),
+        ('weights', np.zeros(1000), 'weights must be .*not all 0'),
+        ('weights', np.ones(999), r'weights must be \(1000,\), got \(999,\)'),
+        ('weights', np.array(['a'] * 1000), 'weights must be floating'),
+        ('rarity', np.inf, 'rarity must be finite'),
+        ('rarity', np.ones((1000, 2)), r'rarity must be \(1000,\)'),
+        ('keypoints', np.nan, 'keypoints must be finite'),
+        ('keypoints', np.ones((1000, 16, 2)), r'keypoints must be \(N, 17, 2\)'),
+        ('keypoints', np.ones(()), 'keypoints|len'),
+        ('visible', np.full((1000, 17), 2), 'visible must be true or false'),
+        ('hidden', np.ones((1000, 16), bool), r'hidden must be \(1000, 17\)'),
+        ('meta', '[]', 'no pose bank'),
+        ('meta', '{}', "KeyError: 'skeleton'"),
+        ('meta', {'keypoint_names': [1] * 17}, 'names must be texts'),
+        ('meta', {'limbs': [[0, 99]]}, 'outside 0'),
+        ('meta', {'limbs': [[0, 'nose']]}, 'outside 0'),
+        ('meta', {'limbs': [[0, 1, 2]]}, 'pairs of joints'),
+        ('meta', {'flip_indices': [0]}, 'flip_indices must swap'),
+        ('meta', {'eyes': 3}, 'eyes'),
+        ('meta', '{' * 100_000, 'no pose bank'),
+        ('meta', '[' * 100_000, 'no pose bank'),
+    ],
+)
+def test_a_bank_of_wrong_values_is_refused_by_the_name_of_the_field(tmp_path, name, value, words):
+    _mostly_standing().save(tmp_path / 'good.npz')
+    with np.load(tmp_path / 'good.npz') as good:
+        arrays = dict(good)
+    if isinstance(value, dict):
+        meta = json.loads(str(arrays['meta']))
+        value = json.dumps(dict(meta, skeleton=dict(meta['skeleton'], **value)))
+    if isinstance(value, float):
+        arrays[name].flat[0] = value
+    else:
+        arrays[name] = np.array(value)
+    np.savez(tmp_path / 'wrong.npz', **arrays)
+    with pytest.raises(ValueError, match=rf'wrong\.npz.*{words}'):
+        PoseBank.load(tmp_path / 'wrong.npz')
+
+
 def test_wrong_number_of_triplets_is_refused(write):
     annotations = _annotations(people(3))
     annotations[2]['keypoints'] = [0] * 42

@@ -165,3 +165,20 @@ def test_differing_joints_are_named_with_their_origin():
         check_same_joints(a, b, 'bank.npz')
     more = Skeleton(('nose', 'neck', 'tail'), ((0, 1),), (0, 1, 2))
     assert "not expected: ['tail']" in describe_differences(a, more)
+
+
+@pytest.mark.parametrize('skeleton', [3, [3], [[1, 2, 3]], [['a', 'b']], [[None, 1]]])
+def test_limbs_of_a_category_that_are_none_are_told(skeleton):
+    category = dict(name='person', keypoints=['nose', 'left_eye', 'right_eye'], skeleton=skeleton)
+    with pytest.raises(ValueError, match="'skeleton' of category 'person' must be pairs"):
+        Skeleton.from_coco_category(category)
+
+
+def test_thousands_of_joints_are_refused_in_few_words():
+    names = [f'{side} part {k}' for k in range(10_000) for side in ('left', 'right')]
+    with pytest.raises(ValueError, match='20000 keypoint names, more than the 2000') as refused:
+        Skeleton.from_coco_category(dict(keypoints=names, skeleton=[[1, 2]]))
+    assert len(str(refused.value)) < 500
+    with pytest.raises(ValueError, match='exactly one opposite joint') as refused:
+        Skeleton.from_coco_category(dict(keypoints=names[:1001], skeleton=[[1, 2]]))
+    assert len(str(refused.value)) < 10_000

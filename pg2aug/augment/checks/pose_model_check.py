@@ -10,13 +10,9 @@ from torch import Tensor
 from pg2aug.augment.checks.label_check import Synthesis
 from pg2aug.estimators.loading import load_pose_estimator
 from pg2aug.estimators.prediction import estimate_poses, keypoint_extent
+from pg2aug.poses.same_person import BODY_AREA
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
-
-BODY_AREA = 0.3
-"""Area of a person over the squared diagonal of its keypoints' box: the median of COCO's people of
-at least 12 labelled joints in ``coco_ccby`` (n = 14). Unlike the area of the box, it does not
-depend on how the body is turned."""
 
 
 def confirmed_joints(
@@ -34,7 +30,7 @@ def confirmed_joints(
 
     Distances are in units of the diagonal of the box of a person's labelled keypoints, as in PCK.
     OKS (COCO's object keypoint similarity) is taken over the labelled joints, with
-    :data:`BODY_AREA` for the person's area.
+    :data:`pg2aug.poses.same_person.BODY_AREA` for the person's area.
 
     Args:
         estimated: (N, K, 2) estimated keypoints.

@@ -119,7 +119,8 @@ class Persons(NamedTuple):
         made: (N, 3, h, w) float32 BGR in [0, 255], as generated; (N, 4, h, w) from a generator that
             knows the person's matte, which is the last channel, in [0, 1].
         joints_ok: (N, K) bool, labelled joints that passed the label check.
-        accepted: (N,) bool, persons with enough of such joints; the others are not to be used.
+        accepted: (N,) bool, persons with enough of such joints, all of whose pixels are finite; the
+            others are not to be used.
     """
 
     made: Tensor

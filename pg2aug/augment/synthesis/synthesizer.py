@@ -40,7 +40,8 @@ class Result:
         images: (N, 3, H, W) float32 BGR in [0, 255]: the person replaced where it was accepted.
         made: (N, 3 or 4, h, w), the persons as generated; see :class:`Persons`.
         joints_ok: (N, K) bool, labelled joints that passed the label check.
-        accepted: (N,) bool, persons with enough of such joints; the others are not to be used.
+        accepted: (N,) bool, persons with enough of such joints, all of whose pixels are finite; the
+            others are not to be used.
     """
 
     images: Tensor
@@ -82,8 +83,8 @@ class Synthesizer:
 
     Args:
         model: A trained PG2 in evaluation mode, or a generator that needs no training.
-        check: Label check; None accepts everything. :meth:`SynthesisSettings.build_check` builds
-            that of the settings.
+        check: Label check; None accepts all that is finite. That of the settings is built by
+            :meth:`SynthesisSettings.build_check`.
         settings: What else there is to set.
         max_batch: Persons synthesised at once, which bounds the memory taken.
         device: Where to do it.
@@ -116,6 +117,7 @@ class Synthesizer:
         self.max_batch = max_batch
         self.pool: PersonPool | None = None
         """Where persons are kept who will be wanted again; set by PG2Hook."""
+        self._not_finite = torch.zeros((), dtype=torch.int64, device=self.device)
         self.padded = graphs
         """Whether batches are padded to a power of two, or to ``max_batch``: for CUDA graphs."""
         self._draw: Callable[[CropPlans], Drawn] = self._drawn
@@ -194,6 +196,22 @@ class Synthesizer:
         plans_there = send_scenes(plans, self.device)
         return self._pasted(_scenes(plans_there, images, matrices, made)).images
 
+    def take_not_finite(self) -> int:
+        """How many persons were refused since the last call because they were not finite."""
+        count = int(self._not_finite)
+        self._not_finite.zero_()
+        return count
+
+    def _accepted(self, accepted: Tensor, pixels: Tensor) -> Tensor:
+        """Which of N accepted persons have nothing but finite values in (N, C, H, W) pixels.
+
+        Without waiting for the device. Nothing else keeps out what a generator or an estimator
+        with a weight that is not a number makes: it would be trained on.
+        """
+        finite = torch.isfinite(pixels).flatten(1).all(1)
+        self._not_finite += (accepted & ~finite).sum()
+        return accepted & finite
+
     def _chunks(self, plans: Sequence[PersonPlan]) -> list[slice]:
         return [slice(i, i + self.max_batch) for i in range(0, len(plans), self.max_batch)]
 
@@ -205,8 +223,9 @@ class Synthesizer:
         made = pad(persons.made, size)
         scenes = _scenes(there, pad(images, size), pad(matrices, size), made)
         replaced = self._paste(scenes).images[:count]
-        images = torch.where(persons.accepted[:, None, None, None], replaced, images)
-        return Result(images, *persons)
+        accepted = self._accepted(persons.accepted, replaced)
+        images = torch.where(accepted[:, None, None, None], replaced, images)
+        return Result(images, persons.made, persons.joints_ok, accepted)
 
     def _persons(self, plans: Sequence[PersonPlan], size: int) -> tuple[Persons, ScenePlans]:
         """The persons of some plans, and where they go: ``size`` rows, the last one repeated."""
@@ -251,7 +270,8 @@ class Synthesizer:
         if self.check is not None:
             joints_ok = self.check(synthesis(drawn, visible, self.skeleton)) & labelled
         share = joints_ok.sum(dim=1) / labelled.sum(dim=1).clamp_min(1)
-        return Persons(drawn.made, joints_ok, share >= self.settings.min_joints_ok)
+        accepted = self._accepted(share >= self.settings.min_joints_ok, drawn.made)
+        return Persons(drawn.made, joints_ok, accepted)
 
     def _pasted(self, scenes: Scenes) -> _Images:
         return _Images(composite_persons(scenes, self.skeleton, self.settings.remove_source))

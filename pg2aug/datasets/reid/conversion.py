@@ -1,7 +1,6 @@
 """From images and a pose annotation file to COCO keypoints with identities, and pairs."""
 
 import json
-import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -38,10 +37,10 @@ from pg2aug.datasets.reid.persons import (
 )
 from pg2aug.datasets.reid.pose_csv import read_pose_csv
 from pg2aug.poses import Skeleton
-from pg2aug.poses.read.pose_files import metainfo_skeleton
+from pg2aug.poses.read.metainfo import mmpose_metainfo
 from pg2aug.version import __version__
 
-METAINFO = 'configs/_base_/datasets/coco_openpose.py'
+METAINFO = 'coco_openpose.py'
 """MMPose's names of the joints, which are those of the annotation files in the same order."""
 
 
@@ -151,10 +150,7 @@ def _coco(persons: Sequence[Person], description: str) -> dict[str, Any]:
 
 
 def _skeleton() -> Skeleton:
-    with warnings.catch_warnings():
-        # That MMPose takes the file from its own package is what is wanted.
-        warnings.filterwarnings('ignore', 'The metainfo config file')
-        return metainfo_skeleton(METAINFO)
+    return Skeleton.from_metainfo(mmpose_metainfo(METAINFO))
 
 
 def _pairs(

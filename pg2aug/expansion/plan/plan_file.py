@@ -18,7 +18,7 @@ from pg2aug.utils.files import file_sha256, load_json
 
 PLAN_FILE = 'plan.json'
 ITEMS_FILE = 'plan.npy'
-FORMAT = 'pg2aug expansion 2'
+FORMAT = 'pg2aug expansion 3'
 COLUMNS = {
     'source_annotation_id': 'the person that is tried first, by the id in the annotation file',
     'target_pose': 'the pose that is tried first, by its place in the pose bank, from 0',
@@ -138,12 +138,19 @@ def _pieces(plan: ExpansionPlan, ids: NDArray[Any]) -> Iterator[bytes]:
 def _read_plan_file(path: Path) -> dict[str, Any]:
     try:
         content = load_json(path)
-        if content['format'] == FORMAT:
-            return dict(content)
+        found = str(content['format'])
     except (OSError, ValueError, KeyError, TypeError):
-        pass
+        found = ''
+    if found == FORMAT:
+        return dict(content)
+    if found.startswith(FORMAT.rstrip('0123456789')):
+        raise FileExistsError(
+            f'{path.parent} holds an expansion of another version of pg2aug ({found!r} in '
+            f'{path.name}, this one writes {FORMAT!r}): finish it with that version, or name a new '
+            'folder'
+        )
     raise FileExistsError(
-        f'{path.parent} is not empty and holds no expansion of this version ({path.name}): name a '
+        f'{path.parent} is not empty and holds no expansion ({path.name}): name a '
         'new folder, or empty this one'
     )
 

@@ -1,6 +1,5 @@
 """A page to look at an expansion and to review it: counts, coverage, and a gallery."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,16 +19,17 @@ from pg2aug.expansion.sources.sources import Annotation, Sources
 from pg2aug.expansion.write.merge import REFUSED_FILE
 from pg2aug.expansion.write.output_folder import OutputFolder, write_jpeg
 from pg2aug.poses import PoseBank
-from pg2aug.utils.files import file_sha256
+from pg2aug.utils.files import file_sha256, replacing
+from pg2aug.utils.output import writing_folder
 from pg2aug.utils.web_page import web_page
 
 REPORT_FOLDER, PAGE_FILE = 'report', 'index.html'
+COMMAND = 'expand'
 ITEMS = 10_000
 """Synthesised persons that a report shows."""
 
 _AT_ONCE = 256
 _QUALITY = 80
-_PARTIAL = f'.{REPORT_FOLDER}.partial'
 
 
 def write_report(
@@ -76,11 +76,9 @@ def write_report(
         **report_data(made, refused, sources, bank, rows),
     }
     page = web_page('pg2aug.expansion.report', 'report', data, data_set=data['data_set'])
-    remove_partial_report(out)
-    partial, folder = out / _PARTIAL, out / REPORT_FOLDER
-    try:
+    with writing_folder(out / REPORT_FOLDER, COMMAND, overwrite=True) as partial:
         for name in ('made', 'refused', 'regions'):
-            (partial / name).mkdir(parents=True)
+            (partial / name).mkdir()
         draw = _Drawer(partial, OutputFolder(out).images, sources, bank, made, refused)
         for function, shown in (
             (draw.made, made.shown),
@@ -88,17 +86,9 @@ def write_report(
             (draw.region, [row.pose for row in rows]),
         ):
             _in_parallel(function, shown, workers)
-        (partial / PAGE_FILE).write_text(page, encoding='utf-8')
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        remove_partial_report(out)
-    return folder / PAGE_FILE
-
-
-def remove_partial_report(out: str | Path) -> None:
-    """Remove what a report that was not finished has left in the folder of an expansion."""
-    shutil.rmtree(Path(out) / _PARTIAL, ignore_errors=True)
+        with replacing(partial / PAGE_FILE) as file:
+            file.write(page.encode())
+    return out / REPORT_FOLDER / PAGE_FILE
 
 
 def data_set_id(path: str | Path) -> str:

@@ -1,6 +1,7 @@
 """Source images: read from within their folder, and no larger than is bearable."""
 
 import errno
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -16,10 +17,10 @@ from pg2aug.utils.images import (
     TooLargeError,
     decode_image,
     header_size,
+    leads_out,
     read_bytes,
 )
 
-_JPEG_SIDE = 65_500
 # Of this machine or its connections, not of a file.
 _NOT_OF_THE_FILE = (
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT),
@@ -78,7 +79,7 @@ class ImageFolder:
         if not self.is_local:
             return bytes(fileio.get(fileio.join_path(self.root, file_name)))
         path = Path(self.root) / name
-        if not self.follow_links and not path.resolve().is_relative_to(self._resolved):
+        if not self.follow_links and leads_out(path, self._resolved):
             raise ValueError(
                 f'file name {file_name!r} is a link that leads out of the image folder: '
                 '--follow-links lets it'
@@ -90,7 +91,7 @@ class ImageFolder:
 
     @cached_property
     def _resolved(self) -> Path:
-        return Path(self.root).resolve()
+        return Path(os.path.realpath(self.root))
 
     def _check_pixels(self, data: bytes, file_name: str) -> None:
         """Compare the size that the header states with the limit; nothing is decoded."""
@@ -100,11 +101,6 @@ class ImageFolder:
             raise ValueError(f'{file_name} is too large: {error}') from error
         except ValueError as error:
             raise ValueError(f'{file_name} is no image: {error}') from error
-        if max(width, height) > _JPEG_SIDE:
-            raise ValueError(
-                f'{file_name} is {width}x{height}: no side may be longer than {_JPEG_SIDE} pixels, '
-                'the most that JPEG, as which images are written, can hold'
-            )
         if width * height > self.max_pixels:
             raise ValueError(
                 f'{file_name} has {width}x{height} pixels, more than '

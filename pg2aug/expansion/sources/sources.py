@@ -1,7 +1,7 @@
 """The data set to expand: its file, and the persons in it that can be put into a new pose."""
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,12 @@ from pg2aug.expansion.sources.filter import Annotation as Annotation
 from pg2aug.expansion.sources.filter import SourceFilter
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.poses import Skeleton
+from pg2aug.poses.same_person import annotations_twice
 from pg2aug.validation.annotations import ImageSize, numbers_of_joints
 from pg2aug.validation.entries import finite_numbers, is_integer, is_listed, known_ids
+
+ANNOTATED_TWICE = 'an annotation of a person who is annotated twice'
+"""Why an annotation is left out: another of the same person counts."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Sources:
         persons: Annotations of the persons that can be put into a new pose, in the file's order.
         posed: Those of all persons with labelled joints, whether they can be used or not.
         left_out: How many entries cannot be used, and the first of them, by reason.
+        doubles: The other annotations of a person who is annotated twice, by the id of the one that
+            counts.
     """
 
     content: Mapping[str, Any]
@@ -50,6 +56,11 @@ class Sources:
     persons: list[Annotation]
     posed: list[Annotation]
     left_out: LeftOuts = field(default_factory=LeftOuts)
+    doubles: Mapping[Any, list[Annotation]] = field(default_factory=dict)
+
+    def around(self, person: Annotation) -> list[Annotation]:
+        """All annotations of a person's image, without others of the same person."""
+        return _without(self.neighbours[person['image_id']], self.doubles.get(person['id'], ()))
 
     @cached_property
     def person_images(self) -> list[Any]:
@@ -112,7 +123,8 @@ def load_sources(
     """Read a COCO keypoint file and choose the persons to synthesise from.
 
     Entries that are broken are left out, and so are images that somebody is in whose annotation is:
-    it would be written again. What is missing is completed where it can be told.
+    it would be written again. What is missing is completed where it can be told. A person who is
+    annotated twice is one person.
 
     Args:
         path: The json file, on any file backend of MMEngine.
@@ -134,15 +146,20 @@ def load_sources(
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     persons, posed = [], []
+    first_of, doubles = _find_doubles([a for a, _ in entries.annotations], skeleton)
     for annotation, where in entries.annotations:
         try:
             _check_posed(annotation, categories, skeleton)
+            if id(annotation) in first_of:
+                first = first_of[id(annotation)].get('id')
+                raise UnsuitableError(ANNOTATED_TWICE, f'the person of annotation {first}')
             posed += [annotation] if any(annotation['keypoints'][2::3]) else []
             check_source(annotation_keypoints(annotation)[:, 2], skeleton, min_visible)
             _check_image(annotation, entries)
             if source_filter is not None:
                 image_id = annotation['image_id']
-                others, image = entries.neighbours[image_id], entries.images[image_id]
+                others = _without(entries.neighbours[image_id], doubles.get(annotation['id'], ()))
+                image = entries.images[image_id]
                 source_filter.check(annotation, others, image)
         except UnsuitableError as error:
             reason, *case = error.args
@@ -161,7 +178,33 @@ def load_sources(
         persons=persons,
         posed=posed,
         left_out=entries.left_out,
+        doubles=doubles,
     )
+
+
+def _find_doubles(
+    annotations: Sequence[Annotation], skeleton: Skeleton
+) -> tuple[dict[int, Annotation], dict[Any, list[Annotation]]]:
+    """For each double, by its identity, the annotation that counts; and the doubles by its id.
+
+    Of the annotations of a person the one with the most labelled joints counts.
+    """
+    ranked = sorted(annotations, key=lambda a: -_labelled_joints(a))
+    first_of: dict[int, Annotation] = {}
+    doubles: dict[Any, list[Annotation]] = {}
+    for later, first in annotations_twice(ranked, skeleton.keypoint_names):
+        first_of[id(ranked[later])] = ranked[first]
+        doubles.setdefault(ranked[first].get('id'), []).append(ranked[later])
+    return first_of, doubles
+
+
+def _labelled_joints(annotation: Annotation) -> int:
+    values = annotation.get('keypoints')
+    return sum(map(bool, values[2::3])) if isinstance(values, list) else 0
+
+
+def _without(annotations: Sequence[Annotation], gone: Sequence[Annotation]) -> list[Annotation]:
+    return [a for a in annotations if not any(a is other for other in gone)]
 
 
 def annotation_keypoints(annotation: Annotation) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Attempts: each a person and a pose, synthesised or refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -31,6 +31,10 @@ from pg2aug.poses import PoseBank
 
 UNUSABLE_IMAGE = 'the source image cannot be used'
 """Why an attempt is refused, and every other at the same image would be."""
+
+
+NOT_FINITE = 'the synthesised person is not finite'
+"""Why an attempt is refused that nobody checks: its generator is broken."""
 
 
 class Attempt(NamedTuple):
@@ -81,7 +85,7 @@ class Synthesised:
         joints_ok: (K,) bool, joints that the new label may name.
         hidden: (K,) bool, joints of the new pose that are behind somebody who stays in front.
         annotations: All of the image: the person's as it was, the others' without the joints that
-            were painted over.
+            were painted over. Other annotations of the same person are not among them.
     """
 
     attempt: Attempt
@@ -164,7 +168,13 @@ def synthesize(job: Job, prepared: Sequence[Prepared]) -> list[Outcome]:
     """Synthesise and check a batch of attempts."""
     images, plans = [item.image for item in prepared], [item.plan for item in prepared]
     results = synthesize_in_images(job.synthesizer, images, plans)
-    return [_outcome(item, *result) for item, result in zip(prepared, results, strict=True)]
+    outcomes = [_outcome(item, *result) for item, result in zip(prepared, results, strict=True)]
+    if job.synthesizer.check is not None:
+        return outcomes
+    return [
+        replace(outcome, reason=NOT_FINITE, detail='') if isinstance(outcome, Refused) else outcome
+        for outcome in outcomes
+    ]
 
 
 def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
@@ -174,7 +184,7 @@ def _read(sources: Sources, person: Annotation) -> NDArray[np.uint8]:
 
 
 def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint8]) -> PersonPlan:
-    keypoints = annotation_keypoints(person)
+    keypoints, skeleton = annotation_keypoints(person), job.synthesizer.skeleton
     bbox = annotation_bbox(person, (image.shape[1], image.shape[0]))
     if (bbox[2:] <= bbox[:2]).any():
         raise UnsuitableError('its box lies outside the image')
@@ -185,12 +195,12 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
         visible=keypoints[:, 2],
         target=job.bank.keypoints[attempt.pose],
         target_visible=job.bank.flags(attempt.pose),
-        skeleton=job.synthesizer.skeleton,
+        skeleton=skeleton,
         size=job.size,
         padding=job.padding,
         min_visible=job.min_visible,
         pose_index=attempt.pose,
-        others=other_people(job.sources.neighbours[person['image_id']], keypoints[:, :2]),
+        others=other_people(job.sources.around(person), person, skeleton.keypoint_names),
         typical=job.typical,
         max_view_change=job.max_view_change,
     )
@@ -199,7 +209,7 @@ def _plan(job: Job, attempt: Attempt, person: Annotation, image: NDArray[np.uint
 def _remaining(
     job: Job, person: Annotation, plan: PersonPlan, in_front: Tensor
 ) -> list[Annotation]:
-    annotations = job.sources.neighbours[person['image_id']]
+    annotations = job.sources.around(person)
     skeleton, settings = job.synthesizer.skeleton, job.synthesizer.settings
     return remaining_annotations(
         annotations, person, plan, skeleton, in_front, settings.remove_source

@@ -1,5 +1,6 @@
 """What has been made of a plan so far: one file for each group of items, line by line."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,12 +21,15 @@ Record = dict[str, Any]
 nothing came, and ``made`` what came of the last one, or None.
 """
 
+_CHECKSUM_DIGITS = 16
+
 
 class Part:
     """The lines of a group of items, in the order in which they were made.
 
     Lines are only ever added; a last one that was torn, where a process was killed in the middle of
-    it, is cut off. A finished part ends with ``.jsonl``, one that is not with ``.open``.
+    it, is cut off. A finished part ends with ``.jsonl``, one that is not with ``.open``. The last
+    member of a line is a checksum of all before it.
 
     Args:
         folder: The output.
@@ -123,7 +127,14 @@ class Part:
 
 
 def _encode(lines: Iterable[Record]) -> bytes:
-    return ''.join(json.dumps(line) + '\n' for line in lines).encode()
+    members = (json.dumps(line)[:-1] for line in lines)
+    return ''.join(f'{text}{_checksum(text.encode())}' for text in members).encode()
+
+
+def _checksum(members: bytes) -> str:
+    """The end of a line."""
+    digits = hashlib.sha256(members).hexdigest()[:_CHECKSUM_DIGITS]
+    return f', "checksum": "{digits}"}}\n'
 
 
 def _damaged(path: Path, how: str) -> ValueError:
@@ -139,8 +150,11 @@ def _read_lines(path: Path, cut: bool) -> Iterator[tuple[int, Record]]:
     if cut and whole < len(data):
         os.truncate(path, whole)
     for number, text in enumerate(data[:whole].splitlines(), 1):
+        members = text[: -len(_checksum(b'')) + 1]
+        if text + b'\n' != members + _checksum(members).encode():
+            raise _damaged(path, f' at line {number} (it was changed)')
         try:
-            yield number, json.loads(text)
+            yield number, json.loads(members + b'}')
         except (ValueError, RecursionError) as error:
             raise _damaged(path, f' at line {number} ({error})') from error
 

@@ -37,6 +37,7 @@ def expand(
     workers: int = 4,
     ranks: Ranks | None = None,
     report: Callable[[Progress], None] | None = None,
+    finish: Callable[[Summary], None] | None = None,
     plan_only: bool = False,
 ) -> Summary | None:
     """Write new images and one COCO keypoint file, or what is missing of them.
@@ -56,6 +57,7 @@ def expand(
         workers: Threads that read and write.
         ranks: The processes of this run; None for this one alone.
         report: Called after each batch.
+        finish: Called at the end by the process that merges, before another run may begin.
         plan_only: Write the plan alone; the same call without it goes on from there.
 
     Returns:
@@ -103,7 +105,12 @@ def expand(
         )
         report = report or (lambda progress: None)
         summary = _run(recipe, finished, info, workers, ranks, report)
-        return None if summary is None else replace(summary, regions=regions)
+        if summary is None:
+            return None
+        summary = replace(summary, regions=regions)
+        if finish is not None:
+            finish(summary)
+        return summary
 
 
 def _run(

@@ -36,6 +36,9 @@ def new_entries(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The entries of a new image and of everybody who is still to be seen in it.
 
+    Other annotations of the new person, who is annotated twice, go with the old pose: their ids are
+    ``removed_annotation_ids`` of the new person's ``pg2aug``.
+
     The image's entry is that of the source, its licence and attribution with it; a licence that the
     source does not list is ``source_license`` under ``pg2aug``. Ids and the file name are the
     merge's to give.
@@ -51,7 +54,9 @@ def new_entries(
     person = sources.persons[made.attempt.person]
     source = sources.images[person['image_id']]
     origin = {'source_image_id': source['id'], 'source_file_name': source['file_name']}
-    new_person = _person(made, person, skeleton, provenance)
+    doubles = [double['id'] for double in sources.doubles.get(person['id'], ())]
+    removed = {'removed_annotation_ids': doubles} if doubles else {}
+    new_person = _person(made, person, skeleton, {**provenance, **removed})
     if window is None:
         height, width = made.image.shape[:2]
         annotations = [new_person if a is person else _kept(a) for a in made.annotations]

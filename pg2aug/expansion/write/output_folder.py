@@ -1,7 +1,7 @@
 """Files of an expansion: whole or not there, and nowhere but in the output folder."""
 
-import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -9,14 +9,13 @@ from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from pg2aug.expansion.sources.images import ImageFolder
 from pg2aug.utils.files import is_local, replacing
+from pg2aug.utils.output import hold
 
 JPEG_QUALITY = 95
-_UNLOCKABLE = errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK
 
 
 class OutputFolder:
@@ -48,9 +47,9 @@ class OutputFolder:
         if not is_local(self.root):
             raise ValueError(f'{self.root} is not on a local or mounted file system: name a folder')
         if folder.is_local:
-            source = Path(folder.root).resolve()
+            source = Path(os.path.realpath(folder.root))
             for path in (self.root, self.images, self.parts, self.partial):
-                if path.resolve().is_relative_to(source):
+                if Path(os.path.realpath(path)).is_relative_to(source):
                     raise ValueError(
                         f'the output folder {str(path)!r} lies within the source images '
                         f'{folder.root!r}: name a folder outside of them'
@@ -111,7 +110,7 @@ class OutputFolder:
         """
         self.partial.mkdir(exist_ok=True)
         try:
-            with _hold(self.partial / f'rank-{self.rank}.lock'):
+            with hold(self.partial / f'rank-{self.rank}.lock', self.root):
                 yield
         finally:
             # The last one to leave takes it away.
@@ -121,38 +120,14 @@ class OutputFolder:
     @contextmanager
     def merging(self) -> Iterator[None]:
         """Wait until nobody else merges, and keep them from it."""
-        with _hold(self.partial / 'merge.lock', wait=True):
+        with hold(self.partial / 'merge.lock', self.root, wait=True):
             yield
 
     def check_alone(self) -> None:
         """Raise BlockingIOError if any process is at work in this folder."""
         for path in sorted(self.partial.glob('rank-*.lock')):
-            with _hold(path):
+            with hold(path, self.root):
                 pass
-
-
-@contextmanager
-def _hold(path: Path, wait: bool = False) -> Iterator[None]:
-    lock = FileLock(path, timeout=-1 if wait else 0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise BlockingIOError(
-            errno.EWOULDBLOCK,
-            f'another run writes to {path.parent.parent}: wait for it, or end it',
-        ) from error
-    except (OSError, NotImplementedError) as error:
-        # A file system without locks: nothing can be told, and nobody is kept out.
-        if getattr(error, 'errno', errno.ENOSYS) not in _UNLOCKABLE:
-            raise
-    try:
-        yield
-    finally:
-        # Before the lock is given back, or another could hold a file that is gone. Windows removes
-        # no file that is open: there it stays, and stops nobody.
-        with suppress(PermissionError):
-            path.unlink(missing_ok=True)
-        lock.release()
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:

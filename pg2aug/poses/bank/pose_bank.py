@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,13 @@ from pg2aug.poses.bank.sampling import alias_table, effective_sample_size
 from pg2aug.poses.bank.weighing import Density, WeighingOptions, weigh_poses
 from pg2aug.poses.read.coco import flagged_hidden, read_coco_poses
 from pg2aug.poses.skeleton import Skeleton
-from pg2aug.utils.files import is_local, replacing
+from pg2aug.utils.files import is_local, naming, replacing
 
 _ARRAYS = ('keypoints', 'visible', 'hidden', 'weights', 'rarity')
-_UNREADABLE = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    *(KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error),
+    *(MemoryError, NotImplementedError, RecursionError, RuntimeError, OverflowError),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +130,10 @@ class PoseBank:
         See :func:`pg2aug.poses.read.coco.read_coco_poses` for the first three parameters and for
         what is left out, :meth:`from_poses` for the keyword arguments and for the errors.
         """
-        keypoints, flags, skeleton, counts = read_coco_poses(
-            paths, min_visible=min_visible, skeleton=skeleton
-        )
+        with naming(*paths):
+            keypoints, flags, skeleton, counts = read_coco_poses(
+                paths, min_visible=min_visible, skeleton=skeleton
+            )
         return cls.from_poses(keypoints, flags, skeleton, counts=counts, **options)
 
     @classmethod
@@ -157,15 +162,17 @@ class PoseBank:
             raise ValueError(
                 f'{path} is no pose bank ({error}): build one with pg2aug bank'
             ) from error
-        fields = {name: _tuples(value) for name, value in meta['skeleton'].items()}
-        bank = cls(
-            **arrays,
-            skeleton=Skeleton(**fields),
-            counts=meta['counts'],
-            options=meta.get('options', {}),
-        )
-        _check_poses(bank.keypoints, bank.visible, bank.skeleton)
-        return bank
+        try:
+            fields = {name: _tuples(value) for name, value in meta['skeleton'].items()}
+            skeleton, counts = Skeleton(**fields), dict(meta['counts'])
+            options = dict(meta.get('options', {}))
+            checked = _checked_arrays(arrays, skeleton)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f'{path} is no pose bank that can be used: {type(error).__name__}: {error}; build '
+                'it anew with pg2aug bank'
+            ) from error
+        return cls(**checked, skeleton=skeleton, counts=counts, options=options)
 
     def save(self, path: str | Path) -> None:
         """Write the bank as ``.npz``, without pickle; the same bank gives the same bytes.
@@ -189,7 +196,7 @@ class PoseBank:
         if not is_local(path):
             fileio.put(buffer.getvalue(), path)
             return
-        target = Path(path).resolve()  # what a link leads to, so that it stays one
+        target = Path(os.path.realpath(path))  # what a link leads to, so that it stays one
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as file:
             file.write(buffer.getvalue())
@@ -254,6 +261,32 @@ class PoseBank:
                 f'largest weight: {self.weights.max() * len(self):.1f} times uniform',
             ]
         )
+
+
+def _checked_arrays(
+    arrays: Mapping[str, npt.NDArray[Any]], skeleton: Skeleton
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a file, of their types; a ValueError names the one that is wrong."""
+    kinds = {'visible': 'b', 'hidden': 'b'}
+    for name, array in arrays.items():
+        if array.dtype.kind != kinds.get(name, 'f'):
+            expected = 'true or false' if name in kinds else 'floating-point numbers'
+            raise ValueError(f'{name} must be {expected}, got {array.dtype}')
+    keypoints, visible, weights = (arrays[name] for name in ('keypoints', 'visible', 'weights'))
+    _check_poses(keypoints, visible, skeleton)
+    shapes = {'hidden': visible.shape, 'weights': (len(visible),), 'rarity': (len(visible),)}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f'{name} must be {shape}, got {arrays[name].shape}')
+    if not np.isfinite(keypoints[visible]).all():
+        raise ValueError('keypoints must be finite where visible')
+    wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if len(wrong) or not 0 < weights.sum() < np.inf:
+        found = f'{len(wrong)} are not, such as {wrong[0]}' if len(wrong) else 'their sum is not'
+        raise ValueError(f'weights must be finite, 0 or more, and not all 0: {found}')
+    if np.isinf(arrays['rarity']).any():
+        raise ValueError('rarity must be finite, or NaN where a pose is implausible')
+    return dict(arrays)
 
 
 def _check_poses(
