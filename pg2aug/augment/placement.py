@@ -212,7 +212,24 @@ def draw_alike(augments: list[PG2Augment]) -> bool:
 
 def check_model(model: nn.Module) -> None:
     """Raise ValueError if a pose model would not honour what the hook writes."""
-    preprocessor = model.data_preprocessor
+    check_preprocessor(model.data_preprocessor)
+    for name, module in model.named_modules():
+        if type(module).__name__ == 'VisPredictHead':
+            raise ValueError(
+                f'model.{name} (VisPredictHead) learns visibility from the keypoint weights, which '
+                'PG2Hook sets to 0 where the label check refuses: use another head, or synthesise '
+                'without PG2Hook'
+            )
+        if getattr(module, 'use_target_weight', True) is False:
+            raise ValueError(
+                f'the loss model.{name} ({type(module).__name__}) ignores keypoint weights, so '
+                'that joints which the label check refused would be trained on: set '
+                'use_target_weight=True in it'
+            )
+
+
+def check_preprocessor(preprocessor: Any) -> None:
+    """Raise ValueError unless a model's preprocessor gives images that persons fit into."""
     if not isinstance(preprocessor, ImgDataPreprocessor):
         raise ValueError(
             f'PG2Hook needs images to write into, but model.data_preprocessor is a '
@@ -229,19 +246,6 @@ def check_model(model: nn.Module) -> None:
             'PG2Hook writes into the batch after model.data_preprocessor.batch_augments have '
             'changed it: remove batch_augments from the model config'
         )
-    for name, module in model.named_modules():
-        if type(module).__name__ == 'VisPredictHead':
-            raise ValueError(
-                f'model.{name} (VisPredictHead) learns visibility from the keypoint weights, which '
-                'PG2Hook sets to 0 where the label check refuses: use another head, or synthesise '
-                'without PG2Hook'
-            )
-        if getattr(module, 'use_target_weight', True) is False:
-            raise ValueError(
-                f'the loss model.{name} ({type(module).__name__}) ignores keypoint weights, so '
-                'that joints which the label check refused would be trained on: set '
-                'use_target_weight=True in it'
-            )
 
 
 def _may_recolour(transform: Any) -> bool:

@@ -64,10 +64,13 @@ def test_trunks_that_come_out_as_sticks_are_told_once(monkeypatch, trunk):
     )
     corners = ['left_shoulder', 'right_shoulder', 'right_hip', 'left_hip']
     names = corners if trunk else ['withers', 'back', 'tail_base', 'tail_end']
-    swap = dict(zip(names, (names[1], names[0], names[3], names[2]), strict=True))
+    opposites = corners[1::-1] + corners[:1:-1] if trunk else [''] * 4
     description = dict(
         dataset_name='a horse of this test',
-        keypoint_info={k: dict(name=n, swap=swap[n] * trunk) for k, n in enumerate(names)},
+        keypoint_info={
+            k: dict(name=name, swap=opposite)
+            for k, (name, opposite) in enumerate(zip(names, opposites, strict=True))
+        },
         skeleton_info={k: dict(link=(names[k], names[k + 1])) for k in range(3)},
     )
     for _ in range(2):
