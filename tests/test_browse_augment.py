@@ -217,10 +217,6 @@ def test_a_pipeline_that_ends_outside_the_data_set_is_shown(world, tmp_path):
             lambda c: c.train_dataloader.dataset.pipeline.append(dict(type='RandomFlip')),
             "pg2aug browse makes samples as PG2Hook does: the pipeline must end in dict(type='Pack",
         ),
-        (
-            lambda c: c.model.data_preprocessor.update(mean=[9.0], std=[9.0], bgr_to_rgb=False),
-            'pg2aug browse makes samples as PG2Hook does: PG2Hook writes persons of three channels',
-        ),
     ],
 )
 def test_a_config_that_cannot_be_shown_is_told_in_a_line(world, tmp_path, capsys, change, words):

@@ -170,6 +170,16 @@ def test_errors_are_one_line_and_write_nothing(main, write, tmp_path, capsys):
         main([mine, '--map', 'neck', '--out', str(out)])
 
 
+def test_poses_are_not_overwritten_by_the_bank(main, tmp_path, capsys):
+    poses = tmp_path / 'mocap.npz'
+    np.savez(poses, keypoints_3d=np.zeros((3, 17, 3)))
+    before = poses.read_bytes()
+    arguments = [f'{poses}::{COCO_FILE}', '--out', str(poses), '--overwrite']
+    assert main(arguments) == 2
+    assert f'{poses} is read and would be overwritten' in capsys.readouterr().err
+    assert poses.read_bytes() == before
+
+
 def test_a_skeleton_of_few_joints_is_told_what_pg2_augment_must_be_told(
     main, write, tmp_path, capsys
 ):
@@ -182,13 +192,3 @@ def test_a_skeleton_of_few_joints_is_told_what_pg2_augment_must_be_told(
     _run(main, tmp_path / 'few.npz', few)
     line = '30 of 30 poses can be targets of a person, with min_visible=5 or less'
     assert line in capsys.readouterr().out
-
-
-def test_poses_are_not_overwritten_by_the_bank(main, tmp_path, capsys):
-    poses = tmp_path / 'mocap.npz'
-    np.savez(poses, keypoints_3d=np.zeros((3, 17, 3)))
-    before = poses.read_bytes()
-    arguments = [f'{poses}::{COCO_FILE}', '--out', str(poses), '--overwrite']
-    assert main(arguments) == 2
-    assert f'{poses} is read and would be overwritten' in capsys.readouterr().err
-    assert poses.read_bytes() == before

@@ -155,6 +155,11 @@ def _check_later(transform: Any, where: str) -> None:
     name = type(transform).__name__
     if name in (*_MIXING, 'KeypointConverter'):
         raise ValueError(f'PG2Augment cannot be followed by {name}; remove it from the {where}')
+    if not getattr(transform, 'keep_channels', True):
+        raise ValueError(
+            f'PG2Hook puts persons of three channels into what {name} has left: set '
+            f'keep_channels=True in it, or remove PG2Hook from custom_hooks ({where})'
+        )
     encoders = getattr(transform, 'encoder', None) or []
     for encoder in encoders if isinstance(encoders, list) else [encoders]:
         if getattr(encoder, 'instance_mapping_table', None):
@@ -234,12 +239,6 @@ def check_preprocessor(preprocessor: Any) -> None:
         raise ValueError(
             f'PG2Hook needs images to write into, but model.data_preprocessor is a '
             f"{type(preprocessor).__name__}: use dict(type='PoseDataPreprocessor', ...)"
-        )
-    if len(getattr(preprocessor, 'mean', 'BGR')) == 1:
-        raise ValueError(
-            'PG2Hook writes persons of three channels, but model.data_preprocessor is for one: '
-            'remove PG2Hook from custom_hooks, so that PG2Augment synthesises before images become '
-            'grey'
         )
     if getattr(preprocessor, 'batch_augments', None) is not None:
         raise ValueError(

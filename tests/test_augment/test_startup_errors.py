@@ -217,11 +217,11 @@ def test_images_that_it_cannot_take(people, augment, settings, words):
         start(build_dataset(people, [dict(load, **settings), *steps]))
 
 
-def test_a_network_of_one_channel(people, augment):
-    dataset = build_dataset(people, train_steps(augment))
-    model = make_model(preprocessor=PoseDataPreprocessor(mean=[120.0], std=[60.0]))
-    with pytest.raises(ValueError, match='for one: remove PG2Hook'):
-        start(dataset, model)
+def test_images_that_become_grey_before_the_person_comes_in(people, augment):
+    steps = train_steps(augment)
+    steps.insert(2, dict(type='mmcv.RandomGrayscale', prob=1.0))
+    with pytest.raises(ValueError, match=r'RandomGrayscale has left: set keep_channels=True .* or'):
+        start(build_dataset(people, steps))
 
 
 def test_a_codec_that_drops_the_plan(people, augment):
