@@ -52,11 +52,18 @@ def test_a_second_run_is_refused_until_the_first_dies(folder):
 
 def test_who_merges_waits_for_the_other(folder):
     other = in_another_process(folder.merging)
-    threading.Timer(0.2, kill, [other]).start()
+    killed = threading.Event()
+
+    def end_the_other():
+        killed.set()
+        kill(other)
+
+    timer = threading.Timer(0.2, end_the_other)
+    timer.start()
     with folder.merging():
         assert (folder.partial / 'merge.lock').exists()
-        with pytest.raises(ChildProcessError):
-            os.waitpid(other, os.WNOHANG)
+        assert killed.is_set(), 'the other still holds the lock'
+    timer.join()
     assert not (folder.partial / 'merge.lock').exists()
 
 
