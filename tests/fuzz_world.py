@@ -10,8 +10,8 @@ import torch
 from helpers import COCO_METAINFO, SIZE, TINY_MODEL, make_pg2
 from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from painted_people import training_config
 from reid_world import pose, write_csv, write_images
-from test_annotation.painted_people import training_config
 from test_evaluation.study_world import make_answers, make_images
 from training_helpers import train_config
 

@@ -169,3 +169,58 @@ def test_augments_that_differ_are_refused_as_in_training(world, tmp_path, capsys
         == 2
     )
     assert 'share one synthesizer, but' in capsys.readouterr().err
+
+
+def browse_changed(world, tmp_path, change):
+    """The status of the browser for a config after a change."""
+    path = write_config(tmp_path / 'pose.py', world, dict(check=None))
+    config = Config.fromfile(path)
+    change(config)
+    config.dump(path)
+    return browse.main([path, '--num', '2', '--out', str(tmp_path / 'out'), '--device', 'cpu'])
+
+
+def test_a_pipeline_that_ends_outside_the_data_set_is_shown(world, tmp_path):
+    def wrap(config):
+        inner = config.train_dataloader.dataset
+        outer = inner.pipeline[2:]
+        inner.pipeline = inner.pipeline[:2]
+        config.train_dataloader.dataset = dict(
+            type='CombinedDataset',
+            metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+            datasets=[inner],
+            pipeline=outer,
+        )
+
+    assert browse_changed(world, tmp_path, wrap) == 0
+    assert (tmp_path / 'out' / 'sheet_000.png').is_file()
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (lambda c: c.pop('model'), 'pose.py: it has no model.data_preprocessor: give the config'),
+        (lambda c: c.pop('train_dataloader'), 'pose.py: it has no train_dataloader.dataset: give'),
+        (
+            lambda c: c.train_dataloader.dataset.update(type='Nope'),
+            'KeyError: ',
+        ),
+        (
+            lambda c: c.train_dataloader.dataset.update(ann_file='gone.json'),
+            'gone.json',
+        ),
+        (
+            lambda c: c.train_dataloader.dataset.pipeline[1].pop('pose_bank'),
+            'TypeError: PG2Augment',
+        ),
+        (
+            lambda c: c.train_dataloader.dataset.pipeline.append(dict(type='RandomFlip')),
+            "pg2aug browse makes samples as PG2Hook does: the pipeline must end in dict(type='Pack",
+        ),
+    ],
+)
+def test_a_config_that_cannot_be_shown_is_told_in_a_line(world, tmp_path, capsys, change, words):
+    assert browse_changed(world, tmp_path, change) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count('\n') == 1

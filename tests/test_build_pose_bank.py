@@ -178,3 +178,17 @@ def test_poses_are_not_overwritten_by_the_bank(main, tmp_path, capsys):
     assert main(arguments) == 2
     assert f'{poses} is read and would be overwritten' in capsys.readouterr().err
     assert poses.read_bytes() == before
+
+
+def test_a_skeleton_of_few_joints_is_told_what_pg2_augment_must_be_told(
+    main, write, tmp_path, capsys
+):
+    joints = [0, 5, 6, 11, 12]
+    category = dict(
+        keypoints=[COCO_CATEGORY['keypoints'][k] for k in joints],
+        skeleton=[[1, 2], [2, 3], [2, 4], [3, 5], [4, 5]],
+    )
+    few = write('few.json', people(30)[:, joints], categories=[dict(id=1, **category)])
+    _run(main, tmp_path / 'few.npz', few)
+    line = '30 of 30 poses can be targets of a person, with min_visible=5 or less'
+    assert line in capsys.readouterr().out

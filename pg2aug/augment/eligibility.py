@@ -106,7 +106,7 @@ def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context:
     check_same_joints(skeleton, bank.skeleton, context, BUILD_A_BANK)
     suitable = suitable_targets(bank.visible, skeleton, min_visible)
     needed = f'a pose must show a torso, a head and at least min_visible={min_visible} joints'
-    remedy = _remedy(skeleton)
+    remedy = _remedy(skeleton, min_visible)
     try:
         restricted = bank.restrict(suitable)
     except ValueError as error:
@@ -124,8 +124,13 @@ def restrict_bank(bank: PoseBank, skeleton: Skeleton, min_visible: int, context:
     return restricted
 
 
-def _remedy(skeleton: Skeleton) -> str:
-    """What to do about poses of a data set that marks heads by other joints."""
+def _remedy(skeleton: Skeleton, min_visible: int) -> str:
+    """What to do about too few joints, or poses of a data set that marks heads by other joints."""
+    if min_visible > skeleton.num_keypoints:
+        return (
+            f', and the skeleton has {skeleton.num_keypoints} joints: set min_visible to at most '
+            f'{skeleton.num_keypoints}'
+        )
     head = [skeleton.keypoint_names[k] for k in skeleton.head]
     if not head:
         return ''

@@ -1,12 +1,16 @@
 """Generators that users name: what training wrote, or one that needs no training."""
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from torch import Tensor
 
 from pg2aug.augment.extras.detail import DetailedGenerator
@@ -17,8 +21,12 @@ from pg2aug.models.limbs.generator import LimbWarpGenerator
 from pg2aug.models.pg2 import PG2
 from pg2aug.poses import Skeleton, check_same_joints
 from pg2aug.registry import MODELS
+from pg2aug.utils.arguments import in_errors
 from pg2aug.utils.config_file import read_config
 from pg2aug.utils.files import naming
+
+_NAMED = 8
+"""Limbs that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,16 @@ class GeneratorFile:
             ValueError: If it is neither of the two, or ``size`` or ``padding`` is not positive;
                 see :meth:`load` for more.
         """
+        file = cls._read(generator)
+        _warn_of_sticks(file.skeleton)
+        return file
+
+    @classmethod
+    def _read(cls, generator: Mapping[str, Any]) -> 'GeneratorFile':
         keys = set(generator)
         if {'config', 'checkpoint'} <= keys <= {'config', 'checkpoint', 'detail'}:
             return cls.load(**generator)
-        if generator.get('type') not in ('LimbWarpGenerator', 'pg2aug.LimbWarpGenerator') or not (
+        if not _is_type(generator, LimbWarpGenerator) or not (
             {'type', 'metainfo', 'size'} <= keys <= {'type', 'metainfo', 'size', 'padding'}
         ):
             raise ValueError(
@@ -76,7 +90,8 @@ class GeneratorFile:
             )
         size, padding = _crop_settings(generator['size'], generator.get('padding', 1.25))
         config = Config(dict(type='LimbWarpGenerator', metainfo=generator['metainfo']))
-        skeleton = LimbWarpGenerator(generator['metainfo']).skeleton
+        with in_errors(f'generator metainfo {_brief(generator["metainfo"])}'):
+            skeleton = LimbWarpGenerator(generator['metainfo']).skeleton
         return cls(config, None, size, padding, skeleton, 'LimbWarpGenerator')
 
     @classmethod
@@ -102,7 +117,7 @@ class GeneratorFile:
                 )
         cfg = read_config(config, 'generator config')
         model = cfg.get('model')
-        if not isinstance(model, Mapping) or model.get('type') not in ('pg2aug.PG2', 'PG2'):
+        if not _is_type(model, PG2):
             raise ValueError(f"generator config {config!r} has no model of type 'pg2aug.PG2'")
         _check_detail(detail, cfg.model, config)
         content = load_checkpoint(checkpoint)
@@ -166,6 +181,40 @@ def _finite_weights(content: Mapping[str, Any], checkpoint: str) -> dict[str, Te
             f'{broken[0]}: its training diverged, give an earlier checkpoint'
         )
     return dict(weights)
+
+
+def _is_type(config: Any, kind: type) -> bool:
+    """Whether a config is of a class of ours, by name or, as new-style configs have it, itself."""
+    named = config.get('type') if isinstance(config, Mapping) else None
+    return named in (kind, kind.__name__, f'pg2aug.{kind.__name__}')
+
+
+@lru_cache(maxsize=16)
+def _warn_of_sticks(skeleton: Skeleton) -> None:
+    """Tell, once, that trunks will not look like trunks."""
+    if skeleton.torso:
+        return
+    # Tails and lower legs end somewhere; a trunk is what lies between.
+    ends = Counter(joint for limb in skeleton.limbs for joint in limb)
+    inner = {k for k, count in ends.items() if count > 1} - set(skeleton.head)
+    limbs = [limb for limb in skeleton.limbs if inner.issuperset(limb)]
+    names = [' to '.join(skeleton.keypoint_names[k] for k in limb) for limb in limbs]
+    more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
+    print_log(
+        f'the skeleton of the generator ({skeleton.num_keypoints} joints) has no shoulders and '
+        'hips, which tell where a trunk is: trunks are drawn, and removed, as thin as limbs '
+        f'({", ".join(names[:_NAMED]) or "all of them"}{more}), and the label check accepts that. '
+        'Look at it by pg2aug browse before you train on it',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _brief(metainfo: Any) -> str:
+    """The file of a description, or the name in it."""
+    if not isinstance(metainfo, Mapping):
+        return repr(metainfo)
+    return repr(metainfo.get('from_file', metainfo.get('dataset_name', sorted(metainfo))))
 
 
 def _check_detail(detail: Any, model: Mapping[str, Any], config: str) -> None:

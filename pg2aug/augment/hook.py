@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.model import ImgDataPreprocessor, is_model_wrapper
@@ -12,6 +13,7 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from pg2aug.augment.placement import (
     Placement,
     check_alike,
+    check_data,
     check_model,
     check_placement,
     draw_alike,
@@ -32,6 +34,9 @@ MIN_ACCEPTED = 0.2
 
 MIN_SEEN = 50
 """Persons over which that share is taken."""
+
+
+_LOGGED = 'train/pg2/'
 
 
 @register_for_users(HOOKS)
@@ -87,6 +92,9 @@ class PG2Hook(Hook):
                 "PG2Hook found no PG2Augment in the train pipeline: add dict(type='PG2Augment', "
                 "...) after dict(type='LoadImage'), or remove PG2Hook from custom_hooks"
             )
+        # What the data are comes before how the model is set: no setting makes up for it.
+        for placement in placements:
+            check_data(placement)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         check_model(model)
         self.synthesizer = placements[0].augment.build_synthesizer(get_device())
@@ -97,7 +105,10 @@ class PG2Hook(Hook):
             # Its workers were forked before this hook ran.
             restart_dataloader(runner.train_loop)
         # Not before: an EMA copy of the model, made in before_run, would copy the hook.
-        self._handle = model.data_preprocessor.register_forward_hook(self._serve)
+        # A compiler of the train step would trace the synthesis for minutes, and again for every
+        # number of persons; networks that PG2Augment(compile=True) compiles stay compiled.
+        serve = torch.compiler.disable(self._serve)  # type: ignore[no-untyped-call]
+        self._handle = model.data_preprocessor.register_forward_hook(serve)
 
     def _check_switches(self, runner: Runner, placements: list[Placement]) -> None:
         """Check the pipelines to come, whose mistakes would end a training that is nearly done."""
@@ -165,7 +176,7 @@ class PG2Hook(Hook):
         counts = self._counts.take()
         chosen = np.sum([augment.suitable_counts.take() for augment in self._augments], axis=0)
         for name, share in _shares(counts, *chosen.tolist()).items():
-            key = f'train/pg2/{name}'
+            key = f'{_LOGGED}{name}'
             if share is None:
                 # The last value would be logged as if it were of these iterations.
                 runner.message_hub.log_scalars.pop(key, None)
@@ -194,6 +205,14 @@ class PG2Hook(Hook):
                 'pixels that are not finite, and are not trained on. Give a checkpoint whose '
                 "weights are finite, or precision='float32' to PG2Augment"
             )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the shares out of checkpoints: resumed without PG2, they would be logged on."""
+        hub = checkpoint.get('message_hub', {})
+        checkpoint['message_hub'] = {
+            name: {k: v for k, v in values.items() if not k.startswith(_LOGGED)}
+            for name, values in hub.items()
+        }
 
     def after_train(self, runner: Runner) -> None:
         """Let go of the model, and let the transforms synthesise by themselves again."""

@@ -1,11 +1,12 @@
 """Finding PG2Augment in a dataset, and telling at start-up what would go wrong later."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmcv.transforms import Compose
+from mmcv.transforms import BaseTransform, Compose, RandomChoice
+from mmengine.dataset import Compose as DatasetCompose
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
@@ -13,8 +14,17 @@ from torch import nn
 
 from pg2aug.augment.extras.pool import PersonPool
 from pg2aug.augment.extras.repeats import Repeats
+from pg2aug.augment.sample import (
+    BODIES_ALONE,
+    GREY_REMEDY,
+    NO_LIFTING,
+    ONE_IMAGE,
+    ONE_PERSON,
+    OTHER_GENERATOR,
+    check_mirrors,
+)
 from pg2aug.augment.transform import PG2Augment
-from pg2aug.poses import Skeleton, check_same_joints
+from pg2aug.poses import check_same_joints
 
 _MIXING = ('Mosaic', 'YOLOXMixUp')
 _PHOTOMETRIC = ('PhotometricDistortion', 'YOLOXHSVRandomAug', 'Albumentation')
@@ -22,11 +32,24 @@ _PHOTOMETRIC = ('PhotometricDistortion', 'YOLOXHSVRandomAug', 'Albumentation')
 
 @dataclass(frozen=True)
 class Placement:
-    """A PG2Augment, the pipeline it stands in, and the dataset of that pipeline."""
+    """A PG2Augment, where it stands, and whose samples it gets.
+
+    Attributes:
+        augment: The transform.
+        transforms: All that a sample goes through: the pipeline it stands in, and those of the
+            data sets around, which go on where that ends.
+        dataset: The data set of the pipeline.
+    """
 
     augment: PG2Augment
     transforms: list[Any]
     dataset: Any
+
+    @property
+    def where(self) -> str:
+        """The pipeline in words, to be read after 'the'."""
+        names = ' -> '.join(type(t).__name__ for t in self.transforms)
+        return f'train_pipeline of {type(self.dataset).__name__}: {names}'
 
 
 def find_augments(dataset: Any) -> list[Placement]:
@@ -35,31 +58,52 @@ def find_augments(dataset: Any) -> list[Placement]:
     Raises:
         ValueError: If one is hidden inside another transform.
     """
-    found = []
-    for owner in _datasets(dataset):
-        transforms = list(getattr(getattr(owner, 'pipeline', None), 'transforms', ()))
-        found += [Placement(t, transforms, owner) for t in transforms if isinstance(t, PG2Augment)]
-        for outer in transforms:
-            if any(isinstance(t, PG2Augment) for t in getattr(outer, 'transforms', ())):
-                raise ValueError(
-                    f'PG2Augment cannot stand inside {type(outer).__name__}: put it into the '
-                    'pipeline itself, and set prob'
-                )
-    return found
+    return _find(dataset, _transforms(dataset), [])
 
 
 def switched_augments(hook: Hook, dataset: Any) -> list[Placement] | None:
-    """The PG2Augments of the pipeline to which a hook will switch; None if it switches to none.
+    """The PG2Augments after a hook has switched pipelines; None if it switches none.
 
     Args:
-        hook: Such as ``mmdet.PipelineSwitchHook``.
+        hook: Such as ``mmdet.PipelineSwitchHook``, which replaces the pipeline of the outermost
+            data set, and leaves those of the data sets in it.
         dataset: That of the train dataloader.
+
+    Raises:
+        ValueError: If one is hidden inside another transform.
     """
     steps = getattr(hook, 'switch_pipeline', None)
     if not steps:
         return None
-    transforms = list(Compose(copy.deepcopy(steps)).transforms)
-    return [Placement(t, transforms, dataset) for t in transforms if isinstance(t, PG2Augment)]
+    return _find(dataset, list(Compose(copy.deepcopy(steps)).transforms), [])
+
+
+def _transforms(dataset: Any) -> list[Any]:
+    return list(getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
+
+
+def _find(dataset: Any, own: list[Any], later: list[Any]) -> list[Placement]:
+    """The PG2Augments among a data set's own transforms, and in the data sets that it wraps."""
+    found = [Placement(t, [*own, *later], dataset) for t in own if isinstance(t, PG2Augment)]
+    for outer in own:
+        if any(isinstance(t, PG2Augment) for t in _inside(outer)):
+            raise ValueError(
+                f'PG2Augment cannot stand inside {type(outer).__name__}, as it does in the '
+                f'train_pipeline of {type(dataset).__name__}: put it into the pipeline itself, '
+                "right after dict(type='LoadImage'), and set its prob"
+            )
+    for wrapped in _wrapped(dataset):
+        found += _find(wrapped, _transforms(wrapped), [*own, *later])
+    return found
+
+
+def _inside(transform: Any) -> Iterator[Any]:
+    """The transforms that a transform such as RandomChoice holds, and those that these hold."""
+    for value in getattr(transform, '__dict__', {}).values():
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(item, (BaseTransform, DatasetCompose)):
+                yield item
+                yield from _inside(item)
 
 
 def check_placement(placement: Placement) -> None:
@@ -68,15 +112,18 @@ def check_placement(placement: Placement) -> None:
     Raises:
         ValueError: If labels and pixels could come apart; names the line to change.
     """
-    names = [type(t).__name__ for t in placement.transforms]
-    position = placement.transforms.index(placement.augment)
-    where = f'train_pipeline of {type(placement.dataset).__name__}: {" -> ".join(names)}'
-    if position == 0 or not names[position - 1].startswith('LoadImage'):
+    check_data(placement)
+    steps, where = placement.transforms, placement.where
+    if sum(isinstance(step, PG2Augment) for step in steps) > 1:
+        raise ValueError(
+            'a sample can be replaced once, but PG2Augment stands twice in its way: keep one, or '
+            f'list the data set twice, each with its own, in a CombinedDataset ({where})'
+        )
+    position = steps.index(placement.augment)
+    if position == 0 or not type(steps[position - 1]).__name__.startswith('LoadImage'):
         raise ValueError(f"PG2Augment must stand right after dict(type='LoadImage') in the {where}")
-    after = placement.transforms[position + 1 :]
-    for name in names[position + 1 :]:
-        if name in (*_MIXING, 'KeypointConverter'):
-            raise ValueError(f'PG2Augment cannot be followed by {name}; remove it from the {where}')
+    _check_loader(steps[position - 1], where)
+    after = steps[position + 1 :]
     for transform in after:
         if _may_recolour(transform):
             print_log(
@@ -85,23 +132,63 @@ def check_placement(placement: Placement) -> None:
                 logger='current',
                 level=30,
             )
-        encoders = getattr(transform, 'encoder', None) or []
-        for encoder in encoders if isinstance(encoders, list) else [encoders]:
-            if getattr(encoder, 'instance_mapping_table', None):
-                raise ValueError(
-                    f'{type(encoder).__name__} replaces the instance_mapping_table that carries '
-                    f'what PG2Augment decided: use another codec in the {where}'
-                )
-    if not after or names[-1] != 'PackPoseInputs':
+        for inner in (transform, *_inside(transform)):
+            _check_later(inner, where)
+    if not after or type(after[-1]).__name__ != 'PackPoseInputs':
         raise ValueError(f"the pipeline must end in dict(type='PackPoseInputs'): {where}")
-    flips = [name for name in names[position + 1 :] if name.endswith('Flip')]
-    missing = {'flip', 'flip_direction', 'flip_indices'} - set(after[-1].meta_keys)
-    if flips and missing:
+    _check_flips(after, where)
+
+
+def _check_loader(loader: Any, where: str) -> None:
+    """What PG2Augment tells of the first sample, told before there is one."""
+    if getattr(loader, 'color_type', 'color') == 'grayscale':
+        raise ValueError(f'PG2Augment needs images in colour: {GREY_REMEDY} ({where})')
+    if getattr(loader, 'to_float32', False):
         raise ValueError(
-            f'PG2Hook must know which samples {flips[0]} mirrored: add {sorted(missing)} to '
+            "PG2Augment needs uint8 images: remove to_float32=True from dict(type='LoadImage') in "
+            f'the {where}'
+        )
+
+
+def _check_later(transform: Any, where: str) -> None:
+    """Check a transform that comes after PG2Augment, alone or inside another."""
+    name = type(transform).__name__
+    if name in (*_MIXING, 'KeypointConverter'):
+        raise ValueError(f'PG2Augment cannot be followed by {name}; remove it from the {where}')
+    if not getattr(transform, 'keep_channels', True):
+        raise ValueError(
+            f'PG2Hook puts persons of three channels into what {name} has left: set '
+            f'keep_channels=True in it, or remove PG2Hook from custom_hooks ({where})'
+        )
+    encoders = getattr(transform, 'encoder', None) or []
+    for encoder in encoders if isinstance(encoders, list) else [encoders]:
+        if getattr(encoder, 'instance_mapping_table', None):
+            raise ValueError(
+                f'{type(encoder).__name__} replaces the instance_mapping_table that carries '
+                f'what PG2Augment decided: use another codec in the {where}'
+            )
+
+
+def _check_flips(after: Sequence[Any], where: str) -> None:
+    if sum(map(_flips, after)) > 1:
+        raise ValueError(
+            'a sample tells PG2Hook of its last flip alone, but can be flipped more than once: '
+            f'keep one RandomFlip, with a list as its direction for several, in the {where}'
+        )
+    missing = {'flip', 'flip_direction', 'flip_indices'} - set(after[-1].meta_keys)
+    if any(map(_flips, after)) and missing:
+        raise ValueError(
+            f'PG2Hook must know which samples RandomFlip mirrored: add {sorted(missing)} to '
             f"meta_keys of dict(type='PackPoseInputs') in the {where}"
         )
-    _check_data(placement)
+
+
+def _flips(transform: Any) -> int:
+    """How often a transform may flip a sample; of alternatives one is taken."""
+    if isinstance(transform, RandomChoice):
+        return max(map(_flips, transform.transforms), default=0)
+    inner = getattr(transform, 'transforms', None) or ()
+    return int(type(transform).__name__.endswith('Flip')) + sum(map(_flips, inner))
 
 
 def check_alike(augments: list[PG2Augment]) -> None:
@@ -130,17 +217,7 @@ def draw_alike(augments: list[PG2Augment]) -> bool:
 
 def check_model(model: nn.Module) -> None:
     """Raise ValueError if a pose model would not honour what the hook writes."""
-    preprocessor = model.data_preprocessor
-    if not isinstance(preprocessor, ImgDataPreprocessor):
-        raise ValueError(
-            f'PG2Hook needs images to write into, but model.data_preprocessor is a '
-            f"{type(preprocessor).__name__}: use dict(type='PoseDataPreprocessor', ...)"
-        )
-    if getattr(preprocessor, 'batch_augments', None) is not None:
-        raise ValueError(
-            'PG2Hook writes into the batch after model.data_preprocessor.batch_augments have '
-            'changed it: remove batch_augments from the model config'
-        )
+    check_preprocessor(model.data_preprocessor)
     for name, module in model.named_modules():
         if type(module).__name__ == 'VisPredictHead':
             raise ValueError(
@@ -156,6 +233,20 @@ def check_model(model: nn.Module) -> None:
             )
 
 
+def check_preprocessor(preprocessor: Any) -> None:
+    """Raise ValueError unless a model's preprocessor gives images that persons fit into."""
+    if not isinstance(preprocessor, ImgDataPreprocessor):
+        raise ValueError(
+            f'PG2Hook needs images to write into, but model.data_preprocessor is a '
+            f"{type(preprocessor).__name__}: use dict(type='PoseDataPreprocessor', ...)"
+        )
+    if getattr(preprocessor, 'batch_augments', None) is not None:
+        raise ValueError(
+            'PG2Hook writes into the batch after model.data_preprocessor.batch_augments have '
+            'changed it: remove batch_augments from the model config'
+        )
+
+
 def _may_recolour(transform: Any) -> bool:
     """Whether a transform, or one in it, changes colours, or is not MMPose's, so that it may."""
     inner = getattr(transform, 'transforms', None)
@@ -165,27 +256,42 @@ def _may_recolour(transform: Any) -> bool:
     return kind.__name__ in _PHOTOMETRIC or not kind.__module__.startswith('mmpose.')
 
 
-def _check_data(placement: Placement) -> None:
-    skeleton, reuse = placement.augment.generator_file.skeleton, placement.augment.reuse
-    metainfo = placement.dataset.metainfo
-    name = type(placement.dataset).__name__
-    if reuse > 1 and any(getattr(placement.dataset, key, None) for key in ('dataset', 'datasets')):
+def check_data(placement: Placement) -> None:
+    """Check what the data sets of a PG2Augment are, whatever their pipelines.
+
+    Raises:
+        ValueError: If it cannot take their samples, or not with these settings.
+    """
+    # Imported here: it takes a second, and placement.py is imported by every process.
+    from mmpose.datasets.datasets import PoseTrack18VideoDataset
+    from mmpose.datasets.datasets.base import BaseMocapDataset
+
+    for dataset in _datasets(placement.dataset):
+        kind = f'PG2Augment in the train_pipeline of {type(dataset).__name__}'
+        if getattr(dataset, 'data_mode', 'topdown') != 'topdown':
+            raise ValueError(f'{kind} (data_mode={dataset.data_mode!r}): {ONE_PERSON}')
+        if isinstance(dataset, BaseMocapDataset):
+            raise ValueError(f'{kind}: {NO_LIFTING}')
+        if isinstance(dataset, PoseTrack18VideoDataset):
+            raise ValueError(f'{kind}: {ONE_IMAGE}')
+    _check_joints(placement)
+    reuse, name = placement.augment.reuse, type(placement.dataset).__name__
+    if reuse > 1 and any(_wrapped(placement.dataset)):
         raise ValueError(
             f'PG2Augment(reuse={reuse}) stands in the pipeline of a {name}, whose samples have the '
             'indices of the data sets in it: set reuse=1, or put it into the pipelines of those, '
             'if none of them has a KeypointConverter'
         )
-    check_same_joints(
-        skeleton,
-        Skeleton.from_metainfo(metainfo),
-        f'PG2Augment(generator={placement.augment.generator}): the train dataset {name}',
-    )
-    for dataset in _datasets(placement.dataset):
-        if getattr(dataset, 'data_mode', 'topdown') != 'topdown':
-            raise ValueError(
-                f'PG2Augment needs one person a sample, but {type(dataset).__name__} has data_mode='
-                f"{dataset.data_mode!r}: set data_mode='topdown', or remove PG2Augment"
-            )
+
+
+def _check_joints(placement: Placement) -> None:
+    """Raise ValueError unless the data set has the generator's joints; limbs it need not have."""
+    skeleton, metainfo = placement.augment.generator_file.skeleton, placement.dataset.metainfo
+    names = [str(metainfo['keypoint_id2name'][k]) for k in range(metainfo['num_keypoints'])]
+    name = type(placement.dataset).__name__
+    context = f'PG2Augment(generator={placement.augment.generator}): the train dataset {name}'
+    check_same_joints(skeleton, names, context, f'{OTHER_GENERATOR}. {BODIES_ALONE}')
+    check_mirrors(metainfo['flip_indices'], skeleton, context)
 
 
 def set_repeats(placements: list[Placement]) -> PersonPool | None:
@@ -208,7 +314,11 @@ def set_repeats(placements: list[Placement]) -> PersonPool | None:
 def _datasets(dataset: Any) -> Iterator[Any]:
     """A dataset and everything it wraps."""
     yield dataset
-    inner = getattr(dataset, 'dataset', None)
-    for wrapped in [inner, *(getattr(dataset, 'datasets', None) or ())]:
-        if wrapped is not None:
-            yield from _datasets(wrapped)
+    for wrapped in _wrapped(dataset):
+        yield from _datasets(wrapped)
+
+
+def _wrapped(dataset: Any) -> list[Any]:
+    """The datasets that one wraps itself."""
+    inner = [getattr(dataset, 'dataset', None), *(getattr(dataset, 'datasets', None) or ())]
+    return [wrapped for wrapped in inner if wrapped is not None]

@@ -1,5 +1,6 @@
 """MMPose samples: is it one that can be replaced, and how its annotation becomes the new pose."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,24 @@ from pg2aug.poses import Skeleton
 PLAN = 'pg2_plan'
 FINAL_KEYPOINTS = 'pg2_final_keypoints'
 
+ONE_PERSON = (
+    'it needs one person a sample. Train a top-down estimator, with '
+    "data_mode='topdown', or remove PG2Augment and PG2Hook: in bottom-up training they do not work"
+)
+NO_LIFTING = (
+    'it needs the image of each person, and lifting joints to 3-D reads none: remove PG2Augment '
+    'and PG2Hook'
+)
+ONE_IMAGE = 'it needs one image a sample, not a list of video frames: remove PG2Augment and PG2Hook'
+OTHER_GENERATOR = "set generator=dict(...) to one of the dataset's skeleton"
+BODIES_ALONE = 'For joints that no limbs link, as those of faces and clothes, there is none'
+GREY_REMEDY = (
+    "remove color_type='grayscale' from dict(type='LoadImage'). For a network of one channel, make "
+    "images grey by dict(type='mmcv.RandomGrayscale', prob=1.0) after PG2Augment, without PG2Hook"
+)
+
 _LATE_KEYS = ('input_size', 'transformed_keypoints', 'flip', 'bbox_rotation')
+_NEEDED_KEYS = ('img', 'keypoints', 'keypoints_visible', 'bbox')
 
 
 def check_sample(results: dict[str, Any], skeleton: Skeleton) -> None:
@@ -26,9 +44,34 @@ def check_sample(results: dict[str, Any], skeleton: Skeleton) -> None:
             'PG2Augment stands in the pipeline of a data set with test_mode=True: poses that '
             'nobody took would be evaluated; remove PG2Augment from val_pipeline and test_pipeline'
         )
-    missing = [
-        key for key in ('img', 'keypoints', 'keypoints_visible', 'bbox') if key not in results
-    ]
+    _check_kind(results)
+    _check_place(results)
+    _check_image(results)
+    joints = results['keypoints'].shape[1]
+    if joints != skeleton.num_keypoints:
+        raise ValueError(
+            f'PG2Augment: the dataset has {joints} joints, the generator {skeleton.num_keypoints}: '
+            f'{OTHER_GENERATOR}. {BODIES_ALONE}'
+        )
+    flip_indices = results.get('flip_indices', skeleton.flip_indices)
+    check_mirrors(flip_indices, skeleton, 'PG2Augment: the dataset')
+
+
+def _check_kind(results: dict[str, Any]) -> None:
+    """Refuse what no place in the pipeline would help."""
+    count = len(results.get('keypoints', ()))
+    # A bottom-up sample of one person has a list of the one id.
+    if count > 1 or isinstance(results.get('id'), list):
+        what = 'several persons' if count > 1 else 'all persons of an image'
+        raise ValueError(f'PG2Augment: the sample is of {what}, but {ONE_PERSON}')
+    if 'lifting_target' in results:
+        raise ValueError(f'PG2Augment: {NO_LIFTING}')
+    if isinstance(results.get('img'), (list, tuple)):
+        raise ValueError(f'PG2Augment: {ONE_IMAGE}')
+
+
+def _check_place(results: dict[str, Any]) -> None:
+    missing = [key for key in _NEEDED_KEYS if key not in results]
     if missing:
         raise ValueError(
             f'PG2Augment: the sample has no {missing}: put PG2Augment right after '
@@ -45,27 +88,33 @@ def check_sample(results: dict[str, Any], skeleton: Skeleton) -> None:
             f'PG2Augment: the sample was already transformed (it has {late}): move PG2Augment up, '
             "right after dict(type='LoadImage') in train_pipeline"
         )
-    if results['img'].dtype != np.uint8:
+
+
+def _check_image(results: dict[str, Any]) -> None:
+    image = results['img']
+    if image.dtype != np.uint8:
         raise ValueError(
-            f'PG2Augment: the image is {results["img"].dtype}, not uint8: remove to_float32=True '
+            f'PG2Augment: the image is {image.dtype}, not uint8: remove to_float32=True '
             "from dict(type='LoadImage') in train_pipeline"
         )
-    count, joints = results['keypoints'].shape[:2]
-    if count != 1:
+    if image.ndim == 2:
+        raise ValueError(f'PG2Augment: the image {results.get("img_path")} is grey: {GREY_REMEDY}')
+    if image.shape[2] != 3:
         raise ValueError(
-            f'PG2Augment: the sample has {count} instances; it needs one person a sample: set '
-            "data_mode='topdown' in the dataset, or remove PG2Augment from a bottom-up pipeline"
+            f'PG2Augment: the image {results.get("img_path")} has {image.shape[2]} channels, not '
+            "3: remove color_type from dict(type='LoadImage') in train_pipeline"
         )
-    if joints != skeleton.num_keypoints:
+
+
+def check_mirrors(flip_indices: Sequence[int], skeleton: Skeleton, context: str) -> None:
+    """Raise ValueError, which begins with ``context``, where joints have other opposites."""
+    pairs = enumerate(zip(flip_indices, skeleton.flip_indices, strict=True))
+    odd = [(k, int(theirs), ours) for k, (theirs, ours) in pairs if theirs != ours]
+    if odd:
+        joint, theirs, ours = (skeleton.keypoint_names[k] for k in odd[0])
         raise ValueError(
-            f'PG2Augment: the dataset has {joints} joints, the generator {skeleton.num_keypoints}: '
-            "set generator=dict(...) to one trained on the dataset's skeleton"
-        )
-    if tuple(results.get('flip_indices', skeleton.flip_indices)) != skeleton.flip_indices:
-        raise ValueError(
-            f'PG2Augment: the joints of the dataset are mirrored as {results["flip_indices"]}, '
-            f'those of the generator as {skeleton.flip_indices}: set generator=dict(...) to one '
-            "trained on the dataset's skeleton"
+            f'{context} mirrors {joint!r} to {theirs!r}, the generator to {ours!r}: correct swap '
+            f'in the metainfo of the dataset, or {OTHER_GENERATOR}'
         )
 
 

@@ -148,7 +148,8 @@ class PG2Augment(BaseTransform):
         """What poses persons got, where they get them again; set by PG2Hook."""
         self.deferred = False
         """Whether somebody else synthesises; set by PG2Hook."""
-        self.generator_file = GeneratorFile.from_config(self.generator)
+        with in_errors('PG2Augment'):
+            self.generator_file = GeneratorFile.from_config(self.generator)
         self.bank = self._load_bank()
         self._typical = bank_proportions(self.bank, self.generator_file.skeleton)
         self._people = self._load_neighbours()
@@ -296,7 +297,8 @@ class PG2Augment(BaseTransform):
 
     def _load_bank(self) -> PoseBank:
         context = f'PG2Augment: pose_bank {self.pose_bank!r}'
-        bank = PoseBank.load(self.pose_bank)
+        with in_errors('PG2Augment: pose_bank'):
+            bank = PoseBank.load(self.pose_bank)
         return restrict_bank(bank, self.generator_file.skeleton, self.settings.min_visible, context)
 
     @property

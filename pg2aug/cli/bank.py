@@ -131,11 +131,12 @@ def _targets(poses: FilePoses) -> list[str]:
     """For each file, how many of its poses a person can be put into, and what to do about few."""
     skeleton = poses.skeleton
     needed = min(_MIN_VISIBLE, skeleton.num_keypoints)
+    few = f', with min_visible={needed} or less' if needed < _MIN_VISIBLE else ''
     suitable = suitable_targets(poses.flags > 0, skeleton, needed)
     lines = []
     parts = np.split(suitable, np.cumsum(poses.sizes)[:-1])
     for part, joints in zip(parts, poses.joints, strict=True):
-        line = f'{part.sum()} of {len(part)} poses can be targets of a person'
+        line = f'{part.sum()} of {len(part)} poses can be targets of a person{few}'
         if part.sum() < len(part) / 2:
             head = ', '.join(skeleton.keypoint_names[k] for k in skeleton.head)
             found = nose_substitute(joints, skeleton.keypoint_names)

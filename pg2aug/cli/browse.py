@@ -7,7 +7,7 @@ the label check refused are no labels, and neither is any joint of a refused per
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,12 @@ from rich.progress import track
 
 import pg2aug  # noqa: F401 (registers the transform, and makes mmpose.models import)
 from pg2aug.augment.person_plan import to_crop
-from pg2aug.augment.placement import check_alike, check_placement, find_augments
+from pg2aug.augment.placement import (
+    check_alike,
+    check_placement,
+    check_preprocessor,
+    find_augments,
+)
 from pg2aug.augment.sample import FINAL_KEYPOINTS
 from pg2aug.augment.synthesis.deferred import DeferredBatch
 from pg2aug.augment.synthesis.synthesizer import Result
@@ -30,6 +35,7 @@ from pg2aug.augment.transform import PG2Augment
 from pg2aug.cli.exit_status import exit_status
 from pg2aug.cli.printing import print
 from pg2aug.poses import Skeleton
+from pg2aug.utils.arguments import in_errors
 from pg2aug.utils.config_file import read_config
 from pg2aug.utils.files import naming
 from pg2aug.utils.output import check_folder, writing_folder
@@ -57,18 +63,32 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def load(cfg: Config, device: str) -> tuple[Any, Any, list[PG2Augment]]:
     """Train dataset, the model's preprocessor, and its PG2Augments, deferred and at prob 1."""
-    with naming(*_annotation_files(cfg.train_dataloader.dataset)):
-        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    described = _setting(cfg, 'train_dataloader.dataset')
+    with naming(*_annotation_files(described)):
+        dataset = DATASETS.build(described)
     placements = find_augments(dataset)
     if not placements:
         raise ValueError('no PG2Augment in train_dataloader.dataset of the config')
+    preprocessor = MODELS.build(_setting(cfg, 'model.data_preprocessor'))
+    with in_errors('pg2aug browse makes samples as PG2Hook does'):
+        check_preprocessor(preprocessor)
+        for placement in placements:
+            check_placement(placement)
     for placement in placements:
-        check_placement(placement)
         placement.augment.prob, placement.augment.deferred = 1.0, True
     augments = [placement.augment for placement in placements]
     check_alike(augments)
-    preprocessor = MODELS.build(cfg.model.data_preprocessor).to(device)
-    return dataset, preprocessor, augments
+    return dataset, preprocessor.to(device), augments
+
+
+def _setting(cfg: Config, name: str) -> Any:
+    """What a config says under a setting, such as 'model.data_preprocessor'."""
+    part: Any = cfg
+    for key in name.split('.'):
+        part = part.get(key) if isinstance(part, Mapping | Config) else None
+    if part is None:
+        raise ValueError(f'it has no {name}: give the config of a training')
+    return part
 
 
 def _annotation_files(dataset: Any) -> list[str]:

@@ -12,11 +12,12 @@ from typing import Any
 JointKey = tuple[str, tuple[str, ...]]
 
 _SIDES = {'left': 'left', 'l': 'left', 'right': 'right', 'r': 'right'}
+_SHOWN = 8
 _OPPOSITE = {'left': 'right', 'right': 'left'}
 MAX_JOINTS = 2000
 """Whole bodies have 133; what is done with a skeleton takes the square of its joints."""
 
-_SHOWN = 200
+_MANY = 200
 _HEAD_WORDS = re.compile(
     'beak|cheek|chin|ear|earbase|eye|face|forehead|head|jaw|lip|mouth|muzzle|nose|snout'
 )
@@ -55,20 +56,21 @@ class Skeleton:
         if len(names) > MAX_JOINTS:
             raise ValueError(
                 f'{len(names)} keypoint names, more than the {MAX_JOINTS} joints that a skeleton '
-                f'may have: {_listed(names[:3])} ...'
+                f'may have: {_values(names[:3])} ...'
             )
         if not all(isinstance(name, str) for name in names):
-            raise ValueError(f'keypoint names must be texts, got {_listed(names)}')
+            raise ValueError(f'keypoint names must be texts, got {_values(names)}')
         if len(set(names)) != len(names):
             twice = [name for name, count in Counter(names).items() if count > 1]
-            raise ValueError(f'keypoint names must be unique, got {_listed(twice)} more than once')
+            raise ValueError(f'keypoint names must be unique, got {_values(twice)} more than once')
         if not all(isinstance(limb, tuple) and len(limb) == 2 for limb in self.limbs):
-            raise ValueError(f'limbs must be pairs of joints, got {_listed(self.limbs)}')
+            raise ValueError(f'limbs must be pairs of joints, got {_values(self.limbs)}')
         if not self.limbs:
             raise ValueError(
                 f'the skeleton of {len(names)} joints has no limbs, which pose masks and pose '
                 "scales need: add links as 'skeleton_info' to the MMPose metainfo, or as "
-                "1-based pairs 'skeleton' to the COCO category"
+                "1-based pairs 'skeleton' to the COCO category. Faces and clothes have none, and "
+                'cannot be put into poses'
             )
         used = [joint for limb in self.limbs for joint in limb] + [*self.torso, *self.head]
         outside = [
@@ -78,13 +80,21 @@ class Skeleton:
         ]
         if outside:
             raise ValueError(
-                f'joint indices {_listed(outside)} are outside 0..{len(names) - 1}; '
+                f'joint indices {_values(outside)} are outside 0..{len(names) - 1}; '
                 "COCO's 'skeleton' counts joints from 1"
             )
         flip = self.flip_indices
-        if len(flip) != len(names) or any(flip[flip[k]] != k for k in joints):
+        if len(flip) != len(names):
             raise ValueError(
-                f'flip_indices must swap {len(names)} joints in pairs, got {_listed(flip)}'
+                f'flip_indices must swap {len(names)} joints in pairs, got {_values(flip)}'
+            )
+        odd = next((k for k in joints if flip[flip[k]] != k), None)
+        if odd is not None:
+            one, other = names[odd], names[flip[odd]]
+            raise ValueError(
+                f'flip_indices must swap {len(names)} joints in pairs: the opposite of {one!r} is '
+                f'{other!r}, but the opposite of {other!r} is {names[flip[flip[odd]]]!r}. Name the '
+                "opposite on both sides, as 'swap' in the keypoint_info of MMPose's metainfo"
             )
 
     @property
@@ -204,7 +214,7 @@ def joint_key(name: str) -> JointKey:
 
 
 def describe_differences(expected: Skeleton, found: Skeleton | Sequence[str]) -> str:
-    """Name the joints in which two skeletons differ, in their order; empty where they agree.
+    """Name the joints in which two skeletons differ, the first of them; empty where they agree.
 
     Spelling is ignored (see :func:`joint_key`), limbs and colours do not matter; of the second the
     joints' names are enough.
@@ -217,13 +227,15 @@ def describe_differences(expected: Skeleton, found: Skeleton | Sequence[str]) ->
         extra = _names_not_in(theirs, ours)
         return (
             f'{len(ours)} joints expected, {len(theirs)} found '
-            f'(lacking: {lacking or "none"}; not expected: {extra or "none"})'
+            f'(lacking: {_listed(lacking)}; not expected: {_listed(extra)})'
         )
     pairs = zip(ours, theirs, strict=True)
-    return ', '.join(
-        f'joint {k} is {b!r}, not {a!r}'
-        for k, (a, b) in enumerate(pairs)
-        if joint_key(a) != joint_key(b)
+    return _some(
+        [
+            f'joint {k} is {b!r}, not {a!r}'
+            for k, (a, b) in enumerate(pairs)
+            if joint_key(a) != joint_key(b)
+        ]
     )
 
 
@@ -239,7 +251,7 @@ def check_same_joints(
         remedy: What to do about it.
 
     Raises:
-        ValueError: With ``context``, every joint that differs and the remedy.
+        ValueError: With ``context``, the joints that differ, see above, and the remedy.
     """
     differences = describe_differences(expected, found)
     if differences:
@@ -247,11 +259,21 @@ def check_same_joints(
         raise ValueError(f'{context} has another skeleton: {differences}{advice}')
 
 
-def _listed(values: Sequence[Any]) -> str:
+def _values(values: Sequence[Any]) -> str:
     """Values as a message shows them: not thousands of them."""
-    if len(values) <= _SHOWN:
+    if len(values) <= _MANY:
         return repr(values)
-    return f'{", ".join(map(repr, values[:_SHOWN]))} and {len(values) - _SHOWN} more'
+    return f'{", ".join(map(repr, values[:_MANY]))} and {len(values) - _MANY} more'
+
+
+def _some(items: Sequence[str]) -> str:
+    """The first items, and how many more there are: some skeletons have 294 joints."""
+    more = f' and {len(items) - _SHOWN} more' if len(items) > _SHOWN else ''
+    return ', '.join(items[:_SHOWN]) + more
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f'[{_some(list(map(repr, names)))}]' if names else 'none'
 
 
 def _names_not_in(names: Sequence[str], others: Sequence[str]) -> list[str]:

@@ -28,9 +28,11 @@ def test_a_trained_generator_is_read_with_how_its_crops_were_made(generator):
     assert all(torch.equal(value, file.state_dict[n]) for n, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize('prefix', ['', 'pg2aug.'])
-def test_the_limb_warp_needs_a_skeleton_and_a_size_alone(prefix):
-    config = dict(LIMB_WARP, type=f'{prefix}LimbWarpGenerator')
+@pytest.mark.parametrize(
+    'kind', ['LimbWarpGenerator', 'pg2aug.LimbWarpGenerator', LimbWarpGenerator]
+)
+def test_the_limb_warp_needs_a_skeleton_and_a_size_alone(kind):
+    config = dict(LIMB_WARP, type=kind)
     before = copy.deepcopy(config)
     file = GeneratorFile.from_config(config)
     assert config == before
@@ -39,6 +41,42 @@ def test_the_limb_warp_needs_a_skeleton_and_a_size_alone(prefix):
     model = file.build()
     assert isinstance(model, LimbWarpGenerator)
     assert model.skeleton == SKELETON
+
+
+def test_a_generator_may_be_named_by_its_class(generator, monkeypatch):
+    config = Config.fromfile(generator['config'])
+    config.model.type = PG2
+    monkeypatch.setattr('pg2aug.augment.generator_file.read_config', lambda *_: config)
+    assert isinstance(GeneratorFile.from_config(generator).build(), PG2)
+
+
+def test_a_config_that_cannot_be_read_is_told(generator, tmp_path):
+    (tmp_path / 'broken.py').write_text('model = dict(')
+    with pytest.raises(ValueError, match=r"generator config '.*broken.py' cannot be read"):
+        GeneratorFile.from_config({**generator, 'config': str(tmp_path / 'broken.py')})
+
+
+@pytest.mark.parametrize('trunk', [True, False])
+def test_trunks_that_come_out_as_sticks_are_told_once(monkeypatch, trunk):
+    messages = []
+    monkeypatch.setattr(
+        'pg2aug.augment.generator_file.print_log', lambda text, **_: messages.append(text)
+    )
+    corners = ['left_shoulder', 'right_shoulder', 'right_hip', 'left_hip']
+    names = corners if trunk else ['withers', 'back', 'tail_base', 'tail_end']
+    opposites = corners[1::-1] + corners[:1:-1] if trunk else [''] * 4
+    description = dict(
+        dataset_name='a horse of this test',
+        keypoint_info={
+            k: dict(name=name, swap=opposite)
+            for k, (name, opposite) in enumerate(zip(names, opposites, strict=True))
+        },
+        skeleton_info={k: dict(link=(names[k], names[k + 1])) for k in range(3)},
+    )
+    for _ in range(2):
+        GeneratorFile.from_config(dict(LIMB_WARP, metainfo=description))
+    assert len(messages) == (0 if trunk else 1)
+    assert all('as thin as limbs (back to tail_base), and' in text for text in messages)
 
 
 def test_padding_may_be_given_and_size_is_read_from_a_list():

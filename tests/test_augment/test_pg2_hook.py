@@ -351,3 +351,98 @@ def test_of_two_banks_no_deciles_are_logged(augment, people, tmp_path):
     scalars = MessageHub.get_current_instance().log_scalars
     assert 'train/pg2/accepted_nose' in scalars
     assert not any('decile' in name for name in scalars)
+
+
+@pytest.mark.slow
+def test_a_compiled_train_step_leaves_synthesis_alone(augment, people, tmp_path):
+    traced = []
+
+    def record(module, inputs):
+        traced.extend(str(node.meta.get('stack_trace')) for node in module.graph.nodes)
+        return module
+
+    torch._dynamo.reset()
+    torch._dynamo.register_backend(record, name='record_for_pg2')
+    dataset = with_pipeline(people, augment)
+    cfg = pose_config(tmp_path / 'pose', dataset, None, [HOOK], by_epoch=False)
+    cfg.compile = dict(backend='record_for_pg2')
+    cfg.train_cfg.max_iters = 1
+    _, spy = run(cfg)
+    assert replaced(spy).any()
+    assert any('keypoint' in trace for trace in traced)  # the loss was compiled
+    assert not any('pg2aug' in trace for trace in traced)
+
+
+def test_pg2_augment_still_compiles_its_networks(
+    generator, pose_bank, people, tmp_path, monkeypatch
+):
+    """Whatever is kept from a compiler around it."""
+    compiled = []
+
+    def record(module, inputs):
+        compiled.append(module)
+        return module
+
+    compile_module = torch.compile
+    torch._dynamo.reset()
+    monkeypatch.setattr(
+        torch, 'compile', lambda f, **options: compile_module(f, **options | {'backend': record})
+    )
+    augment = dict(type='pg2aug.PG2Augment', generator=generator, pose_bank=pose_bank, prob=1)
+    dataset = with_pipeline(people, dict(augment, compile=True))
+    cfg = pose_config(tmp_path / 'pose', dataset, None, [HOOK], by_epoch=False)
+    cfg.train_cfg.max_iters = 1
+    run(cfg)
+    assert compiled
+
+
+def test_what_is_logged_ends_where_a_training_is_resumed_without_pg2(augment, people, tmp_path):
+    run(pose_config(tmp_path / 'pose', with_pipeline(people, augment), None, [HOOK]))
+    for dataset, hooks in ((with_pipeline(people), []), (with_pipeline(people, augment), [HOOK])):
+        cfg = pose_config(tmp_path / 'pose', dataset, None, hooks)
+        cfg.update(resume=True, experiment_name=f'resumed{len(hooks)}')
+        cfg.train_cfg.max_epochs = 4
+        cfg.default_hooks.checkpoint.update(interval=9, save_last=False)
+        run(cfg)
+        scalars = MessageHub.get_current_instance().log_scalars
+        # The loss goes on from what the checkpoint holds; what PG2Hook logs is of its own.
+        assert len(scalars['train/loss'].data[0]) == 16
+        logged_by_pg2 = [name for name in scalars if name.startswith('train/pg2/')]
+        assert bool(logged_by_pg2) == bool(hooks)
+        assert all(len(scalars[name].data[0]) <= 8 for name in logged_by_pg2)
+
+
+def test_what_begins_inside_a_combined_dataset_may_end_around_it(augment, people, tmp_path):
+    load, pg2, *rest = train_steps(augment)
+    inner = [dict(people, pipeline=[load, *steps]) for steps in ([], [pg2])]
+    dataset = dict(
+        type='CombinedDataset',
+        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=inner,
+        pipeline=rest,
+    )
+    runner, spy = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK]))
+    assert 0.3 < replaced(spy).float().mean() <= 0.5
+    kept = replaced(spy).split(4)
+    spy.inputs[:] = [x[keep] for x, keep in zip(spy.inputs, kept, strict=True)]
+    spy.samples[:] = [
+        [s for s, keep in zip(samples, mask, strict=True) if keep]
+        for samples, mask in zip(spy.samples, kept, strict=True)
+    ]
+    found, red = sides(spy, runner.model.data_preprocessor)
+    assert ((found > 0) == red).float().mean() > 0.85
+
+
+def test_a_pipeline_switched_around_a_pg2_augment_goes_on_with_it(augment, people, tmp_path):
+    load, pg2, *rest = train_steps(augment)
+    dataset = dict(
+        type='CombinedDataset',
+        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=[dict(people, pipeline=[load, pg2])],
+        pipeline=rest,
+    )
+    switch = dict(type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=rest)
+    runner, spy = run(pose_config(tmp_path / 'pose', dataset, None, [HOOK, switch]))
+    assert replaced(spy).reshape(8, -1)[4:].any()
+    log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+    assert 'has no PG2Augment' not in log

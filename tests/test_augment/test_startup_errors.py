@@ -2,13 +2,20 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
+import mmpose
 import numpy as np
 import pytest
 import torch
 from augment_world import SKELETON, make_sample
+from helpers import COCO_METAINFO
+from mmengine.config import Config
 from mmengine.dataset import ConcatDataset
+from mmpose.datasets.datasets import PoseTrack18VideoDataset
+from mmpose.datasets.datasets.base import BaseMocapDataset
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.models.heads import VisPredictHead
 from mmpose.models.losses import KeypointMSELoss
@@ -18,8 +25,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pg2aug.augment import PG2Augment, PG2Hook
+from pg2aug.augment.placement import switched_augments
 from pg2aug.poses import PoseBank, Skeleton
 
+COCO = 'configs/_base_/datasets/coco.py'
 MPII = dict(from_file='configs/_base_/datasets/mpii.py')
 
 
@@ -123,10 +132,95 @@ def test_samples_that_do_not_tell_how_they_were_flipped(people, augment):
         start(build_dataset(people, steps))
 
 
-def test_a_transform_that_hides_it(people, augment):
-    steps = train_steps()
-    steps.insert(1, dict(type='mmcv.RandomApply', transforms=[augment], prob=0.5))
-    with pytest.raises(ValueError, match='cannot stand inside RandomApply'):
+def choice(*steps):
+    return dict(type='mmcv.RandomChoice', transforms=[[step] for step in steps])
+
+
+@pytest.mark.parametrize('beside', [False, True])
+@pytest.mark.parametrize(
+    ('hide', 'name'),
+    [
+        (lambda a: dict(type='mmcv.RandomApply', transforms=[a], prob=0.5), 'RandomApply'),
+        (lambda a: choice(a, dict(type='RandomFlip')), 'RandomChoice'),
+        (lambda a: dict(type='mmcv.Compose', transforms=[choice(a)]), 'Compose'),
+        (lambda a: dict(type='mmcv.KeyMapper', transforms=[a]), 'KeyMapper'),
+        (lambda a: dict(type='YOLOXMixUp', pre_transform=[a]), 'YOLOXMixUp'),
+    ],
+)
+def test_a_transform_that_hides_it(people, augment, hide, name, beside):
+    steps = train_steps(*[augment] * beside)
+    steps.insert(1 + beside, hide(augment))
+    with pytest.raises(ValueError, match=f'cannot stand inside {name}, .* of CocoDataset: put it'):
+        start(build_dataset(people, steps))
+
+
+def test_one_that_a_pipeline_to_come_hides(people, augment):
+    switch = SimpleNamespace(switch_pipeline=[choice(dict(augment, _scope_='mmpose'))])
+    dataset = build_dataset(people, train_steps(augment))
+    with pytest.raises(ValueError, match='cannot stand inside RandomChoice'):
+        switched_augments(switch, dataset)
+
+
+def test_a_transform_inside_another_is_checked_like_one_outside(people, augment):
+    steps = train_steps(augment)
+    mixing = dict(type='YOLOXMixUp', img_scale=(64, 64))
+    steps.insert(2, choice(dict(type='RandomHalfBody'), mixing))
+    with pytest.raises(ValueError, match='cannot be followed by YOLOXMixUp'):
+        start(build_dataset(people, steps))
+
+
+def test_two_of_them_in_one_pipeline(people, augment):
+    with pytest.raises(ValueError, match=r'PG2Augment stands twice .*: keep one'):
+        start(build_dataset(people, train_steps(augment, augment)))
+
+
+FLIP, NO_FLIP = dict(type='RandomFlip', prob=0.5), dict(type='RandomHalfBody')
+
+
+@pytest.mark.parametrize(
+    ('more', 'told'),
+    [
+        ([FLIP], True),
+        ([dict(type='mmcv.RandomApply', transforms=[FLIP])], True),
+        ([choice(FLIP, NO_FLIP)], True),
+        ([NO_FLIP], False),
+    ],
+)
+def test_samples_that_may_be_flipped_twice(people, augment, more, told):
+    steps = train_steps(augment)
+    steps[3:3] = more
+    dataset = build_dataset(people, steps)
+    if told:
+        with pytest.raises(ValueError, match='flipped more than once: keep one RandomFlip'):
+            start(dataset)
+    else:
+        start(dataset)
+
+
+def test_of_two_flips_of_which_one_is_chosen_nothing_is_told(people, augment):
+    steps = train_steps(augment)
+    place = [step['type'] for step in steps].index('RandomFlip')
+    steps[place] = choice(FLIP, dict(FLIP, direction='vertical'))
+    start(build_dataset(people, steps))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        (dict(color_type='grayscale'), "in colour: remove color_type='grayscale'"),
+        (dict(to_float32=True), 'uint8 images: remove to_float32=True'),
+    ],
+)
+def test_images_that_it_cannot_take(people, augment, settings, words):
+    load, *steps = train_steps(augment)
+    with pytest.raises(ValueError, match=f'PG2Augment needs .*{words}'):
+        start(build_dataset(people, [dict(load, **settings), *steps]))
+
+
+def test_images_that_become_grey_before_the_person_comes_in(people, augment):
+    steps = train_steps(augment)
+    steps.insert(2, dict(type='mmcv.RandomGrayscale', prob=1.0))
+    with pytest.raises(ValueError, match=r'RandomGrayscale has left: set keep_channels=True .* or'):
         start(build_dataset(people, steps))
 
 
@@ -146,10 +240,70 @@ def test_a_head_that_learns_visibility_from_weights(people, augment):
         start(build_dataset(people, train_steps(augment)), model)
 
 
-def test_a_bottom_up_dataset(people, augment):
+@pytest.mark.parametrize(
+    'model',
+    [make_model(), make_model(use_target_weight=False), make_model(preprocessor=nn.Identity())],
+)
+def test_a_bottom_up_dataset(people, augment, model):
     dataset = build_dataset(people, train_steps(augment), data_mode='bottomup')
-    with pytest.raises(ValueError, match="data_mode='bottomup': set data_mode='topdown'"):
+    words = r"CocoDataset \(data_mode='bottomup'\): .* data_mode='topdown', or remove"
+    with pytest.raises(ValueError, match=words):
+        start(dataset, model)
+
+
+def test_without_the_hook_a_bottom_up_sample_of_one_person_is_told(people, augment):
+    steps = [dict(type='LoadImage'), dict(augment, device='cpu')]
+    dataset = build_dataset(people, steps, data_mode='bottomup')
+    with pytest.raises(ValueError, match=r"of all persons of an image, .* data_mode='topdown', or"):
+        dataset[0]
+
+
+@pytest.mark.parametrize(
+    ('kind', 'words'),
+    [
+        (BaseMocapDataset, 'lifting joints to 3-D reads none: remove PG2Augment and PG2Hook'),
+        (PoseTrack18VideoDataset, 'not a list of video frames: remove PG2Augment and PG2Hook'),
+    ],
+)
+def test_data_without_one_image_a_person(people, augment, kind, words):
+    dataset = build_dataset(people, train_steps(augment))
+    dataset.__class__ = type('Unusual', (kind,), {})
+    with pytest.raises(ValueError, match=f'PG2Augment in the train_pipeline of Unusual: .*{words}'):
         start(dataset)
+
+
+@pytest.mark.parametrize('name', ['aflw', 'wflw', 'deepfashion_upper', 'deepfashion2'])
+def test_faces_and_clothes(people, augment, name):
+    metainfo = dict(from_file=f'configs/_base_/datasets/{name}.py')
+    dataset = build_dataset(people, train_steps(augment), metainfo=metainfo, lazy_init=True)
+    words = 'PG2Augment.* the train dataset CocoDataset has another skeleton.*faces and clothes'
+    with pytest.raises(ValueError, match=words) as told:
+        start(dataset)
+    assert len(str(told.value)) < 1000
+    with pytest.raises(ValueError, match=f'PG2Augment: generator metainfo .*{name}'):
+        PG2Augment(
+            dict(type='LimbWarpGenerator', metainfo=metainfo, size=(48, 64)), augment['pose_bank']
+        )
+
+
+def test_a_dataset_of_the_same_joints_needs_no_links(people, augment):
+    metainfo = parse_pose_metainfo(dict(COCO_METAINFO))
+    info = Config.fromfile(f'{Path(mmpose.__file__).parent}/.mim/{COCO}').dataset_info
+    info.skeleton_info = {}
+    assert parse_pose_metainfo(info)['keypoint_id2name'] == metainfo['keypoint_id2name']
+    start(build_dataset(people, train_steps(augment), metainfo=info))
+
+
+def test_a_dataset_that_pairs_joints_on_one_side_alone(people, augment):
+    info = Config.fromfile(f'{Path(mmpose.__file__).parent}/.mim/{COCO}').dataset_info
+    info.keypoint_info[6].swap = ''
+    dataset = build_dataset(people, train_steps(augment), metainfo=info)
+    words = "CocoDataset mirrors 'right_shoulder' to 'right_shoulder', the generator to 'left_sh"
+    with pytest.raises(ValueError, match=words):
+        start(dataset)
+    generator = dict(type='LimbWarpGenerator', metainfo=info, size=(48, 64))
+    with pytest.raises(ValueError, match=r"PG2Augment: .*opposite of 'right_shoulder' is"):
+        PG2Augment(generator, augment['pose_bank'])
 
 
 def test_a_dataset_with_other_joints(people, augment):
@@ -257,6 +411,20 @@ def test_a_bank_without_a_suitable_pose(generator, pose_bank):
         PG2Augment(generator, pose_bank, min_visible=18)
 
 
+def test_more_joints_than_the_skeleton_has_cannot_be_asked_for(generator, pose_bank):
+    with pytest.raises(ValueError, match=r'skeleton has 17 joints: set min_visible to at most 17$'):
+        PG2Augment(generator, pose_bank, min_visible=18)
+    assert len(PG2Augment(generator, pose_bank, min_visible=17).bank) == 12
+
+
+def test_a_list_of_mpii_serves_through_a_bank(generator, tmp_path):
+    path = tmp_path / 'mpii.json'
+    path.write_text(json.dumps([dict(joints=[[1, 2]] * 16, joints_vis=[1] * 16, image='a.jpg')]))
+    words = rf'pose_bank: .*pg2aug bank {path}::configs/_base_/datasets/mpii.py --out bank.npz'
+    with pytest.raises(ValueError, match=words):
+        PG2Augment(generator, str(path))
+
+
 def test_a_coco_file_serves_as_a_bank(generator, people):
     path = f'{people["data_root"]}/{people["ann_file"]}'
     with open(path) as file:
@@ -282,13 +450,20 @@ def test_arguments_out_of_range(generator, pose_bank, settings, words):
     ('change', 'words'),
     [
         (dict(keypoints=np.zeros((1, 16, 2))), 'dataset has 16 joints, the generator 17: set gen'),
-        (dict(keypoints=np.zeros((2, 17, 2))), "2 instances; .* set data_mode='topdown'"),
+        (dict(keypoints=np.zeros((2, 17, 2))), "several persons, .* data_mode='topdown', or"),
         (dict(input_size=(48, 64)), r"already transformed .it has \['input_size'\].: move"),
         (dict(flip=False), 'already transformed'),
         (dict(img=np.zeros((96, 72, 3), np.float32)), 'float32, not uint8: remove to_float32'),
+        (dict(img=np.zeros((96, 72), np.uint8)), "grey: remove color_type='grayscale'"),
+        (dict(img=np.zeros((96, 72, 4), np.uint8)), '4 channels, not 3: remove color_type'),
+        (dict(img=[np.zeros((96, 72, 3), np.uint8)]), 'not a list of video frames: remove'),
+        (dict(lifting_target=np.zeros((1, 17, 3))), 'lifting joints to 3-D reads none: remove'),
         (dict(bbox_rotation=np.zeros(1)), r"already transformed .it has \['bbox_rotation'\]"),
         (dict(bbox_scale=np.full((1, 2), 1e3)), "has .'a padded bbox_scale'.*move PG2Augment up"),
-        (dict(flip_indices=list(range(17))), 'joints of the dataset are mirrored as'),
+        (
+            dict(flip_indices=list(range(17))),
+            "dataset mirrors 'left_eye' to 'left_eye', the generator to 'right_eye': correct swap",
+        ),
     ],
 )
 def test_without_the_hook_the_first_sample_tells(make_augment, change, words):

@@ -138,6 +138,19 @@ def test_flip_that_is_no_swap_is_refused():
         Skeleton(('a', 'b', 'c'), ((0, 1),), (1, 2, 0))
 
 
+def test_joints_of_which_one_alone_names_its_opposite_are_named():
+    words = "opposite of 'left' is 'right', but the opposite of 'right' is 'right'.* both sides"
+    with pytest.raises(ValueError, match=words):
+        Skeleton(('nose', 'left', 'right'), ((0, 1),), (0, 2, 2))
+
+
+def test_of_many_differing_joints_the_first_are_named():
+    a, b = (tuple(f'{kind}{k}' for k in range(20)) for kind in 'ab')
+    found = describe_differences(Skeleton(a, ((0, 1),), tuple(range(20))), b)
+    assert found.count('joint ') == 8
+    assert found.endswith("joint 7 is 'b7', not 'a7' and 12 more")
+
+
 def test_spelling_does_not_make_skeletons_differ():
     a = Skeleton(('left_eye', 'head_top', 'right_eye'), ((0, 1),), (2, 1, 0))
     b = Skeleton(('L_Eye', 'top_head', 'R_Eye'), ((0, 2),), (2, 1, 0))

@@ -16,7 +16,7 @@ from pg2aug.utils.files import load_json
 
 NAME_THE_JOINTS = (
     "name joints and limbs by an MMPose data set config, as 'PATH::METAINFO' for "
-    'pg2aug bank or pg2aug split'
+    "pg2aug bank or pg2aug split, such as 'train.json::configs/_base_/datasets/coco.py'"
 )
 """What to do where those of a file's category cannot be used."""
 
@@ -170,6 +170,11 @@ def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
     data = as_read(load_json(path), path)
     if not need_categories and isinstance(data, list) and data and 'joints' in data[0]:
         data = {'annotations': [_of_mpii(entry) for entry in data]}
+    if isinstance(data, list) and data and isinstance(data[0], Mapping) and 'joints' in data[0]:
+        raise ValueError(
+            f'{path} is a list as MPII has it, which does not name its joints: make a bank of it '
+            f'by pg2aug bank {path}::configs/_base_/datasets/mpii.py --out bank.npz'
+        )
     needed = {'annotations', 'categories'} if need_categories else {'annotations'}
     if not isinstance(data, Mapping) or not needed <= data.keys():
         kind = sorted(data) if isinstance(data, Mapping) else type(data).__name__
