@@ -10,7 +10,9 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from pg2aug.poses import Skeleton, check_same_joints, describe_differences
+from pg2aug.poses.read.categories import keypoint_categories
 from pg2aug.poses.read.coco import keypoint_values
+from pg2aug.poses.read.keypoint_file import as_read
 from pg2aug.poses.same_person import annotated_boxes, annotated_twice, same_person
 from pg2aug.utils.files import load_json
 
@@ -25,7 +27,8 @@ class PeopleFile:
 
     Args:
         content: A COCO keypoint file's content. People without labelled joints and crowds are left
-            out, for their outlines are not known.
+            out, for their outlines are not known, and so are people of categories with another
+            number of joints, beside one with K. No categories are needed.
         skeleton: Of K joints. Joints that the file names otherwise are told in a warning and taken
             for the skeleton's, as MMPose's data sets take them.
         context: Names the file in errors.
@@ -35,15 +38,21 @@ class PeopleFile:
     """
 
     def __init__(self, content: Mapping[str, Any], skeleton: Skeleton, context: str) -> None:
-        missing = {'images', 'annotations', 'categories'} - set(content)
+        missing = {'images', 'annotations'} - set(content)
         if missing:
             raise ValueError(f'{context} is no COCO keypoint file: it has no {sorted(missing)}')
+        content = as_read(content, context)
         annotations = [a for a in content['annotations'] if _is_posed(a)]
+        # As MMPose's data sets, this needs no categories.
+        categories = content.get('categories') or []
+        meant = keypoint_categories(categories, context, skeleton.keypoint_names)
+        others = {c.get('id') for c in categories} - {c.get('id') for c in meant}
+        annotations = [a for a in annotations if a.get('category_id') not in others]
         count, width = skeleton.num_keypoints, 3 * skeleton.num_keypoints
         # The category of COCO-WholeBody names the joints of the body alone.
         whole_body = any(len(keypoint_values(a, count)) > len(a['keypoints']) for a in annotations)
         if not whole_body:
-            _check_joints(content['categories'], skeleton, context)
+            _check_joints(meant, skeleton, context)
         wrong = [a.get('id') for a in annotations if len(keypoint_values(a, count)) != width]
         if wrong:
             raise ValueError(

@@ -1,5 +1,6 @@
 """The transform that users add to an MMPose pipeline."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmengine.dist import get_rank
+from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
 
 from pg2aug.augment.eligibility import (
@@ -34,6 +36,7 @@ from pg2aug.augment.synthesis.synthesizer import Synthesizer
 from pg2aug.augment.synthesis.whole_image import synthesize_in_image
 from pg2aug.datasets.topdown import keypoint_flags
 from pg2aug.poses import PoseBank
+from pg2aug.poses.read.keypoint_file import MIN_SCORE, has_scores
 from pg2aug.registry import TRANSFORMS, register_for_users
 from pg2aug.utils.arguments import in_errors
 from pg2aug.utils.files import naming
@@ -156,6 +159,7 @@ class PG2Augment(BaseTransform):
             self.settings.check_skeleton(self.generator_file.skeleton)
             check_pool(reuse, pool_mb, self.generator_file.size)
         self._synthesizer: Synthesizer | None = None
+        self._scores_told = False
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace the person of a sample, or decide how it is to be replaced.
@@ -175,6 +179,7 @@ class PG2Augment(BaseTransform):
         if not self.deferred:
             check_direct(self.reuse, self.settings.cuda_graphs)
         check_sample(results, self.generator_file.skeleton)
+        self._tell_scores(results)
         chosen, *draws = self._draw_uniforms()
         if chosen >= self.prob:
             return results
@@ -276,6 +281,19 @@ class PG2Augment(BaseTransform):
         turns = get_rank() + (0 if worker is None else worker.seed % _TURNS)
         turned: list[float] = ((drawn + turns * _TURN) % 1).tolist()
         return turned
+
+    def _tell_scores(self, results: dict[str, Any]) -> None:
+        """Warn once in a process of scores in the place of flags."""
+        visible = np.asarray(results['keypoints_visible'][0])
+        if self._scores_told or not has_scores(visible[:, 0] if visible.ndim == 2 else visible):
+            return
+        self._scores_told = True
+        print_log(
+            f'PG2Augment: the annotation of {results.get("img_path")!r} has scores in the place of '
+            f'flags; joints below {MIN_SCORE} count as unlabelled where a person is replaced',
+            logger='current',
+            level=logging.WARNING,
+        )
 
     def _load_bank(self) -> PoseBank:
         context = f'PG2Augment: pose_bank {self.pose_bank!r}'

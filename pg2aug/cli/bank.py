@@ -55,6 +55,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'joint, the first that a file has',
     )
     joints.add_argument(
+        '--category',
+        metavar='NAME',
+        help='name or id of the category to read in each ANN, where they differ in their joints',
+    )
+    joints.add_argument(
         '--min-keypoints', type=int, help='fewest labelled joints (default: half of them)'
     )
     _add_rarity_arguments(parser.add_argument_group('rarity'))
@@ -149,6 +154,7 @@ def build(args: argparse.Namespace) -> tuple[PoseBank, dict[str, Any]]:
     reading = dict(
         min_visible=args.min_keypoints,
         substitutes=args.map,
+        category=args.category,
         world=args.world,
         cameras=args.cameras,
         elevation=tuple(args.elevation),

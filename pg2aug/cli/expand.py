@@ -152,7 +152,13 @@ def build_job(args: argparse.Namespace, generator: GeneratorFile, device: torch.
     folder = ImageFolder(args.img_root, args.max_pixels, args.follow_links)
     return Job(
         sources=load_sources(
-            args.ann_file, folder, skeleton, args.min_visible, ignore_names, source_filter
+            args.ann_file,
+            folder,
+            skeleton,
+            args.min_visible,
+            ignore_names,
+            source_filter,
+            args.category,
         ),
         bank=load_bank(args.pose_bank, skeleton, args.min_visible, ignore_names),
         synthesizer=Synthesizer(
@@ -200,6 +206,7 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
     console.print(f'{int((job.bank.weights > 0).sum())} poses to put them into')
     inputs = {
         'ann_file': file_sha256(args.ann_file),
+        **({} if args.category is None else {'category': args.category}),
         'max_pixels': args.max_pixels,
         'follow_links': args.follow_links,
         'device': device.type,

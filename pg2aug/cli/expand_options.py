@@ -97,6 +97,11 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         help="take the joints of --ann-file and of a json bank to be the generator's, in its order",
     )
     group.add_argument(
+        '--category',
+        metavar='NAME',
+        help="name or id of the persons' category (default: those with the generator's joints)",
+    )
+    group.add_argument(
         '--max-pixels',
         type=int,
         default=MAX_PIXELS,

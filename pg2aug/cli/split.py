@@ -17,7 +17,9 @@ import numpy as np
 from pg2aug.cli.exit_status import exit_status
 from pg2aug.cli.printing import print
 from pg2aug.poses import PoseBank, Skeleton
+from pg2aug.poses.read.categories import keypoint_categories
 from pg2aug.poses.read.coco import keypoint_values, least_visible, read_coco_poses
+from pg2aug.poses.read.keypoint_file import as_read
 from pg2aug.poses.read.pose_files import PoseFile, metainfo_skeleton
 from pg2aug.poses.same_person import annotations_twice
 from pg2aug.utils.files import check_not_read, load_json, naming, were_interrupted, write_files
@@ -47,6 +49,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='ANN',
         help='the data set of the same joints in which poses are rare, e.g. that of the training '
         '(default: ANN)',
+    )
+    parser.add_argument(
+        '--category',
+        metavar='NAME',
+        help='name or id of the category whose people are judged, where categories differ in their '
+        'joints; all others are in --others',
     )
     parser.add_argument(
         '--min-keypoints', type=int, help='fewest labelled joints (default: half of them)'
@@ -97,22 +105,28 @@ def rarest_annotations(args: argparse.Namespace, content: dict[str, Any]) -> tup
     """
     source: PoseFile = args.source
     skeleton = metainfo_skeleton(source.metainfo) if source.metainfo else None
+    names = None if skeleton is None else skeleton.keypoint_names
     # Also what says what is wrong with a file.
-    skeleton = read_coco_poses([source.path], min_visible=args.min_keypoints, skeleton=skeleton)[2]
+    reading = dict(min_visible=args.min_keypoints, category=args.category)
+    skeleton = read_coco_poses([source.path], skeleton=skeleton, **reading)[2]
     if not isinstance(content, dict) or 'images' not in content:
         raise ValueError(f"{source.path} is no COCO keypoint file with images: it has no 'images'")
     reference = None
     if args.reference is not None:
-        reference = read_coco_poses(
-            [args.reference], min_visible=args.min_keypoints, skeleton=skeleton
-        )[:2]
+        reference = read_coco_poses([args.reference], skeleton=skeleton, **reading)[:2]
     least = least_visible(skeleton.num_keypoints, args.min_keypoints)
+    content = as_read(content, source.path)
+    categories = content.get('categories') or []
+    meant = keypoint_categories(categories, source.path, names, args.category)
+    others = {c.get('id') for c in categories} - {c.get('id') for c in meant}
     annotations = content['annotations']
     values = [keypoint_values(annotation, skeleton.num_keypoints) for annotation in annotations]
     judged = [
         number
         for number, annotation in enumerate(annotations)
-        if not annotation.get('iscrowd') and np.count_nonzero(values[number][2::3]) >= least
+        if not annotation.get('iscrowd')
+        and annotation.get('category_id') not in others
+        and np.count_nonzero(values[number][2::3]) >= least
     ]
     triplets = np.array([values[number] for number in judged], np.float64)
     triplets = triplets.reshape(len(judged), skeleton.num_keypoints, 3)

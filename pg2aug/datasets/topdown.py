@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pg2aug.datasets.crop import Image
 from pg2aug.poses.read.coco import keypoint_values
+from pg2aug.poses.read.keypoint_file import without_scores
 from pg2aug.utils.files import is_local
 from pg2aug.utils.images import TooLargeError, decode_image, read_bytes
 
@@ -119,18 +120,20 @@ def keypoint_flags(info: Mapping[str, Any]) -> NDArray[np.float32]:
     """Visibility (K,) of an instance, with COCO's flags where its annotation is at hand.
 
     MMPose's data sets make 1 of both of them; but what is hidden looks different. Where the joints
-    were converted to another skeleton since, the annotation's flags are not theirs.
+    were converted to another skeleton since, the annotation's flags are not theirs. Of scores in
+    the place of flags, those below :data:`pg2aug.poses.read.keypoint_file.MIN_SCORE` become 0.
 
     Args:
         info: Data info or sample of a top-down MMPose data set, whose visibility may carry weights
             as a last dimension.
     """
     visible = np.asarray(info['keypoints_visible'][0], np.float32)
-    visible = visible[:, 0] if visible.ndim == 2 else visible
+    visible = without_scores(visible[:, 0] if visible.ndim == 2 else visible)
     raw = keypoint_values(info.get('raw_ann_info') or {}, len(visible))
     if len(raw) != 3 * len(visible):
         return visible
-    triples = np.asarray(raw, np.float32).reshape(-1, 3)
+    triples = np.array(raw, np.float32).reshape(-1, 3)
+    triples[:, 2] = without_scores(triples[:, 2])
     labelled = visible > 0
     same = ((triples[:, 2] > 0) == labelled).all() and np.array_equal(
         triples[labelled, :2], np.asarray(info['keypoints'][0], np.float32)[labelled]

@@ -177,6 +177,23 @@ def test_joints_that_the_check_refuses_are_unlabelled(make_augment, sample):
     assert result['num_keypoints'] == result['keypoints_visible'].sum()
 
 
+def test_joints_of_low_scores_are_unlabelled_and_told_once(make_augment, sample, monkeypatch):
+    """MMPose weighs a joint by what stands in the place of its flag."""
+    said = []
+    monkeypatch.setattr('pg2aug.augment.transform.print_log', lambda text, **_: said.append(text))
+    augment = make_augment()
+    scores = sample['keypoints_visible'] * 0.9
+    scores[0, 3] = 0.02
+    scored = dict(sample, keypoints_visible=scores)
+    plan = augment.plan(scored, 0)
+    assert plan.source_visible[3] == 0
+    assert plan.source_visible[5] > 0
+    augment(scored)
+    augment(scored)
+    assert len(said) == 1
+    assert 'scores in the place of flags; joints below 0.3 count as unlabelled' in said[0]
+
+
 def test_a_refused_person_leaves_the_sample_as_it_was(make_augment, sample):
     before = copy.deepcopy(sample)
     augment = make_augment(check=dict(type='RefuseJoints', joints=list(range(8))))

@@ -171,6 +171,18 @@ def test_validation_is_untouched(augment, people, tmp_path):
     assert replaced(spy).any()
 
 
+@pytest.mark.parametrize(
+    ('hooks', 'where'),
+    # With the hook before anything runs.
+    [([HOOK], 'pipeline of val_dataloader'), ([], 'pipeline of a data set with test_mode=True')],
+)
+def test_pg2augment_in_the_validation_is_refused(augment, people, tmp_path, hooks, where):
+    val_dataset = dict(with_pipeline(people, augment), test_mode=True)
+    config = pose_config(tmp_path / 'pose', with_pipeline(people, augment), val_dataset, hooks)
+    with pytest.raises(ValueError, match=rf'PG2Augment stands in the {where}'):
+        run(config)
+
+
 def test_refused_joints_do_not_count_in_the_loss(augment, people, tmp_path):
     check = dict(type='RefuseJoints', joints=[0, 5, 16])
     dataset = with_pipeline(people, dict(augment, check=check), flip=0.0)

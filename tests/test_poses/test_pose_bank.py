@@ -152,12 +152,13 @@ def test_flags_tell_what_is_hidden_if_they_differ():
     np.testing.assert_array_equal(larger.hidden, np.concatenate([bank.hidden, both]))
 
 
-def test_scores_in_the_place_of_flags_hide_nothing(write):
+def test_scores_in_the_place_of_flags_hide_nothing_and_low_ones_label_nothing(write):
     annotations = _annotations(people(20))
     for annotation in annotations:
         annotation['keypoints'][2::3] = np.linspace(0.2, 1.03, 17).tolist()
     bank = PoseBank.from_annotations([write(annotations)])
-    assert bank.visible.all()
+    labelled = np.linspace(0.2, 1.03, 17) >= 0.3
+    np.testing.assert_array_equal(bank.visible, np.tile(labelled, (20, 1)))
     assert not bank.hidden.any()
 
 

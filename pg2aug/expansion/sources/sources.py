@@ -119,6 +119,7 @@ def load_sources(
     min_visible: int = 8,
     ignore_joint_names: bool = False,
     source_filter: SourceFilter | None = None,
+    category: str | None = None,
 ) -> Sources:
     """Read a COCO keypoint file and choose the persons to synthesise from.
 
@@ -133,6 +134,7 @@ def load_sources(
         min_visible: Least number of labelled joints of a person.
         ignore_joint_names: Take the file's joints to be the generator's, whatever their names.
         source_filter: Which persons not to use besides; none if None.
+        category: Name or id of the category of the persons; those of the skeleton's joints if None.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -140,7 +142,7 @@ def load_sources(
             its joints are not the generator's, or none of its persons can be used.
     """
     path = str(path)
-    content, categories = read_source_file(path, skeleton, ignore_joint_names)
+    content, categories = read_source_file(path, skeleton, ignore_joint_names, category)
     try:
         entries = read_entries(content, numbers_of_joints(content['categories']))
     except ValueError as error:

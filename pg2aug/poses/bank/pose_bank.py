@@ -123,16 +123,17 @@ class PoseBank:
         *,
         min_visible: int | None = None,
         skeleton: Skeleton | None = None,
+        category: str | None = None,
         **options: Any,
     ) -> 'PoseBank':
         """Build a bank from COCO keypoint files.
 
-        See :func:`pg2aug.poses.read.coco.read_coco_poses` for the first three parameters and for
+        See :func:`pg2aug.poses.read.coco.read_coco_poses` for the first four parameters and for
         what is left out, :meth:`from_poses` for the keyword arguments and for the errors.
         """
         with naming(*paths):
             keypoints, flags, skeleton, counts = read_coco_poses(
-                paths, min_visible=min_visible, skeleton=skeleton
+                paths, min_visible=min_visible, skeleton=skeleton, category=category
             )
         return cls.from_poses(keypoints, flags, skeleton, counts=counts, **options)
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pg2aug.poses.read.categories import keypoint_categories
+from pg2aug.poses.read.keypoint_file import as_read, flat_values
 from pg2aug.poses.scale import Array, Flags
 from pg2aug.poses.skeleton import Skeleton, check_same_joints
 from pg2aug.utils.files import load_json
@@ -28,6 +30,7 @@ def read_coco_poses(
     *,
     min_visible: int | None = None,
     skeleton: Skeleton | None = None,
+    category: str | None = None,
 ) -> tuple[Array, Flags, Skeleton, dict[str, int]]:
     """Read the poses of one or several COCO keypoint files, images not needed.
 
@@ -39,6 +42,8 @@ def read_coco_poses(
         min_visible: Fewest labelled joints; half of K, rounded up, if None.
         skeleton: Stands for the categories' joint names and links, which are then not read: for
             files that name their joints differently or have no links. K must agree.
+        category: Name or id of the category to read. By default those of the skeleton's joints are
+            read, and without a skeleton all, which then must have the same joints.
 
     Returns:
         Keypoints ``(N, K, 2)`` float32 in pixels of their images, 0 where unlabelled; COCO's flags
@@ -52,8 +57,11 @@ def read_coco_poses(
     if not paths:
         raise ValueError('no annotation file given')
     files = {str(path): _load(str(path), skeleton is None) for path in paths}
-    skeleton = skeleton or _common_skeleton(files)
-    read = [_read_file(data, path, skeleton.num_keypoints) for path, data in files.items()]
+    names = None if skeleton is None else skeleton.keypoint_names
+    meant = {path: _categories(data, path, names, category) for path, data in files.items()}
+    skeleton = skeleton or _common_skeleton(meant)
+    count = skeleton.num_keypoints
+    read = [_read_file(data, path, count, meant[path]) for path, data in files.items()]
     triplets = np.concatenate([part for part, _ in read])
     counts: Counter[str] = Counter()
     for _, part in read:
@@ -70,7 +78,7 @@ def read_coco_poses(
 
 
 def read_coco_triplets(
-    path: str | Path, names: Sequence[str] | None = None
+    path: str | Path, names: Sequence[str] | None = None, category: str | None = None
 ) -> tuple[Array, Mapping[str, Any], dict[str, int]]:
     """Read all poses of one COCO keypoint file with the category that names their joints.
 
@@ -81,6 +89,7 @@ def read_coco_triplets(
     Args:
         path: The json file.
         names: The joints, whatever the file calls them; those of the categories if None.
+        category: Name or id of the category to read, as in :func:`read_coco_poses`.
 
     Returns:
         ``(N, K, 3)`` float64 of x, y in pixels and flag, N may be 0; a COCO category, whose
@@ -91,9 +100,10 @@ def read_coco_triplets(
             categories differ in their joints, or an annotation does not have K triplets.
     """
     data = _load(str(path), names is None)
-    category = {'keypoints': tuple(names)} if names else _one_category(data, str(path))
-    triplets, counts = _read_file(data, str(path), len(category['keypoints']))
-    return triplets, category, dict(counts)
+    meant = _categories(data, str(path), names, category)
+    found = {'keypoints': tuple(names)} if names else _one_category(meant, str(path))
+    triplets, counts = _read_file(data, str(path), len(found['keypoints']), meant)
+    return triplets, found, dict(counts)
 
 
 def category_skeleton(category: Mapping[str, Any], path: str) -> Skeleton:
@@ -119,7 +129,7 @@ def keypoint_values(annotation: Mapping[str, Any], num_keypoints: int) -> Sequen
         num_keypoints: K. Annotations of another number of joints are returned as they are.
     """
     lists = [annotation.get(name) for name in ('keypoints', *WHOLE_BODY_PARTS)]
-    values, *parts = (() if part is None else part for part in lists)
+    values, *parts = (() if part is None else flat_values(part) for part in lists)
     whole = list(values)
     for part in parts:
         # The third values of hands are scores, which are no flags.
@@ -157,7 +167,7 @@ def least_visible(num_keypoints: int, min_visible: int | None) -> int:
 
 
 def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
-    data = load_json(path)
+    data = as_read(load_json(path), path)
     if not need_categories and isinstance(data, list) and data and 'joints' in data[0]:
         data = {'annotations': [_of_mpii(entry) for entry in data]}
     if isinstance(data, list) and data and isinstance(data[0], Mapping) and 'joints' in data[0]:
@@ -169,8 +179,8 @@ def _load(path: str, need_categories: bool) -> Mapping[str, Any]:
     if not isinstance(data, Mapping) or not needed <= data.keys():
         kind = sorted(data) if isinstance(data, Mapping) else type(data).__name__
         raise ValueError(
-            f"{path} is no COCO keypoint file: it needs 'annotations' and 'categories' (without "
-            f'which a metainfo has to name the joints), got {kind}'
+            f"{path} is no COCO keypoint file: it needs 'annotations' and 'categories', got "
+            f'{kind}; without categories {NAME_THE_JOINTS}'
         )
     return data
 
@@ -187,14 +197,14 @@ def _of_mpii(entry: Any) -> dict[str, Any]:
     return {'keypoints': [value for triplet in triplets for value in triplet]}
 
 
-def _keypoint_categories(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _categories(
+    data: Mapping[str, Any], path: str, names: Sequence[str] | None, chosen: str | None
+) -> list[Mapping[str, Any]]:
     # Under explicit names, a file may have a category that does not name its joints, or none.
-    categories = data.get('categories') or []
-    return [c for c in categories if c.get('keypoints')] or list(categories)
+    return keypoint_categories(data.get('categories') or [], path, names, chosen)
 
 
-def _one_category(data: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-    categories = _keypoint_categories(data)
+def _one_category(categories: Sequence[Mapping[str, Any]], path: str) -> Mapping[str, Any]:
     lists = {tuple(map(str, category.get('keypoints') or ())) for category in categories}
     if len(lists) != 1 or () in lists:
         raise ValueError(
@@ -204,14 +214,14 @@ def _one_category(data: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     return categories[0]
 
 
-def _common_skeleton(files: Mapping[str, Mapping[str, Any]]) -> Skeleton:
+def _common_skeleton(meant: Mapping[str, Sequence[Mapping[str, Any]]]) -> Skeleton:
     found = [
         (category_skeleton(category, path), path)
-        for path, data in files.items()
-        for category in _keypoint_categories(data)
+        for path, categories in meant.items()
+        for category in categories
     ]
     if not found:
-        raise ValueError(f'no category in {list(files)}')
+        raise ValueError(f'no category in {list(meant)}; {NAME_THE_JOINTS}')
     first, origin = found[0]
     for other, path in found[1:]:
         check_same_joints(first, other, f'{path}, compared with {origin},')
@@ -219,14 +229,18 @@ def _common_skeleton(files: Mapping[str, Mapping[str, Any]]) -> Skeleton:
 
 
 def _read_file(
-    data: Mapping[str, Any], path: str, num_keypoints: int
+    data: Mapping[str, Any],
+    path: str,
+    num_keypoints: int,
+    meant: Sequence[Mapping[str, Any]],
 ) -> tuple[Array, Counter[str]]:
-    posed = {category['id'] for category in _keypoint_categories(data)}
+    # MMPose takes people of a category that is not listed: the one that is there is meant.
+    others = {c.get('id') for c in data.get('categories') or []} - {c.get('id') for c in meant}
     counts = Counter({'read': len(data['annotations']), 'crowd': 0, 'no keypoints': 0})
     poses = []
     for annotation in data['annotations']:
         values = keypoint_values(annotation, num_keypoints)
-        if not values or (posed and annotation.get('category_id') not in posed):
+        if not values or annotation.get('category_id') in others:
             counts['no keypoints'] += 1
         elif len(values) != 3 * num_keypoints:
             raise ValueError(

@@ -108,6 +108,7 @@ def read_poses(
     *,
     min_visible: int | None = None,
     substitutes: Substitutes = (),
+    category: str | None = None,
     **views: Any,
 ) -> FilePoses:
     """Read files of any skeletons as poses of one.
@@ -117,6 +118,8 @@ def read_poses(
         skeleton: Of the result; that of the first file if None.
         min_visible: Fewest labelled joints of ``skeleton``; half of them, rounded up, if None.
         substitutes: See :func:`pg2aug.poses.read.conversion.joint_mapping`.
+        category: Name or id of the category to read in each COCO file; see
+            :func:`pg2aug.poses.read.coco.read_coco_poses`.
         views: How 3-D keypoints are seen, see :func:`pg2aug.poses.read.projection.view_poses`.
 
     Raises:
@@ -128,7 +131,7 @@ def read_poses(
     converted = []
     for file in files:
         with _named(file):
-            own = _read(file, views)
+            own = _read(file, views, category)
             skeleton = skeleton or _own_skeleton(file, own)
         converted.append(_convert(file, own, skeleton, min_visible, substitutes))
     counts: Counter[str] = Counter()
@@ -157,13 +160,13 @@ def _named(file: PoseFile) -> Iterator[None]:
         raise ValueError(words) from error
 
 
-def _read(file: PoseFile, views: Mapping[str, Any]) -> _Own:
+def _read(file: PoseFile, views: Mapping[str, Any], chosen: str | None) -> _Own:
     names = None
     if file.metainfo is not None:
         id2name = read_metainfo({'from_file': file.metainfo})['keypoint_id2name']
         names = [id2name[key] for key in sorted(id2name)]
     if not file.is_3d:
-        triplets, category, counts = read_coco_triplets(file.path, names)
+        triplets, category, counts = read_coco_triplets(file.path, names, chosen)
         return _Own(*split_triplets(triplets), category, counts)
     keypoints_3d, visible_3d, found = read_keypoints_3d(file.path, names)
     keypoints, visible = view_poses(keypoints_3d, visible_3d, **views)
