@@ -103,7 +103,7 @@ def test_a_pipeline_that_mixes_images(people, augment):
     [
         (dict(type='PhotometricDistortion'), True),
         (dict(type='mmdet.PhotoMetricDistortion'), True),
-        (dict(type='mmcv.RandomGrayscale', prob=0.5), True),
+        (dict(type='mmcv.RandomGrayscale', prob=0.5, keep_channels=True), True),
         (
             dict(type='mmcv.RandomApply', prob=0.5, transforms=[dict(type='YOLOXHSVRandomAug')]),
             True,
