@@ -12,7 +12,9 @@ def in_errors(context: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, FileNotFoundError) as error:
-        raise type(error)(f'{context}: {error}') from error
+        kinds = FileNotFoundError, TypeError, ValueError
+        kind = next(kind for kind in kinds if isinstance(error, kind))
+        raise kind(f'{context}: {error}') from error
 
 
 def check_megabytes(name: str, value: object, remedy: str) -> None:
