@@ -197,6 +197,9 @@ def run(args: argparse.Namespace, ranks: Ranks, device: torch.device) -> Summary
     request = PlanRequest(args.num, args.per_image, args.balance)
     generator = GeneratorFile.from_config(generator_config(args))
     job = build_job(args, generator, device)
+    if not (args.out / ANNOTATION_FILE).exists():
+        sources = job.sources
+        sources.folder.check_sample([sources.images[i]['file_name'] for i in sources.person_images])
     left_out = job.sources.left_out
     console.print(f'{len(job.sources.persons)} persons to start from, {left_out.total} left out')
     for line in left_out.lines():

@@ -29,6 +29,14 @@ def test_y_comes_before_x_and_minus_one_is_missing(tmp_path):
     assert np.flatnonzero(~read.detected).tolist() == [4, 7]
 
 
+def test_a_joint_at_the_origin_is_missing_and_counted(tmp_path):
+    ys, xs = [*YS], [*XS]
+    ys[4] = xs[4] = ys[9] = 0
+    (read,), _ = read_pose_csv(write(tmp_path, row(ys=ys, xs=xs)))
+    assert np.flatnonzero(~read.detected).tolist() == [4]
+    assert read.at_origin == 1
+
+
 def test_columns_are_those_that_the_header_names(tmp_path):
     path = write(tmp_path, row(ys=XS, xs=YS), header='name:keypoints_x:keypoints_y')
     (read,), _ = read_pose_csv(path)

@@ -266,6 +266,15 @@ def test_joints_outside_are_unlabelled_and_reported(market):
     assert annotation['num_keypoints'] == 17
 
 
+def test_joints_at_the_origin_are_unlabelled_and_reported(market):
+    folder, poses, csv_file, out = market
+    poses[MARKET_NAMES[0]][7] = (0, 0)
+    write_csv(csv_file, poses.items())
+    _, text, _ = convert('market1501', csv_file, folder, '--out', out)
+    assert f':2: {MARKET_NAMES[0]}: 1 at (0, 0), taken for not detected' in text
+    assert converted(out)[0]['annotations'][0]['keypoints'][21:24] == [0, 0, 0]
+
+
 def test_missing_images_can_be_allowed(market):
     folder, poses, csv_file, out = market
     (folder / MARKET_NAMES[0]).unlink()

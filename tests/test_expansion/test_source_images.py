@@ -5,9 +5,11 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from attempt_helpers import first_attempts
 from mmengine.fileio import BaseStorageBackend, LocalBackend, backends, register_backend
 
 from pg2aug.expansion import ImageFolder
+from pg2aug.expansion.work.attempts import UNUSABLE_IMAGE, prepare
 from pg2aug.expansion.write.output_folder import encode_jpeg
 from pg2aug.utils.images import MAX_SIDE
 
@@ -153,3 +155,38 @@ def test_crops_hold_the_new_person_alone(synthesize, tmp_path):
         assert min(x, y) >= 0
         assert x + w <= image['width']
         assert y + h <= image['height']
+
+
+def test_a_wrong_image_folder_is_refused_before_anything_is_made(synthesize, couples, capsys):
+    folder = couples[1]
+    elsewhere = folder.with_name('elsewhere')
+    folder.rename(elsewhere)
+    folder.mkdir()
+    (folder / 'other.png').write_bytes(b'')
+    status, out = synthesize()
+    assert status == 2
+    error = capsys.readouterr().err
+    assert 'none of 12 images looked for is in the image folder' in error
+    assert "such as '0.png': give the folder that the file names start from by --img-root" in error
+    assert not out.exists()
+    # The remedy works: the same command with the folder in its place.
+    (folder / 'other.png').unlink()
+    folder.rmdir()
+    elsewhere.rename(folder)
+    status, out = synthesize()
+    assert status == 0
+    assert len(list((out / 'images').iterdir())) == 4
+
+
+def test_no_image_is_given_up_for_a_folder_that_is_gone(make_job, couples):
+    job = make_job()
+    attempt = first_attempts(job, 1)[0]
+    folder = couples[1]
+    away = folder.with_name('away')
+    folder.rename(away)
+    for make in (lambda: None, folder.mkdir):
+        make()
+        with pytest.raises(OSError, match='No such file'):
+            prepare(job, attempt)
+    (away / '0.png').rename(folder / 'another.png')
+    assert prepare(job, attempt).reason == UNUSABLE_IMAGE

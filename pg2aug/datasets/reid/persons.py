@@ -155,7 +155,7 @@ def place_joints(
     Args:
         persons: Whose images may be a part, or more, of what the coordinates mean.
         coordinates: The frame that they mean.
-        report: Where joints outside are entered.
+        report: Where joints outside, and those at (0, 0), are entered.
 
     Returns:
         The persons with a joint inside their images.
@@ -171,6 +171,9 @@ def place_joints(
             reason = f'all {outside} joints are outside of the image ({frame})'
             report.add('rows without joints', row.finding(reason))
             continue
+        if row.at_origin:
+            reason = f'{row.at_origin} at (0, 0), taken for not detected'
+            report.add('images with joints at (0, 0)', row.finding(reason), left_out=False)
         if outside:
             reason = f'{outside} outside of the image ({frame}), unlabelled'
             report.add('images with joints outside', row.finding(reason), left_out=False)

@@ -54,6 +54,11 @@ class PoseRow:
     keypoints: NDArray[np.float64]
     detected: NDArray[np.bool_]
 
+    @property
+    def at_origin(self) -> int:
+        """How many joints are at (0, 0), which counts as not detected."""
+        return int((~self.keypoints.any(axis=1)).sum())
+
     def finding(self, reason: str) -> Finding:
         """Something about this row."""
         return Finding(self.file, reason, self.line, self.name)
@@ -63,7 +68,8 @@ def read_pose_csv(path: str | Path) -> tuple[list[PoseRow], list[Finding]]:
     """Read a pose annotation file.
 
     Rows are ``file.jpg: [y0, ..., y17]: [x0, ..., x17]`` with OpenPose's 18 joints; a joint is
-    missing where either coordinate is -1. A row that cannot be read stops nothing.
+    missing where either coordinate is -1, or both are 0, as other tools write it. A row that cannot
+    be read stops nothing.
 
     Returns:
         The rows in order, and what is wrong with each of the others.
@@ -134,7 +140,8 @@ def _parse_row(file: str, line: int, fields: list[str], columns: list[int]) -> P
     if len(ys) != NUM_JOINTS:
         raise ValueError(f'{len(ys)} joints, not {NUM_JOINTS}')
     keypoints = np.array((xs, ys), dtype=np.float64).T
-    return PoseRow(file, line, name, keypoints, (keypoints != _MISSING).all(axis=1))
+    detected = (keypoints != _MISSING).all(axis=1) & keypoints.any(axis=1)
+    return PoseRow(file, line, name, keypoints, detected)
 
 
 def _parse_coordinates(column: str, text: str) -> list[float]:

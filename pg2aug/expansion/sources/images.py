@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,8 @@ _NOT_OF_THE_FILE = (
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT),
     *(errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH),
 )
+
+_SAMPLE = 32
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,32 @@ class ImageFolder:
     def is_local(self) -> bool:
         """Whether it is a folder of this machine."""
         return is_local(self.root)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder can be seen and has something in it; one not mounted is empty."""
+        if not self.is_local:
+            return bool(fileio.isdir(self.root))
+        try:
+            with os.scandir(self.root) as entries:
+                return any(entries)
+        except OSError:
+            return False
+
+    def check_sample(self, file_names: Sequence[str]) -> None:
+        """Look for some of the images, evenly spaced, before anything is made of them.
+
+        Raises:
+            FileNotFoundError: If none of them is there, so that the folder must be another one.
+        """
+        sample = file_names[:: max(1, len(file_names) // _SAMPLE)]
+        # Not through read(): a broken image is that image's own matter.
+        if sample and not any(fileio.isfile(fileio.join_path(self.root, n)) for n in sample):
+            raise FileNotFoundError(
+                f'none of {len(sample)} images looked for is in the image folder {self.root!r}, '
+                f'such as {sample[0]!r}: give the folder that the file names start from by '
+                '--img-root, and see that it is mounted'
+            )
 
     def read(self, file_name: str) -> NDArray[np.uint8]:
         """Read an image as MMPose does: (H, W, 3) uint8 BGR, turned as its EXIF data says.

@@ -150,7 +150,9 @@ def prepare(job: Job, attempt: Attempt) -> Prepared | Refused:
     try:
         image = _read(job.sources, person)
     except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and not is_of_the_file(error):
+        # Of a folder that is gone no image is to blame, and none is given up.
+        there = job.sources.folder.is_there
+        if isinstance(error, OSError) and not (there and is_of_the_file(error)):
             raise
         return Refused(attempt, UNUSABLE_IMAGE, _describe(error))
     try:
